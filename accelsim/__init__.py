@@ -1,0 +1,2 @@
+"""accelsim."""
+from accelsim.optimizer import optimizer

@@ -1,0 +1,122 @@
+"""The few functions a rule or a schedule may call, dispatched on what they are given.
+
+A traced node answers with a new node, a Python number with a Python number (a `Fraction` stays exact), an
+array with an array of its own kind (NumPy or CuPy). Python numbers must stay Python numbers: a NumPy scalar
+would silently promote a float32 array.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+from accelsim.errors import InputError
+
+pi = math.pi
+
+
+def _module(*values: Any) -> Any:
+    """The array module of the first array among the values, None where all are plain numbers."""
+    for value in values:
+        if hasattr(value, "__array_namespace__"):
+            return value.__array_namespace__()
+    return None
+
+
+def _traced(name: str, *values: Any) -> Any:
+    """The node of this call if a value is one, else None."""
+    for value in values:
+        if hasattr(value, "traced_call"):
+            return value.traced_call(name, *values)
+    return None
+
+
+def _apply(name: str, plain: Any, *values: Any) -> Any:
+    node = _traced(name, *values)
+    if node is not None:
+        return node
+    module = _module(*values)
+    return plain(*values) if module is None else getattr(module, name)(*values)
+
+
+def _plain_sqrt(x: Any) -> Any:
+    if not isinstance(x, Fraction):
+        return math.sqrt(x)
+    root = Fraction(math.isqrt(x.numerator), math.isqrt(x.denominator)) if x >= 0 else None
+    if root is None or root * root != x:
+        raise InputError(f"the square root of {x} is not rational: this rule cannot be run in exact arithmetic")
+    return root
+
+
+def sqrt(x: Any) -> Any:
+    """Square root; exact on a `Fraction`, an error where it is irrational."""
+    return _apply("sqrt", _plain_sqrt, x)
+
+
+def exp(x: Any) -> Any:
+    """Exponential function."""
+    return _apply("exp", math.exp, x)
+
+
+def log(x: Any) -> Any:
+    """Natural logarithm."""
+    return _apply("log", math.log, x)
+
+
+def cos(x: Any) -> Any:
+    """Cosine, argument in radians."""
+    return _apply("cos", math.cos, x)
+
+
+def sign(x: Any) -> Any:
+    """-1, 0 or 1 by coordinate."""
+    return _apply("sign", lambda value: (value > 0) - (value < 0), x)
+
+
+def minimum(a: Any, b: Any) -> Any:
+    """The smaller of two, by coordinate."""
+    return _apply("minimum", min, a, b)
+
+
+def maximum(a: Any, b: Any) -> Any:
+    """The larger of two, by coordinate."""
+    return _apply("maximum", max, a, b)
+
+
+def first(t: Any) -> Any:
+    """True at the first step, t = 0; the only condition a rule may ask for."""
+    node = _traced("first", t)
+    return t == 0 if node is None else node
+
+
+def where(condition: Any, a: Any, b: Any) -> Any:
+    """`a` where the condition holds, else `b`; the condition comes from `first`."""
+    node = _traced("where", condition, a, b)
+    if node is not None:
+        return node
+    return a if condition else b
+
+
+def total(x: Any) -> Any:
+    """Sum over coordinates, one number a replica (as in norm clipping)."""
+    node = _traced("total", x)
+    if node is not None:
+        return node
+    return x if _module(x) is None else x.sum(axis=-1, keepdims=True)
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    f.__name__: f for f in (sqrt, exp, log, cos, sign, minimum, maximum, first, where, total)
+}
+OPERATORS: dict[str, Callable[..., Any]] = {
+    "add": operator.add,
+    "sub": operator.sub,
+    "mul": operator.mul,
+    "div": operator.truediv,
+    "pow": operator.pow,
+    "neg": operator.neg,
+    "abs": operator.abs,
+}

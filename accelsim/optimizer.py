@@ -1,0 +1,251 @@
+"""What an optimizer is: a rule, written once as its paper prints it, and what the rule cannot say of itself."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from numbers import Real
+from types import SimpleNamespace
+from typing import Any
+
+from accelsim import program
+from accelsim.errors import InputError, unknown
+from accelsim.schedules import Recurrence, Schedule, Value, parse, rows
+
+
+@dataclass(frozen=True)
+class Hyperparameter:
+    """The range and default of a hyperparameter; without a default it must be given.
+
+    A switch is a number known before the rule is traced (as warm-up steps): a rule may branch on it.
+    """
+
+    default: Value = None
+    low: float = -math.inf
+    high: float = math.inf
+    open_low: bool = False
+    open_high: bool = False
+    switch: bool = False
+
+    def holds(self, value: Any) -> bool:
+        """Whether a number lies in the range."""
+        above = value > self.low if self.open_low else value >= self.low
+        below = value < self.high if self.open_high else value <= self.high
+        return bool(above and below)
+
+    @property
+    def range(self) -> str:
+        """The range as a person writes it."""
+        if self.switch:
+            return "a whole number >= 0"
+        left = "(" if self.open_low or self.low == -math.inf else "["
+        right = ")" if self.open_high or self.high == math.inf else "]"
+        return f"{left}{self.low:g}, {self.high:g}{right}"
+
+
+def step_size(default: Value = None) -> Hyperparameter:
+    """At least 0."""
+    return Hyperparameter(default, low=0)
+
+
+def momentum(default: Value = None) -> Hyperparameter:
+    """In [0, 1)."""
+    return Hyperparameter(default, low=0, high=1, open_high=True)
+
+
+def weight(default: Value = None) -> Hyperparameter:
+    """In [0, 1]."""
+    return Hyperparameter(default, low=0, high=1)
+
+
+def positive(default: Value = None) -> Hyperparameter:
+    """Above 0."""
+    return Hyperparameter(default, low=0, open_low=True)
+
+
+def real(default: Value = None) -> Hyperparameter:
+    """Any finite number."""
+    return Hyperparameter(default)
+
+
+def switch(default: int = 0) -> Hyperparameter:
+    """A whole number, at least 0, on which a rule may branch."""
+    return Hyperparameter(default, low=0, switch=True)
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """An optimizer. Made by `optimizer`; traced once when it is made, so that a wrong rule is told so at once.
+
+    Attributes
+    ----------
+    name : the name of the rule function.
+    rule : ``rule(s, t, h)``, a generator function that yields query points and returns the new states.
+    positions : states that start at the initial point and move with it.
+    memories : the other states and what they start at, the same in every coordinate.
+    returns : the state that the user gets.
+    source : the paper, with equation or algorithm where it helps.
+    hyperparameters : name to `Hyperparameter`; those the rule reads and does not declare may be any number.
+    """
+
+    name: str
+    rule: Callable[[Any, Any, Any], Iterator[Any]]
+    positions: tuple[str, ...]
+    memories: Mapping[str, float]
+    returns: str
+    source: str = ""
+    hyperparameters: Mapping[str, Hyperparameter] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not inspect.isgeneratorfunction(self.rule):
+            raise InputError(f"rule {self.name!r} never asks for a gradient: it must `yield` the point it is taken at")
+        if self.returns not in self.states:
+            raise unknown(f"state returned by rule {self.name!r}:", self.returns, self.states)
+        object.__setattr__(self, "hyperparameters", self._complete())
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.rule))
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """Positions, then memories."""
+        return (*self.positions, *self.memories)
+
+    @property
+    def doc(self) -> str:
+        """The first line of the rule's docstring."""
+        return (inspect.getdoc(self.rule) or "").partition("\n")[0]
+
+    @cached_property
+    def _programs(self) -> dict[tuple[Any, ...], program.Program]:
+        return {}
+
+    def _complete(self) -> dict[str, Hyperparameter]:
+        declared = dict(self.hyperparameters)
+        reads = self._trace({k: v.default for k, v in declared.items() if v.switch}).reads
+        return {**declared, **{name: real() for name in reads if name not in declared}}
+
+    def _trace(self, switches: Mapping[str, Any]) -> program.Program:
+        key = tuple(sorted(switches.items()))
+        if key not in self._programs:
+            self._programs[key] = program.trace(self.name, self.rule, self.states, switches)
+        return self._programs[key]
+
+    def program(self, values: Mapping[str, Value] | None = None) -> program.Program:
+        """The traced rule; `values` matter only through the switches among them."""
+        given = values or {}
+        switches = {k: given.get(k, v.default) for k, v in self.hyperparameters.items() if v.switch}
+        return self._trace(switches)
+
+    def resolve(self, **given: Any) -> dict[str, Value]:
+        """Every hyperparameter's value: those given (numbers, schedules, or text), defaults for the others.
+
+        Raises
+        ------
+        InputError
+            For an unknown name, a missing value, or one that is not finite or outside its range.
+        """
+        for name in given:
+            if name not in self.hyperparameters:
+                raise unknown(f"hyperparameter of {self.name}:", name, self.hyperparameters)
+        values = {}
+        for name, declared in self.hyperparameters.items():
+            value = given.get(name, declared.default)
+            if value is None:
+                raise InputError(f"{self.name} needs {name}, a number in {declared.range}: set {name}=...")
+            values[name] = self._value(name, value)
+        return values
+
+    def _value(self, name: str, value: Any) -> Value:
+        declared = self.hyperparameters[name]
+        if isinstance(value, str):
+            named = declared.default
+            value = named if isinstance(named, Recurrence) and value == str(named) else parse(value)
+        elif callable(value) and not isinstance(value, Schedule | Recurrence):
+            value = Schedule(value, getattr(value, "__name__", "schedule"))
+        if isinstance(value, Real) and not isinstance(value, bool):
+            self.check(name, value)
+            value = int(value) if declared.switch else value
+        elif not isinstance(value, Schedule | Recurrence) or declared.switch:
+            raise InputError(f"{name} of {self.name} must be {declared.range}, not {value}")
+        return value
+
+    def check(self, name: str, value: Any, t: int | None = None) -> None:
+        """Raise `InputError` if a hyperparameter's number (at step t, where it varies) is outside its range."""
+        declared = self.hyperparameters[name]
+        if not math.isfinite(value) or not declared.holds(value) or (declared.switch and value != int(value)):
+            when = "" if t is None else f" at step {t}"
+            raise InputError(f"{name} = {value}{when} is outside the range of {self.name}: it must be in {declared.range}")
+
+    def rows(self, number: Callable[[Any], Any] = float, **given: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
+        """Step by step, (t, this step's hyperparameters); see `schedules.rows`."""
+        return rows(self.resolve(**given), number, self.check)
+
+    def start(self, point: Any) -> dict[str, Any]:
+        """The states before the first step, from an initial point of any arithmetic."""
+        return {p: point for p in self.positions} | {m: 0 * point + value for m, value in self.memories.items()}
+
+
+def optimizer(
+    positions: str,
+    returns: str,
+    memories: str | Mapping[str, float] = "",
+    source: str = "",
+    **hyperparameters: Hyperparameter,
+) -> Callable[[Callable[..., Iterator[Any]]], Optimizer]:
+    """Decorator that makes an `Optimizer` of a rule.
+
+    Parameters
+    ----------
+    positions, memories : names separated by spaces; memories start at 0, or as a mapping says.
+    returns : the state that the user gets.
+    source : where the rule is printed.
+    **hyperparameters : ranges and defaults, from `step_size`, `momentum`, `weight`, `positive`, `real`, `switch`.
+
+    Examples
+    --------
+    >>> @optimizer(positions="w", memories="m", returns="w")
+    ... def heavy_ball(s, t, h):
+    ...     g = yield s.w
+    ...     m = h.beta * s.m + g
+    ...     return dict(w=s.w - h.lr * m, m=m)
+    >>> step(heavy_ball, heavy_ball.start(1.0), 0, dict(lr=0.5, beta=0.9), lambda w: w)
+    {'w': 0.5, 'm': 1.0}
+    """
+    starts: dict[str, float] = {name: 0 for name in memories.split()} if isinstance(memories, str) else dict(memories)
+
+    def make(rule: Callable[..., Iterator[Any]]) -> Optimizer:
+        name = getattr(rule, "__name__", "rule")
+        return Optimizer(name, rule, tuple(positions.split()), starts, returns, source, hyperparameters)
+
+    return make
+
+
+def step(
+    rule: Optimizer,
+    state: Mapping[str, Any],
+    t: Any,
+    h: Mapping[str, Any],
+    gradient: Callable[..., Any],
+) -> dict[str, Any]:
+    """One step of the rule itself, untraced, in whatever arithmetic the state has.
+
+    Parameters
+    ----------
+    state : one value (number, `Fraction`, array) a state.
+    t, h : a row of `Optimizer.rows`.
+    gradient : called once a `yield` with its points; returns the gradient there (a tuple for several points).
+    """
+    run = rule.rule(SimpleNamespace(**state), t, SimpleNamespace(**h))
+    point = next(run)
+    try:
+        while True:
+            point = run.send(gradient(*point) if isinstance(point, tuple) else gradient(point))
+    except StopIteration as stop:
+        return dict(stop.value)

@@ -1,0 +1,2 @@
+"""Combinators: averages of the returned iterate of any rule."""
+COMBINATORS = {}
