@@ -40,7 +40,7 @@ class Hyperparameter:
     def range(self) -> str:
         """The range as a person writes it."""
         if self.switch:
-            return "a whole number >= 0"
+            return "the whole numbers"
         left = "(" if self.open_low or self.low == -math.inf else "["
         right = ")" if self.open_high or self.high == math.inf else "]"
         return f"{left}{self.low:g}, {self.high:g}{right}"
@@ -92,7 +92,7 @@ class Optimizer:
     """
 
     name: str
-    rule: Callable[[Any, Any, Any], Iterator[Any]]
+    rule: program.Rule
     positions: tuple[str, ...]
     memories: Mapping[str, float]
     returns: str
@@ -151,18 +151,20 @@ class Optimizer:
         InputError
             For an unknown name, a missing value, or one that is not finite or outside its range.
         """
-        for name in given:
-            if name not in self.hyperparameters:
-                raise unknown(f"hyperparameter of {self.name}:", name, self.hyperparameters)
+        for name, value in given.items():
+            self.value(name, value)
         values = {}
         for name, declared in self.hyperparameters.items():
             value = given.get(name, declared.default)
             if value is None:
                 raise InputError(f"{self.name} needs {name}, a number in {declared.range}: set {name}=...")
-            values[name] = self._value(name, value)
+            values[name] = self.value(name, value)
         return values
 
-    def _value(self, name: str, value: Any) -> Value:
+    def value(self, name: str, value: Any) -> Value:
+        """One hyperparameter's value from what was given for it; raises as `resolve` does."""
+        if name not in self.hyperparameters:
+            raise unknown(f"hyperparameter of {self.name}:", name, self.hyperparameters)
         declared = self.hyperparameters[name]
         if isinstance(value, str):
             named = declared.default
@@ -171,7 +173,7 @@ class Optimizer:
             value = Schedule(value, getattr(value, "__name__", "schedule"))
         if isinstance(value, Real) and not isinstance(value, bool):
             self.check(name, value)
-            value = int(value) if declared.switch else value
+            value = int(float(value)) if declared.switch else value
         elif not isinstance(value, Schedule | Recurrence) or declared.switch:
             raise InputError(f"{name} of {self.name} must be {declared.range}, not {value}")
         return value
@@ -181,7 +183,7 @@ class Optimizer:
         declared = self.hyperparameters[name]
         if not math.isfinite(value) or not declared.holds(value) or (declared.switch and value != int(value)):
             when = "" if t is None else f" at step {t}"
-            raise InputError(f"{name} = {value}{when} is outside the range of {self.name}: it must be in {declared.range}")
+            raise InputError(f"{name} = {value}{when} is out of range for {self.name}: it must be in {declared.range}")
 
     def rows(self, number: Callable[[Any], Any] = float, **given: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
         """Step by step, (t, this step's hyperparameters); see `schedules.rows`."""
@@ -189,7 +191,7 @@ class Optimizer:
 
     def start(self, point: Any) -> dict[str, Any]:
         """The states before the first step, from an initial point of any arithmetic."""
-        return {p: point for p in self.positions} | {m: 0 * point + value for m, value in self.memories.items()}
+        return dict.fromkeys(self.positions, point) | {m: 0 * point + value for m, value in self.memories.items()}
 
 
 def optimizer(
@@ -198,7 +200,7 @@ def optimizer(
     memories: str | Mapping[str, float] = "",
     source: str = "",
     **hyperparameters: Hyperparameter,
-) -> Callable[[Callable[..., Iterator[Any]]], Optimizer]:
+) -> Callable[[program.Rule], Optimizer]:
     """Decorator that makes an `Optimizer` of a rule.
 
     Parameters
@@ -218,9 +220,9 @@ def optimizer(
     >>> step(heavy_ball, heavy_ball.start(1.0), 0, dict(lr=0.5, beta=0.9), lambda w: w)
     {'w': 0.5, 'm': 1.0}
     """
-    starts: dict[str, float] = {name: 0 for name in memories.split()} if isinstance(memories, str) else dict(memories)
+    starts: dict[str, float] = dict.fromkeys(memories.split(), 0) if isinstance(memories, str) else dict(memories)
 
-    def make(rule: Callable[..., Iterator[Any]]) -> Optimizer:
+    def make(rule: program.Rule) -> Optimizer:
         name = getattr(rule, "__name__", "rule")
         return Optimizer(name, rule, tuple(positions.split()), starts, returns, source, hyperparameters)
 

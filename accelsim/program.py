@@ -9,7 +9,7 @@ Every other reader of a rule (tableau, normal form, LaTeX, moments, kernels) rea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from numbers import Real
@@ -19,6 +19,7 @@ from typing import Any
 from accelsim.elementary import FUNCTIONS, OPERATORS
 from accelsim.errors import InputError
 
+_INFIX = {"add": (" + ", 0), "sub": (" - ", 0), "mul": ("*", 2), "div": ("/", 2), "pow": ("**", 4)}
 _RANK = {"uniform": 0, "total": 1, "vector": 2}
 
 
@@ -52,16 +53,27 @@ class Tape:
 class Node:
     """One operation of a program. Arithmetic on nodes makes nodes; comparing them is an error."""
 
-    __slots__ = ("tape", "index", "op", "args", "value", "kind")
+    __slots__ = ("args", "index", "kind", "op", "tape", "value")
     __array_ufunc__ = None  # NumPy must not take over: 2.0 * node is node.__rmul__
 
     def __init__(self, tape: Tape, index: int, op: str, args: tuple[Node, ...], value: Any, kind: str) -> None:
         self.tape, self.index, self.op, self.args, self.value, self.kind = tape, index, op, args, value, kind
 
     def __repr__(self) -> str:
+        """The expression as a person writes it."""
         if not self.args:
-            return f"g{self.value}" if self.op == "gradient" else str(self.op if self.value is None else self.value)
+            return {"gradient": f"g{self.value or ''}", "step": "t"}.get(self.op, str(self.value))
+        if self.op == "neg":
+            return f"-{self.args[0]._within(2)}"
+        if self.op in _INFIX:
+            sign, rank = _INFIX[self.op]
+            left, right = self.args
+            return left._within(rank) + sign + right._within(rank + (self.op in ("sub", "div", "pow")))
         return f"{self.op}({', '.join(map(repr, self.args))})"
+
+    def _within(self, rank: int) -> str:
+        own = {"neg": 0}.get(self.op, _INFIX.get(self.op, ("", 9))[1])
+        return f"({self!r})" if own < rank else repr(self)
 
     def _binary(self, op: str, other: Any, swap: bool = False) -> Node:
         lifted = self.tape.lift(other)
@@ -118,7 +130,7 @@ class Node:
             "use where(first(t), a, b), minimum or maximum instead of if and <"
         )
 
-    __bool__ = __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse  # type: ignore[assignment]
+    __bool__ = __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
     __int__ = __float__ = __iter__ = __len__ = _refuse
     __hash__ = object.__hash__
 
@@ -159,7 +171,7 @@ class _Reader:
         return self._tape.node("hyperparameter", value=name, kind="uniform")
 
 
-Rule = Callable[[Any, Any, Any], Iterator[Any]]
+Rule = Callable[[Any, Any, Any], Generator[Any, Any, Any]]
 
 
 def trace(name: str, rule: Rule, states: tuple[str, ...], switches: Mapping[str, Any]) -> Program:
@@ -200,7 +212,9 @@ def trace(name: str, rule: Rule, states: tuple[str, ...], switches: Mapping[str,
     return Program(tuple(tape.nodes), tuple(queries), updates, tuple(reader._reads))
 
 
-def evaluate(node: Node, leaf: Callable[[Node], Any], apply: Callable[[Node, list[Any]], Any], known: dict[int, Any]) -> Any:
+def evaluate(
+    node: Node, leaf: Callable[[Node], Any], apply: Callable[[Node, list[Any]], Any], known: dict[int, Any]
+) -> Any:
     """The value of a node in any arithmetic; `known` keeps what was computed (by node index)."""
     pending = [node]
     while pending:

@@ -45,6 +45,8 @@ _VOCABULARY: dict[str, Any] = {
     "linear": linear,
     "pi": pi,
 }
+_SYNTAX: tuple[type[ast.AST], ...] = (ast.Expression, ast.BinOp, ast.UnaryOp, ast.Call, ast.Name, ast.Constant)
+_SYNTAX += (ast.Load, ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow, ast.USub, ast.UAdd)
 
 
 @dataclass(frozen=True)
@@ -113,11 +115,10 @@ def parse(text: str) -> Value:
         tree = ast.parse(text.strip(), mode="eval")
     except SyntaxError:
         raise InputError(f"cannot read {text!r} as a number or an expression in t, such as 0.1 or 1/(t+1)") from None
-    allowed = (ast.Expression, ast.BinOp, ast.UnaryOp, ast.Call, ast.Name, ast.Constant, ast.Load)
-    allowed += (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow, ast.USub, ast.UAdd)
     names = set()
     for part in ast.walk(tree):
-        if not isinstance(part, allowed) or (isinstance(part, ast.Constant) and not isinstance(part.value, int | float)):
+        literal = not isinstance(part, ast.Constant) or isinstance(part.value, int | float)
+        if not isinstance(part, _SYNTAX) or not literal:
             raise InputError(f"cannot read {text!r} as an expression in t: use + - * / **, numbers, t and functions")
         if isinstance(part, ast.Name):
             names.add(part.id)
