@@ -1,0 +1,39 @@
+# Everything here sets itself up: a fresh machine needs Python 3.11+, make and git.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: test reproduce figures oracles lint clean
+
+$(VENV)/ready: setup.cfg pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	touch $@
+
+$(VENV)/oracles: $(VENV)/ready tests/oracles/requirements.txt
+	$(BIN)/python -m pip install --quiet --requirement tests/oracles/requirements.txt
+	touch $@
+
+$(VENV)/lint: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet '.[lint]'
+	touch $@
+
+test: $(VENV)/ready  ## the tests
+	$(BIN)/python -m pytest --numprocesses 2
+
+reproduce: $(VENV)/ready  ## the main job in its small size, into accelsim-results/
+	$(BIN)/accelsim reproduce --size tiny
+
+figures: $(VENV)/ready  ## every experiment at full size, into figures/
+	$(BIN)/accelsim run --size full --out figures
+	$(BIN)/accelsim figures --out figures
+
+oracles: $(VENV)/oracles  ## the rules against real implementations, live
+	$(BIN)/python -m pytest tests/oracles/live.py
+
+lint: $(VENV)/lint  ## lint and types
+	$(BIN)/ruff check .
+	$(BIN)/mypy accelsim derivations experiments
+
+clean:
+	rm -rf $(VENV) build *.egg-info

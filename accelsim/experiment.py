@@ -1,0 +1,77 @@
+"""What an experiment is: one claim, one file in experiments/, discovered like everything else.
+
+A file holds ``CLAIM`` (one falsifiable sentence), ``ASSUMPTIONS``, ``EXPECTED`` (the verdict our evidence gives),
+a frozen ``Config`` with the instances ``FULL`` and ``TINY``, ``run(config, progress) -> Outcome`` and
+``draw(result, figure)``. Running measures and predicts; drawing sees the stored `Result` only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from types import ModuleType
+from typing import Any
+
+from accelsim import discovery
+from accelsim.errors import InputError, unknown
+from accelsim.results import Result
+
+SIZES = ("tiny", "full")
+Progress = Callable[[float, str], None]  # fraction done, what is being done
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What `run` returns.
+
+    Attributes
+    ----------
+    measured, predicted, published : numbers by label; `published` holds those printed by others.
+    relation : the comparison that was made, in words.
+    holds : whether the claim holds.
+    series : arrays for the figure.
+    """
+
+    measured: Mapping[str, Any]
+    predicted: Mapping[str, Any]
+    relation: str
+    holds: bool
+    published: Mapping[str, Any] = field(default_factory=dict)
+    series: Mapping[str, Any] = field(default_factory=dict)
+
+
+def known() -> dict[str, ModuleType]:
+    """Every experiment by name."""
+    return {module.__name__.rpartition(".")[2]: module for module in discovery.modules("accelsim.experiments")}
+
+
+def select(names: list[str]) -> dict[str, ModuleType]:
+    """The experiments of these names, all where none is named."""
+    every = known()
+    for name in names:
+        if name not in every:
+            raise unknown("experiment", name, every)
+    return {name: every[name] for name in names} if names else every
+
+
+def run(name: str, size: str, progress: Progress = lambda fraction, what: None) -> Result:
+    """Run one experiment and return its result, not yet stored.
+
+    Raises
+    ------
+    InputError
+        For an unknown experiment or size.
+    """
+    if size not in SIZES:
+        raise InputError(f"size must be one of {', '.join(SIZES)}, not {size!r}")
+    module = select([name])[name]
+    config = getattr(module, size.upper())
+    outcome = module.run(config, progress)
+    return Result(
+        name=name,
+        claim=module.CLAIM,
+        assumptions=module.ASSUMPTIONS,
+        expected=module.EXPECTED,
+        config={"size": size, **asdict(config)},
+        **{key: getattr(outcome, key) for key in outcome.__dataclass_fields__},
+    )
