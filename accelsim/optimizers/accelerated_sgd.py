@@ -1,4 +1,5 @@
 from accelsim.optimizer import momentum, optimizer, real, step_size
+from accelsim.optimizers.heavy_ball import accumulated
 
 
 @optimizer(
@@ -13,5 +14,5 @@ from accelsim.optimizer import momentum, optimizer, real, step_size
 def accelerated_sgd(s, t, h):
     """Accelerated SGD in canonical form: the current gradient weighs alpha beside the momentum's eta."""
     g = yield s.w
-    m = h.beta * s.m + g
+    m = accumulated(s, g, h.beta)
     return dict(w=s.w - h.eta * m - h.alpha * g, m=m)

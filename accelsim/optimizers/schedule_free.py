@@ -1,7 +1,10 @@
 """Schedule-Free SGD and AdamW, with the averaging weights and the warm-up of the authors' released code."""
 
-from accelsim.elementary import maximum, sqrt
-from accelsim.optimizer import momentum, optimizer, positive, real, step_size, switch, weight
+from typing import Any
+
+from accelsim.elementary import maximum
+from accelsim.optimizer import optimizer, real, step_size, switch, weight
+from accelsim.optimizers.adamw import denominator, preconditioner, second_moment
 from accelsim.schedules import recurrence, warmup
 
 SOURCE = "Defazio et al. 2024, arXiv:2405.15682"
@@ -16,13 +19,12 @@ def averaging(memory, t, h):
     return (w / weights if weights else 0 * w), dict(largest=largest, weights=weights)
 
 
-AVERAGING = dict(
-    beta=weight(0.9),
-    c=weight(averaging),
-    r=real(0),
-    weight_lr_power=real(2),
-    warmup_steps=switch(0),
-)
+AVERAGING: dict[str, Any] = dict(c=weight(averaging), r=real(0), weight_lr_power=real(2), warmup_steps=switch(0))
+
+
+def mixture(s, beta):
+    """Where the gradient is taken: between the average x and the base iterate z."""
+    return beta * s.x + (1 - beta) * s.z
 
 
 def averaged(s, lr, c, direction):
@@ -31,8 +33,34 @@ def averaged(s, lr, c, direction):
     return dict(z=z, x=s.x + c * (z - s.x))
 
 
-@optimizer(positions="x z", returns="x", source=f"{SOURCE}, Equations 3 to 5", lr=step_size(1.0), **AVERAGING)
+@optimizer(
+    positions="x z",
+    returns="x",
+    source=f"{SOURCE}, Equations 3 to 5",
+    lr=step_size(1.0),
+    beta=weight(0.9),
+    **AVERAGING,
+)
 def schedule_free(s, t, h):
     """Schedule-Free SGD: average x, base iterate z, gradient at their mixture."""
-    g = yield h.beta * s.x + (1 - h.beta) * s.z
+    g = yield mixture(s, h.beta)
     return averaged(s, h.lr * warmup(t, h.warmup_steps), h.c, g)
+
+
+@optimizer(
+    positions="x z",
+    memories="v",
+    returns="x",
+    source=f"{SOURCE}, Algorithm 1, with the bias correction and averaging weights of the released code",
+    lr=step_size(0.0025),
+    beta1=weight(0.9),
+    **AVERAGING,
+    **preconditioner(0.999),
+)
+def schedule_free_adamw(s, t, h):
+    """Schedule-Free AdamW: Adam's preconditioner first, weight decay at the gradient's point, then the average."""
+    y = mixture(s, h.beta1)
+    g = yield y
+    v = second_moment(s, g, h)
+    direction = g / denominator(v, t, h) + h.weight_decay * y
+    return dict(averaged(s, h.lr * warmup(t, h.warmup_steps), h.c, direction), v=v)

@@ -1,0 +1,37 @@
+"""AdamW, and Adam's preconditioner for the rules that share it."""
+
+from accelsim.elementary import sqrt
+from accelsim.optimizer import Hyperparameter, momentum, optimizer, positive, step_size
+from accelsim.optimizers.qhm import mean
+
+
+def preconditioner(beta2, eps=1e-8, weight_decay=0):
+    """Declarations of what Adam's preconditioner and decoupled weight decay read, with a rule's own defaults."""
+    return dict(beta2=momentum(beta2), eps=positive(eps), weight_decay=Hyperparameter(weight_decay, low=0))
+
+
+def second_moment(s, g, h):
+    """The moving average of squared gradients."""
+    return mean(s.v, g * g, h.beta2)
+
+
+def denominator(v, t, h):
+    """The root of the second moment after its bias correction, and epsilon outside the root."""
+    return sqrt(v / (1 - h.beta2 ** (t + 1))) + h.eps
+
+
+@optimizer(
+    positions="w",
+    memories="m v",
+    returns="w",
+    source="Loshchilov and Hutter 2019, arXiv:1711.05101, Algorithm 2, its weight decay times lr as in torch and optax",
+    lr=step_size(1e-3),
+    beta1=momentum(0.9),
+    **preconditioner(0.999, weight_decay=0.01),
+)
+def adamw(s, t, h):
+    """AdamW: momentum, then Adam's preconditioner, and decoupled weight decay."""
+    g = yield s.w
+    m, v = mean(s.m, g, h.beta1), second_moment(s, g, h)
+    direction = m / (1 - h.beta1 ** (t + 1)) / denominator(v, t, h)
+    return dict(w=s.w - h.lr * (direction + h.weight_decay * s.w), m=m, v=v)

@@ -1,0 +1,20 @@
+from accelsim.elementary import sign
+from accelsim.optimizer import Hyperparameter, momentum, optimizer, step_size
+from accelsim.optimizers.qhm import mean
+
+
+@optimizer(
+    positions="w",
+    memories="m",
+    returns="w",
+    source="Chen et al. 2023, arXiv:2302.06675, Algorithm 2",
+    lr=step_size(1e-4),
+    beta1=momentum(0.9),
+    beta2=momentum(0.99),
+    weight_decay=Hyperparameter(0, low=0),
+)
+def lion(s, t, h):
+    """Lion: the sign of gradient and moving average, mixed by beta1; the average itself has rate beta2."""
+    g = yield s.w
+    direction = sign(mean(s.m, g, h.beta1))
+    return dict(w=s.w - h.lr * (direction + h.weight_decay * s.w), m=mean(s.m, g, h.beta2))

@@ -1,0 +1,22 @@
+from accelsim.optimizer import momentum, optimizer, step_size, weight
+
+
+def mean(memory, g, beta):
+    """Momentum in average style: the exponential moving average of gradients."""
+    return beta * memory + (1 - beta) * g
+
+
+@optimizer(
+    positions="w",
+    memories="m",
+    returns="w",
+    source="Ma and Yarats 2019, arXiv:1810.06801, Equations 3 and 4",
+    lr=step_size(),
+    beta=momentum(0.999),
+    nu=weight(0.7),
+)
+def qhm(s, t, h):
+    """Quasi-hyperbolic momentum: the gradient and its moving average, mixed by nu."""
+    g = yield s.w
+    m = mean(s.m, g, h.beta)
+    return dict(w=s.w - h.lr * ((1 - h.nu) * g + h.nu * m), m=m)
