@@ -1,0 +1,83 @@
+"""Statistics of samples: where to record a run, what to say of its replicas, how far it is from a prediction."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from accelsim.simulate.engine import Simulation
+
+PER_DECADE = 10
+LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
+ROUNDING = 1e3  # rounding errors of a run, in units of the relative precision of its numbers
+
+
+def log_spaced(steps: int) -> Any:
+    """The steps at which a run of `steps` steps is recorded: 0, then about ten a decade, the last one included.
+
+    >>> log_spaced(20)
+    array([ 0,  1,  2,  3,  4,  5,  6,  8, 10, 13, 16, 20])
+    """
+    grid = {round(10 ** (k / PER_DECADE)) for k in range(math.ceil(PER_DECADE * math.log10(max(steps, 1))))}
+    return np.array(sorted({0, steps} | {point for point in grid if point < steps}))
+
+
+def mean(risks: Any) -> tuple[Any, Any]:
+    """Mean over replicas and its standard error, of risks (n, replicas) that may be infinite.
+
+    One infinite risk makes the mean infinite, and its standard error too. A single replica has no standard error (NaN).
+
+    Returns
+    -------
+    Two arrays (n,).
+    """
+    count = risks.shape[-1]
+    finite = np.isfinite(risks).all(axis=-1)
+    safe = np.where(finite[:, None], risks, 0.0)
+    center = safe.mean(axis=-1)
+    spread = np.sqrt(((safe - center[:, None]) ** 2).sum(axis=-1) / (count - 1) / count) if count > 1 else center * math.nan
+    return np.where(finite, center, math.inf), np.where(finite | (count == 1), spread, math.inf)
+
+
+def quantiles(risks: Any, levels: tuple[float, ...] = LEVELS) -> Any:
+    """The smallest risk that at least a fraction of the replicas does not exceed, for each level: (levels, n).
+
+    No values are interpolated, so that infinite risks have their place.
+    """
+    count = risks.shape[-1]
+    ranks = [max(0, math.ceil(level * count) - 1) for level in levels]
+    return np.sort(risks, axis=-1)[:, ranks].T
+
+
+def z_scores(simulation: Simulation, exact: Any) -> Any:
+    """Distance of a simulated mean risk from the exact one, in standard errors, at the recorded steps.
+
+    Where the standard error vanishes (at step 0 all replicas are equal), equal up to rounding scores about 0 and
+    anything else hugely. A mean that is infinite, because replicas diverged, scores infinity unless the exact one is too.
+
+    Parameters
+    ----------
+    exact : (n,) risk at `simulation.steps`.
+
+    Notes
+    -----
+    The score is one of a standard normal only where the replicas' risks have a variance and there are enough replicas for
+    their mean to be normal. Under multiplicative noise the risk is a product of random factors: its relative variance
+    grows geometrically with the step wherever nothing restores it (no label noise), and beyond some step size it has no
+    stationary variance although the mean converges. SGD in one dimension, B = 1, Gaussian, lr lam = x: the mean
+    contracts for 1 - 2x + 3x^2 < 1, that is x < 2/3, the second moment of the risk only for
+    1 - 4x + 18x^2 - 60x^3 + 105x^4 < 1, that is x < .383. There the sample's standard error is itself a random number far
+    too small most of the time: compare at early steps, or at small step sizes.
+    """
+    exact = np.asarray(exact, dtype=float)
+    rounding = ROUNDING * np.finfo(simulation.dtype).eps * np.abs(exact)
+    both = np.isinf(exact) & np.isinf(simulation.mean)
+    known = np.isfinite(exact) & np.isfinite(simulation.mean)
+    difference = np.where(known, simulation.mean, 0.0) - np.where(known, exact, 0.0)
+    scale = np.hypot(np.where(known, simulation.standard_error, 1.0), np.where(known, rounding, 0.0))
+    score = np.divide(difference, scale, out=np.zeros_like(scale), where=scale > 0)
+    score[(scale == 0) & (difference != 0)] = math.inf
+    return np.where(known, score, np.where(both, 0.0, math.inf))
