@@ -1,0 +1,505 @@
+"""The command line: every reading command has --json, errors are one line, exit codes 0, 1 (verdict) and 2 (input)."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from accelsim.errors import InputError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Verify, predict and simulate optimizers as accelerated SGD.",
+    epilog="An optimizer is a shipped name (accelsim list), a combinator such as 'tail_average(sgd)', or a rule of "
+    "yours with --rules FILE.",
+)
+
+Name = Annotated[str, typer.Argument(metavar="OPTIMIZER", show_default=False)]
+Set = Annotated[
+    list[str], typer.Option("--set", metavar="K=V", help="A hyperparameter: a number or an expression in t.")
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+Rules = Annotated[list[str], typer.Option("--rules", metavar="FILE", help="A Python file with rules of your own.")]
+Size = Annotated[str, typer.Option(metavar="tiny|full", help="How large the experiments are.")]
+Steps = Annotated[int, typer.Option(metavar="T", help="Number of steps.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress on stderr.")]
+
+
+def main() -> None:
+    """Entry point: run a command; what goes wrong by the user's hand is one line and exit code 2."""
+    try:
+        code = app(standalone_mode=False)
+    except InputError as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        _fail("interrupted", 130)
+    except Exception as error:
+        # The option parser's own exceptions know how to say what was wrong.
+        if not hasattr(error, "format_message"):
+            raise
+        _fail(error.format_message())
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, code: int = 2) -> None:
+    print(f"accelsim: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _pairs(assignments: Iterable[str]) -> dict[str, str]:
+    pairs = {}
+    for text in assignments:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip() or not value.strip():
+            raise InputError(f"--set {text!r} is not of the form name=value")
+        if name.strip() in pairs:
+            raise InputError(f"--set {name.strip()} is given twice")
+        pairs[name.strip()] = value.strip()
+    return pairs
+
+
+def _rules(files: Iterable[str]) -> None:
+    from accelsim import optimizers
+
+    for file in files:
+        optimizers.add(file)
+
+
+def _optimizer(name: str, rules: Iterable[str]) -> Any:
+    from accelsim import optimizers
+
+    _rules(rules)
+    return optimizers.find(name)
+
+
+def _emit(document: Any, as_json: bool, text: Callable[[], Any]) -> None:
+    """Print a document: as JSON, or as the text (or rich renderable) made on demand."""
+    if as_json:
+        from accelsim.results import jsonable
+
+        print(json.dumps(jsonable(document), indent=2, allow_nan=False))
+        return
+    from rich.console import Console
+
+    Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(text(), markup=False)
+
+
+def _table(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> Any:
+    from rich.table import Table
+
+    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*(f"{cell:.6g}" if isinstance(cell, float) else str(cell) for cell in row))
+    return table
+
+
+# -- what there is ----------------------------------------------------------------------------------------------------
+
+
+@app.command("list")
+def list_(json_: Json = False, rules: Rules = []) -> None:  # noqa: B006 (typer reads the default, nobody changes it)
+    """The optimizers, problems, derivations and experiments there are."""
+    from accelsim import experiment, optimizers, problems
+    from accelsim.symbolic import verify
+
+    _rules(rules)
+    found: dict[str, dict[str, str]] = {
+        "optimizers": {name: optimizer.doc for name, optimizer in optimizers.known().items()},
+        "problems": {name: (inspect.getdoc(p) or "").partition("\n")[0] for name, p in problems.known().items()},
+        "derivations": {name: module.CLAIM for name, module in verify.known().items()},
+        "experiments": {name: module.CLAIM for name, module in experiment.known().items()},
+    }
+
+    def text() -> Any:
+        from rich.console import Group
+
+        return Group(*(_table([kind, ""], [*named.items(), ("", "")]) for kind, named in found.items()))
+
+    _emit({kind: list(named) for kind, named in found.items()}, json_, text)
+
+
+# -- one optimizer ----------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def show(optimizer: Name, json_: Json = False, rules: Rules = []) -> None:  # noqa: B006
+    """The rule, its matrices, its normal form, LaTeX, and its source as BibTeX."""
+    from accelsim.symbolic import latex
+    from accelsim.symbolic.tableau import tableau
+
+    rule = _optimizer(optimizer, rules)
+    found = tableau(rule)
+    canonical = _canonical_or_reason(rule)
+    document = {
+        "optimizer": rule.name,
+        "doc": rule.doc,
+        "rule": inspect.getsource(rule.rule),
+        "hyperparameters": {
+            name: {"default": None if h.default is None else str(h.default), "range": h.range}
+            for name, h in rule.hyperparameters.items()
+        },
+        "linear": found.nonlinearity is None,
+        "nonlinearity": found.nonlinearity,
+        "states": list(found.states),
+        "matrices": {name: str(m.tolist()) for name, m in found.symbolic()._asdict().items()},
+        "canonical": canonical,
+        "latex": {"rule": latex.rule_latex(rule), "matrices": latex.tableau_latex(found)},
+        "bibtex": latex.bibtex(rule),
+    }
+
+    def text() -> str:
+        lines = [document["rule"].rstrip(), ""]
+        lines += [f"{name}: {h['range']}, default {h['default']}" for name, h in document["hyperparameters"].items()]
+        lines += ["", f"linear states: {', '.join(found.states)}"]
+        lines += [f"not linear: {found.nonlinearity}"] if found.nonlinearity else []
+        lines += [f"{name} = {matrix}" for name, matrix in document["matrices"].items()]
+        lines += ["", *_lines(canonical), "", *document["latex"].values(), "", document["bibtex"]]
+        return "\n".join(lines)
+
+    _emit(document, json_, text)
+
+
+def _canonical_or_reason(rule: Any) -> dict[str, Any]:
+    from accelsim.symbolic.normal_form import canonical
+
+    try:
+        return canonical(rule).document()
+    except InputError as error:
+        return {"reason": str(error)}
+
+
+def _lines(document: Mapping[str, Any]) -> list[str]:
+    """A flat document as lines, lists indented, what is absent left out."""
+    lines = []
+    for key, value in document.items():
+        if isinstance(value, list | tuple):
+            lines += [f"{key}:", *(f"  - {item}" for item in value)] if value else []
+        elif isinstance(value, Mapping):
+            lines += [f"{key}:", *(f"  {line}" for line in _lines(value))]
+        elif value is not None:
+            lines.append(f"{key}: {value}")
+    return lines
+
+
+@app.command()
+def canonical(optimizer: Name, set_: Set = [], json_: Json = False, rules: Rules = []) -> None:  # noqa: B006
+    """The normal form as accelerated SGD: beta_t, eta_t, alpha_t; the block form where there are more memories."""
+    from accelsim.symbolic import normal_form
+
+    found = normal_form.canonical(_optimizer(optimizer, rules), **_pairs(set_))
+    document = found.document()
+    _emit(document, json_, lambda: "\n".join(_lines(document)))
+
+
+@app.command()
+def verify(
+    names: Annotated[list[str], typer.Argument(metavar="[NAME...]", show_default=False)] = [],  # noqa: B006
+    json_: Json = False,
+) -> None:
+    """Check the derivations and refute their near misses; exit 0 only if every verdict is the expected one."""
+    from accelsim.symbolic import verify as verification
+
+    verdicts = verification.verify(list(names) or None)
+
+    def text() -> Any:
+        from rich.console import Group
+
+        table = _table(
+            ["derivation", "status", "near miss", "seconds"],
+            [(v["name"], v["status"], v["near_miss"], f"{v['seconds']:.2f}") for v in verdicts],
+        )
+        notes = []
+        for v in verdicts:
+            notes += ["", f"{v['name']}: {v['claim']}"]
+            notes += [f"  assuming {item}" for item in v["assumptions"]] + [f"  if {item}" for item in v["conditions"]]
+        return Group(table, "\n".join(notes))
+
+    _emit(verdicts, json_, text)
+    if not all(v["status"] == v["expected"] and v["near_miss"] == "refuted" for v in verdicts):
+        sys.exit(1)
+
+
+# -- one optimizer on one problem -------------------------------------------------------------------------------------
+
+_PROBLEM_OPTIONS: dict[str, Any] = {
+    "problem": Annotated[str, typer.Option(metavar="NAME", help="quadratic, linear_regression or dataset.")],
+    "dim": Annotated[int | None, typer.Option(metavar="D", help="Dimension.")],
+    "batch": Annotated[int | None, typer.Option(metavar="B", help="Batch size in samples.")],
+    "spectrum": Annotated[
+        str | None, typer.Option(metavar="SPEC", help="Eigenvalues of H: power:A, geometric:K or file:lam.npy.")
+    ],
+    "init": Annotated[
+        str | None, typer.Option(metavar="SPEC", help="Initial error by eigendirection: ones, power:A or file:w0.npy.")
+    ],
+    "label_noise": Annotated[float | None, typer.Option(metavar="V", help="Variance of the label noise.")],
+    "grad_noise": Annotated[float | None, typer.Option(metavar="V", help="Scale of additive gradient noise.")],
+    "noise_shape": Annotated[
+        str | None, typer.Option(metavar="H|I|FILE", help="Covariance of additive gradient noise.")
+    ],
+    "data": Annotated[str | None, typer.Option(metavar="F", help="CSV or NPY file, or diabetes, digits.")],
+    "target": Annotated[str | None, typer.Option(metavar="COL", help="Target column of the data: name or number.")],
+}
+
+
+def on_problem(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that describe a problem, and hand it the optimizer, problem and hyperparameters."""
+
+    @functools.wraps(command)
+    def run(optimizer: str, set_: list[str], rules: list[str], **options: Any) -> Any:
+        from accelsim import problems
+
+        described = {name: options.pop(name) for name in _PROBLEM_OPTIONS}
+        rule = _optimizer(optimizer, rules)
+        name = described.pop("problem")
+        problem = problems.make(name, **described)
+        for notice in problem.notices:
+            print(f"accelsim: {notice}", file=sys.stderr)
+        return command(rule, problem, _pairs(set_), **options)
+
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    hints = get_type_hints(command, include_extras=True)
+    declared = inspect.signature(command).parameters.values()
+    own = [p.replace(annotation=hints[p.name]) for p in declared if p.kind is keyword]
+    described = [inspect.Parameter(k, keyword, annotation=v, default=None) for k, v in _PROBLEM_OPTIONS.items()]
+    described[0] = described[0].replace(default=inspect.Parameter.empty)
+    lists = [inspect.Parameter(k, keyword, annotation=v, default=[]) for k, v in (("set_", Set), ("rules", Rules))]
+    parameters = [inspect.Parameter("optimizer", keyword, annotation=Name), lists[0], *described, *own, lists[1]]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in parameters}
+    del run.__wrapped__  # type: ignore[attr-defined]
+    return run
+
+
+@app.command()
+@on_problem
+def rate(rule: Any, problem: Any, values: dict[str, str], *, json_: Json = False) -> None:
+    """Spectral radius of the second moments, its time constant tau in steps, and whether the rule is stable."""
+    from accelsim.exact import rates
+
+    found = rates.rate(rule, problem, **values)
+    document = {"rho": found.rho, "tau": found.tau, "stable": found.stable, "assumptions": list(found.assumptions)}
+    _emit(document, json_, lambda: "\n".join(_lines(document)))
+
+
+@app.command()
+@on_problem
+def risk(rule: Any, problem: Any, values: dict[str, str], *, steps: Steps, json_: Json = False) -> None:
+    """Exact expected risk of the returned iterate, as bias plus variance, on log-spaced steps."""
+    from accelsim.exact import moments
+
+    found = moments.risk(rule, problem, steps, **values)
+    document = {
+        "steps": found.steps,
+        "risk": found.risk,
+        "bias": found.bias,
+        "variance": found.variance,
+        **({"cross": found.cross} if problem.coupled else {}),
+        "diverged": found.diverged,
+        "assumptions": list(found.assumptions),
+    }
+    _emit(document, json_, lambda: _columns(document, ["steps", "risk", "bias", "variance", "cross"]))
+
+
+def _columns(document: Mapping[str, Any], names: Iterable[str]) -> Any:
+    """The arrays of a document as the columns of a table, the rest as lines under it."""
+    from rich.console import Group
+
+    columns = [name for name in names if name in document]
+    table = _table(columns, zip(*(document[name].tolist() for name in columns), strict=True))
+    rest = {name: value for name, value in document.items() if name not in columns and value is not None}
+    return Group(table, "", "\n".join(_lines(rest)))
+
+
+@app.command()
+@on_problem
+def simulate(
+    rule: Any,
+    problem: Any,
+    values: dict[str, str],
+    *,
+    steps: Steps,
+    seeds: Annotated[int, typer.Option(metavar="S", help="Number of replicas.")] = 100,
+    seed: Annotated[int, typer.Option(metavar="N", help="Key of the random numbers.")] = 0,
+    backend: Annotated[str, typer.Option(metavar="auto|numpy|cupy", help="Where the arrays live.")] = "auto",
+    dtype: Annotated[str, typer.Option(metavar="float32|float64", help="Precision of the arrays.")] = "float64",
+    exact: Annotated[bool, typer.Option("--exact", help="The exact risk beside it, with z-scores.")] = False,
+    json_: Json = False,
+) -> None:
+    """Run replicas of the rule; risk of the returned iterate with standard errors, diverged replicas counted."""
+    from accelsim import stats
+    from accelsim.exact import moments
+    from accelsim.simulate import engine
+
+    found = engine.simulate(rule, problem, steps, seeds, seed=seed, backend=backend, dtype=dtype, **values)
+    document = {
+        "steps": found.steps,
+        "risk": found.mean,
+        "standard_error": found.standard_error,
+        "quantiles": {str(level): row for level, row in found.quantiles.items()},
+        "diverged": found.diverged,
+        "replicas": found.replicas,
+        "backend": found.backend,
+    }
+    if exact:
+        predicted = moments.risk(rule, problem, steps, **values)
+        document |= {"exact": predicted.risk, "z": stats.z_scores(found, predicted.risk)}
+    table = {k: v for k, v in document.items() if k != "quantiles"}
+    _emit(document, json_, lambda: _columns(table, ["steps", "risk", "standard_error", "diverged", "exact", "z"]))
+
+
+# -- experiments ------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Callable[[str], Callable[[float, str], None]]]:
+    """A bar a task on stderr; without a terminal, a line a task; nothing where quiet."""
+    if quiet:
+        yield lambda name: lambda fraction, what: None
+    elif not sys.stderr.isatty():
+
+        def announce(name: str) -> Callable[[float, str], None]:
+            print(f"accelsim: {name}", file=sys.stderr, flush=True)
+            return lambda fraction, what: None
+
+        yield announce
+    else:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[what]}"), TimeElapsedColumn())
+        with Progress(*columns, console=Console(stderr=True)) as bars:
+
+            def start(name: str) -> Callable[[float, str], None]:
+                task = bars.add_task(name, total=1.0, what="")
+                return lambda fraction, what: bars.update(task, completed=fraction, what=what)
+
+            yield start
+
+
+def _results(names: list[str], size: str, out: Path | None, quiet: bool) -> list[Any]:
+    """Run experiments, storing each result as soon as it is there."""
+    from accelsim import experiment, results
+
+    if out is not None:
+        results.prepare(out)
+    found = []
+    with _progress(quiet) as start:
+        for name in experiment.select(names):
+            report = start(name)
+            found.append(experiment.run(name, size, report))
+            report(1.0, "")
+            if out is not None:
+                results.save(found[-1], out)
+    return found
+
+
+_CLAIM_KEYS = ("name", "claim", "measured", "predicted", "published", "relation", "holds", "expected", "assumptions")
+
+
+def _claims(found: Iterable[Any]) -> list[dict[str, Any]]:
+    return [{key: getattr(result, key) for key in _CLAIM_KEYS} for result in found]
+
+
+def _claim_table(claims: list[dict[str, Any]]) -> Any:
+    words = {True: "holds", False: "does not hold"}
+    rows = [
+        (c["name"], c["relation"], words[c["holds"]], "as expected" if c["holds"] == c["expected"] else "UNEXPECTED")
+        for c in claims
+    ]
+    return _table(["experiment", "relation", "verdict", ""], rows)
+
+
+@app.command()
+def run(
+    experiments: Annotated[list[str], typer.Argument(metavar="[EXPERIMENT...]", show_default=False)] = [],  # noqa: B006
+    size: Size = "tiny",
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Store the results here.")] = None,
+    quiet: Quiet = False,
+    json_: Json = False,
+) -> None:
+    """Run experiments: measured beside predicted and published; exit 0 only if every verdict is the expected one."""
+    found = _results(list(experiments), size, out, quiet)
+    claims = _claims(found)
+
+    def text() -> Any:
+        from rich.console import Group
+
+        details = "\n\n".join("\n".join(_lines({k: c[k] for k in _CLAIM_KEYS if k != "relation"})) for c in claims)
+        return Group(details, "", _claim_table(claims))
+
+    _emit(claims, json_, text)
+    if any(c["holds"] != c["expected"] for c in claims):
+        sys.exit(1)
+
+
+@app.command()
+def figures(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder of stored results.")] = Path("figures"),
+    check: Annotated[bool, typer.Option("--check", help="Draw nothing; exit 1 if a drawing has drifted.")] = False,
+    json_: Json = False,
+) -> None:
+    """Draw the figures and the gallery of stored results."""
+    from accelsim import plotting
+
+    paths = [str(path) for path in (plotting.drifted(out) if check else plotting.draw(out))]
+    words = "drifted from its result" if check else "drawn"
+    _emit({"drifted" if check else "drawn": paths}, json_, lambda: "\n".join(f"{path}: {words}" for path in paths))
+    if check and paths:
+        sys.exit(1)
+
+
+@app.command()
+def reproduce(
+    size: Size = "tiny",
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Results, figures and gallery go here.")] = Path(
+        "accelsim-results"
+    ),
+    quiet: Quiet = False,
+    json_: Json = False,
+) -> None:
+    """The main job: verify every derivation, run every experiment, draw; exit 0 only if all is as expected."""
+    from accelsim import plotting, results
+    from accelsim.symbolic import verify as verification
+
+    results.prepare(out)
+    began = time.perf_counter()
+    verdicts = []
+    with _progress(quiet) as start:
+        report = start("derivations")
+        names = list(verification.known())
+        for place, name in enumerate(names):
+            report(place / len(names), name)
+            verdicts += verification.verify([name])
+        report(1.0, "")
+    found = _results([], size, out, quiet)
+    plotting.draw(out)
+    claims = _claims(found)
+    proofs_right = all(v["status"] == v["expected"] and v["near_miss"] == "refuted" for v in verdicts)
+    good = proofs_right and all(c["holds"] == c["expected"] for c in claims)
+    document = {"verify": verdicts, "run": claims, "out": str(out), "as_expected": good}
+
+    def text() -> Any:
+        from rich.console import Group
+
+        rows = [(v["name"], v["status"], v["near_miss"]) for v in verdicts]
+        proofs = _table(["derivation", "status", "near miss"], rows)
+        seconds = time.perf_counter() - began
+        verdict = "everything is as expected" if good else "NOT everything is as expected"
+        close = f"{verdict}; figures and their gallery are in {out} ({seconds:.0f} s, size {size})"
+        return Group(proofs, "", _claim_table(claims), "", close)
+
+    _emit(document, json_, text)
+    if not good:
+        sys.exit(1)
