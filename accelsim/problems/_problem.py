@@ -1,0 +1,154 @@
+"""What every problem is, and what problems without coupling between eigendirections share."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from numbers import Real
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+
+from accelsim.errors import InputError
+from accelsim.spectra import Array, whole
+
+
+class Draw(Protocol):
+    """The random numbers of one stage of one step, a row a replica; `stream` names a purpose within the stage."""
+
+    def normal(self, stream: int, size: int) -> Any: ...
+
+    def chi_square(self, stream: int, dof: int) -> Any: ...
+
+    def integers(self, stream: int, high: int, size: int) -> Any: ...
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Problem:
+    """A quadratic risk (1/2) e^T H e in the error e = w - w*, and stochastic gradients of it.
+
+    Attributes
+    ----------
+    name : how a user calls it.
+    batch : samples a gradient.
+    dim : number of coordinates d that the optimizer sees.
+    start : (d,) initial error in the coordinates that the optimizer sees.
+    spectrum : (m,) the positive eigenvalues of H.
+    coupled : whether second moments must be carried for pairs of eigendirections; if not, one each suffices.
+    notices : what was done to the input that the user should know.
+    """
+
+    name: ClassVar[str]
+    coupled: ClassVar[bool]
+
+    batch: int = 1
+    dim: Any = field(init=False, repr=False)
+    start: Array = field(init=False, repr=False)
+    spectrum: Any = field(init=False, repr=False)
+    notices: tuple[str, ...] = field(init=False, repr=False, default=())
+
+    @classmethod
+    def options(cls) -> list[str]:
+        """Names of what may be given at construction."""
+        return sorted(f.name for f in fields(cls) if f.init)
+
+    def __post_init__(self) -> None:
+        self._settle(batch=whole(self.batch, "batch size"))
+
+    def _settle(self, **values: Any) -> None:
+        """Set attributes, at construction only."""
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def basis(self) -> Array | None:
+        """(d, m) eigenvectors of H in columns, or None where the coordinates are the eigendirections."""
+        return None
+
+    def constants(self) -> dict[str, Any]:
+        """Arrays that the sampler computes with."""
+        raise NotImplementedError
+
+    def sample(self, errors: tuple[Any, ...], draw: Draw) -> tuple[Any, ...]:
+        """Batch gradients at query errors, each (replicas, d), all on the same sample."""
+        raise NotImplementedError
+
+    def noise(self, second: Array, mean: Array, noisy: bool) -> Array:
+        """What sampling adds to E[g g'^T] beyond H E[e e'^T] H, in the eigenbasis.
+
+        Parameters
+        ----------
+        second : (q, q, m), or (q, q, m, m) if coupled, second moments E[e_a e_b^T] of the query errors.
+        mean : (q, m) their means.
+        noisy : whether noise that stays at the optimum (labels, residuals, additive) is present.
+
+        Returns
+        -------
+        Array of the shape of `second`.
+        """
+        raise NotImplementedError
+
+    def modes(self, errors: Any) -> Any:
+        """Errors (..., d) in the eigenbasis, (..., m)."""
+        basis = self.arrays(errors)["basis"]
+        return errors if basis is None else errors @ basis
+
+    def risk(self, errors: Any) -> Any:
+        """Excess risk (1/2) e^T H e of errors (replicas, d), as (replicas,)."""
+        return (self.modes(errors) ** 2) @ self.arrays(errors)["spectrum"] / 2
+
+    @cached_property
+    def _placed(self) -> dict[tuple[str, str], dict[str, Any]]:
+        return {}
+
+    def arrays(self, like: Any) -> dict[str, Any]:
+        """The constants in the module and precision of an array, made once each."""
+        xp = like.__array_namespace__()
+        key = (xp.__name__, str(like.dtype))
+        if key not in self._placed:
+            values = {"spectrum": self.spectrum, "basis": self.basis, **self.constants()}
+            self._placed[key] = {k: v if v is None else xp.asarray(v, dtype=like.dtype) for k, v in values.items()}
+        return self._placed[key]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Uncoupled(Problem):
+    """A problem whose second moments stay apart by eigendirection but for one shared sum.
+
+    With Y_i the second moment of the query error in direction i, sampling adds
+    own_i Y_i + left_i sum_j right_j Y_j, and floor_i where noise that stays at the optimum is present.
+    """
+
+    coupled: ClassVar[bool] = False
+
+    @cached_property
+    def own(self) -> Array:
+        """(m,) noise of a direction from its own error."""
+        return np.zeros_like(self.spectrum)
+
+    @cached_property
+    def left(self) -> Array:
+        """(m,) noise of a direction from the shared sum."""
+        return np.zeros_like(self.spectrum)
+
+    @cached_property
+    def right(self) -> Array:
+        """(m,) weights of the shared sum."""
+        return np.zeros_like(self.spectrum)
+
+    @cached_property
+    def floor(self) -> Array:
+        """(m,) variance of the gradient at the optimum."""
+        raise NotImplementedError
+
+    def noise(self, second: Array, mean: Array, noisy: bool) -> Array:
+        shared = (second @ self.right)[..., None]
+        return self.own * second + self.left * shared + (self.floor if noisy else 0.0)
+
+
+def variance(value: Any, what: str) -> float:
+    """A finite number of at least 0."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value) or value < 0:
+        raise InputError(f"the {what} must be a finite variance of at least 0, not {value}")
+    return float(value)
