@@ -37,9 +37,8 @@ def mean(risks: Any) -> tuple[Any, Any]:
     count = risks.shape[-1]
     finite = np.isfinite(risks).all(axis=-1)
     safe = np.where(finite[:, None], risks, 0.0)
-    center = safe.mean(axis=-1)
-    spread = np.sqrt(((safe - center[:, None]) ** 2).sum(axis=-1) / (count - 1) / count) if count > 1 else center * math.nan
-    return np.where(finite, center, math.inf), np.where(finite | (count == 1), spread, math.inf)
+    error = safe.std(axis=-1, ddof=1) / math.sqrt(count) if count > 1 else np.full(len(safe), math.nan)
+    return np.where(finite, safe.mean(axis=-1), math.inf), np.where(finite | (count == 1), error, math.inf)
 
 
 def quantiles(risks: Any, levels: tuple[float, ...] = LEVELS) -> Any:
@@ -56,7 +55,8 @@ def z_scores(simulation: Simulation, exact: Any) -> Any:
     """Distance of a simulated mean risk from the exact one, in standard errors, at the recorded steps.
 
     Where the standard error vanishes (at step 0 all replicas are equal), equal up to rounding scores about 0 and
-    anything else hugely. A mean that is infinite, because replicas diverged, scores infinity unless the exact one is too.
+    anything else hugely. A mean that is infinite, because replicas diverged, scores infinity unless the exact one is
+    infinite too.
 
     Parameters
     ----------
@@ -64,13 +64,13 @@ def z_scores(simulation: Simulation, exact: Any) -> Any:
 
     Notes
     -----
-    The score is one of a standard normal only where the replicas' risks have a variance and there are enough replicas for
-    their mean to be normal. Under multiplicative noise the risk is a product of random factors: its relative variance
-    grows geometrically with the step wherever nothing restores it (no label noise), and beyond some step size it has no
-    stationary variance although the mean converges. SGD in one dimension, B = 1, Gaussian, lr lam = x: the mean
-    contracts for 1 - 2x + 3x^2 < 1, that is x < 2/3, the second moment of the risk only for
-    1 - 4x + 18x^2 - 60x^3 + 105x^4 < 1, that is x < .383. There the sample's standard error is itself a random number far
-    too small most of the time: compare at early steps, or at small step sizes.
+    The score is one of a standard normal only where the replicas' risks have a variance and there are enough replicas
+    for their mean to be normal. Under multiplicative noise the risk is a product of random factors: its relative
+    variance grows geometrically with the step wherever nothing restores it (no label noise), and beyond some step size
+    it has no stationary variance although the mean converges. SGD in one dimension, B = 1, Gaussian, lr lam = x: the
+    mean contracts for 1 - 2x + 3x^2 < 1, that is x < 2/3, the second moment of the risk only for
+    1 - 4x + 18x^2 - 60x^3 + 105x^4 < 1, that is x < .383. There the sample's standard error is itself a random number,
+    far too small most of the time: compare at early steps, or at small step sizes.
     """
     exact = np.asarray(exact, dtype=float)
     rounding = ROUNDING * np.finfo(simulation.dtype).eps * np.abs(exact)

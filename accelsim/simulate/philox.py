@@ -18,10 +18,10 @@ rejection method (0 where nothing is rejected). A kernel can thus make any numbe
 output words w0..w3 of a block are used as two whole numbers of 64 bits, W = w0 << 32 | w1 and V = w2 << 32 | w3:
 
 * uniform:  ((W >> 11) + 1) 2^-53 in (0, 1] for the even coordinate, the same of V for the odd one;
-* normals:  Box-Muller on a quarter of the circle, with signs: r = sqrt(-log uniform(W)), b = (signed V >> 11) 2^-52 pi/4,
-  r (cos b - sin b) with its sign flipped by bit 0 of V (even coordinate), r (cos b + sin b) by bit 1 (odd coordinate);
-* integers below n <= 2^32: the upper 64 bits of W n (even coordinate), of V n (odd one). No outcome's probability is off
-  by more than 2^-64, a relative 2^-32 at most;
+* normals:  Box-Muller on a quarter of the circle, with signs: r = sqrt(-log uniform(W)), b = (pi/4 2^-52) (signed
+  V >> 11); r (cos b - sin b) with its sign flipped by bit 0 of V (even coordinate), r (cos b + sin b) by bit 1 (odd);
+* integers below n <= 2^32: the upper 64 bits of W n (even coordinate), of V n (odd one). No outcome's probability is
+  off by more than 2^-64, a relative 2^-32 at most;
 * chi squares: 0 for 0 degrees of freedom, the square of the normal of coordinate 0 for one, else Marsaglia and Tsang's
   method; attempt k takes the normal of coordinate 0 and the uniform of coordinate 2.
 
@@ -290,7 +290,7 @@ class Draws:
         return value.reshape(count, self.replicas, 1)
 
     def _trial(self, steps: Any, replicas: Any, place: int) -> tuple[Any, Any]:
-        """One attempt for each pair of step and replica, (n,): the normal of coordinate 0, the uniform of coordinate 2."""
+        """An attempt for each pair of step and replica, (n,): the normal of coordinate 0, the uniform of coordinate 2."""
         block, word = self._numbers(0, 2)[:, None], self._numbers(place, 1)
         words = philox((block, steps, replicas, word), self.seed, self.xp)
         z = self.xp.empty((len(steps), 1))
