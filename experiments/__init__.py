@@ -1,0 +1,1 @@
+"""One claim, one file; see `accelsim.experiment` for what a file holds."""

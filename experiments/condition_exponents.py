@@ -1,0 +1,81 @@
+"""How the time constant grows with the condition number, with and without gradient noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from accelsim import plotting
+from accelsim.exact import tuning
+from accelsim.experiment import Outcome, Progress
+from accelsim.optimizers import find
+from accelsim.problems import make
+from accelsim.results import Result
+
+CLAIM = (
+    "At batch size 1 only accelerated SGD has a time constant that grows like the square root of the condition "
+    "number; at batch size 4096 heavy ball and Nesterov do too."
+)
+ASSUMPTIONS = [
+    "Gaussian streaming regression without label noise, geometric spectrum",
+    "constant hyperparameters, tuned to the smallest exact time constant",
+    "exponent: least-squares slope of log tau on log kappa over the range of kappa, not its limit",
+]
+EXPECTED = True
+# Slopes over 1e2 to 1e4 computed elsewhere with independent code, by batch size.
+PUBLISHED = {
+    1: {"sgd": 0.93, "heavy_ball": 0.89, "nesterov": 0.78, "accelerated_sgd": 0.42},
+    4096: {"sgd": 1.00, "heavy_ball": 0.534, "nesterov": 0.511, "accelerated_sgd": 0.50},
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    dim: int = 12
+    kappas: tuple[float, ...] = tuple(float(k) for k in np.geomspace(1e2, 1e4, 9))
+
+
+FULL = Config()
+TINY = Config(kappas=(1e2, 1e3, 1e4))
+
+
+def run(config: Config, progress: Progress) -> Outcome:
+    """Tune every rule at every condition number and fit the slopes."""
+    taus: dict[str, dict[str, list[float]]] = {}
+    slopes, published = {}, {}
+    for batch, rules in PUBLISHED.items():
+        taus[str(batch)] = {}
+        for name, slope in rules.items():
+            progress(len(slopes) / 8, f"{name}, batch {batch}")
+            problems = (
+                make("linear_regression", dim=config.dim, spectrum=f"geometric:{kappa}", batch=batch)
+                for kappa in config.kappas
+            )
+            row = [tuning.tune_tau(find(name), problem).tau for problem in problems]
+            taus[str(batch)][name] = row
+            label = f"{name}, B = {batch}"
+            slopes[label] = float(np.polyfit(np.log(config.kappas), np.log(row), 1)[0])
+            published[label] = slope
+    error = max(abs(slopes[label] - slope) for label, slope in published.items())
+    return Outcome(
+        measured=slopes,
+        predicted={label: 0.5 if label.startswith("accelerated") or "4096" in label else 1.0 for label in slopes},
+        published=published,
+        relation=f"slopes within 0.02 of published (largest difference {error:.3f})",
+        holds=error < 0.02,
+        series={"kappas": config.kappas, "taus": taus},
+    )
+
+
+def draw(result: Result, figure: Any) -> None:
+    """Time constant against condition number, one panel a batch size."""
+    panels = figure.subplots(1, 2, sharey=True)
+    kappas = result.series["kappas"]
+    for axes, (batch, rules) in zip(panels, result.series["taus"].items(), strict=True):
+        for name, row in rules.items():
+            axes.loglog(kappas, row, **plotting.look(name))
+        axes.set(xlabel="condition number", title=f"batch size {batch}")
+    panels[0].set_ylabel("time constant of the risk (steps)")
+    panels[0].legend()

@@ -1,0 +1,196 @@
+"""The command line as a user meets it: documents on stdout, one clear line and exit code 2 for bad input."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from accelsim import cli
+
+REGRESSION = ("--problem", "linear_regression", "--dim", "4")
+SGD = ("--set", "lr=0.1")
+
+
+@pytest.fixture
+def accelsim(monkeypatch, capsys):
+    """Run a command line; returns (exit code, stdout, stderr)."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["accelsim", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        printed = capsys.readouterr()
+        return stop.value.code, printed.out, printed.err
+
+    return run
+
+
+@pytest.fixture
+def document(accelsim):
+    """Run a command line with --json and read its one document."""
+
+    def run(*arguments):
+        code, out, err = accelsim(*arguments, "--json")
+        assert code == 0, err
+        return json.loads(out)
+
+    return run
+
+
+def test_list_knows_what_the_folders_hold(document):
+    found = document("list")
+    assert {"schedule_free", "lion", "mars_exact_sgd"} <= set(found["optimizers"])
+    assert found["problems"] == ["dataset", "linear_regression", "quadratic"]
+    assert "schedule_free" in found["derivations"]
+    assert "moments_match_simulation" in found["experiments"]
+
+
+@pytest.mark.parametrize("optimizer", ["schedule_free", "adamw", "mars_exact_sgd", "tail_average(sgd)"])
+def test_show_says_everything_of_any_rule(document, optimizer):
+    found = document("show", optimizer)
+    assert "yield" in found["rule"]
+    assert found["linear"] == (optimizer != "adamw")
+    assert found["latex"]["rule"]
+    assert found["bibtex"].startswith("@")
+
+
+def test_canonical_is_found_with_values_set(document):
+    found = document("canonical", "nesterov", "--set", "lr=0.5", "--set", "beta=0.9")
+    assert (found["memory"], found["beta"], found["eta"], found["alpha"]) == (1, "9/10", "9/20", "1/2")
+
+
+def test_verify_of_one_derivation(document):
+    (found,) = document("verify", "nesterov")
+    assert (found["status"], found["expected"], found["near_miss"]) == ("proved", "proved", "refuted")
+    assert found["assumptions"]
+
+
+def test_rate_of_sgd_without_noise_is_the_textbook_one(document):
+    found = document("rate", "sgd", "--problem", "quadratic", "--spectrum", "geometric:1e3", "--set", "lr=1")
+    assert found["rho"] == pytest.approx((1 - 1e-3) ** 2, rel=1e-12)
+    assert found["tau"] == pytest.approx(-1 / (2 * np.log1p(-1e-3)), rel=1e-9)
+    assert found["stable"] is True
+
+
+def test_simulated_risk_agrees_with_the_exact_one(document):
+    arguments = ("simulate", "schedule_free", *REGRESSION, "--batch", 8, "--steps", 20, "--seeds", 2000)
+    found = document(*arguments, "--set", "lr=0.3", "--exact")
+    assert np.abs(found["z"]).max() < 5
+    assert found["diverged"] == [0] * len(found["steps"])
+
+
+def test_the_right_options_reach_the_problem(document):
+    small = document("risk", "sgd", *REGRESSION, *SGD, "--steps", 5, "--label-noise", 1)
+    large = document("risk", "sgd", *REGRESSION, *SGD, "--steps", 5, "--label-noise", 1, "--batch", 10)
+    assert small["variance"][-1] > 2 * large["variance"][-1] > 0
+    assert small["risk"] == pytest.approx(np.add(small["bias"], small["variance"]))
+
+
+def test_a_rule_of_the_users_own_works_in_every_command(tmp_path, document):
+    rules = tmp_path / "mine.py"
+    rules.write_text(
+        "from accelsim import optimizer\n"
+        "@optimizer(positions='w', memories='m', returns='w')\n"
+        "def mine(s, t, h):\n"
+        "    g = yield s.w\n"
+        "    m = h.beta * s.m + g\n"
+        "    return dict(w=s.w - h.lr * (g + 2 * m), m=m)\n"
+    )
+    mine = ("mine", "--rules", rules)
+    values = ("--set", "lr=0.01", "--set", "beta=0.5")
+    assert "mine" in document("list", "--rules", rules)["optimizers"]
+    assert document("show", *mine)["linear"] is True
+    assert document("canonical", *mine)["eta"] == "2*lr"
+    assert document("rate", *mine, *REGRESSION, *values)["stable"] is True
+    assert document("risk", *mine, *REGRESSION, *values, "--steps", 3)["risk"]
+    assert document("simulate", *mine, *REGRESSION, *values, "--steps", 3, "--seeds", 2)["risk"]
+
+
+def test_text_output_reads_as_a_table(accelsim):
+    code, out, err = accelsim("risk", "sgd", *REGRESSION, *SGD, "--steps", 3)
+    assert (code, err) == (0, "")
+    assert out.split()[:4] == ["steps", "risk", "bias", "variance"]
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Bad input files by name."""
+    texts = {
+        "empty.csv": "",
+        "ragged.csv": "a,y\n1,2\n3\n",
+        "words.csv": "a,y\n1,2\nx,3\n",
+        "missing.csv": "a,y\n1,2\n,3\n",
+        "constant.csv": "a,y\n1,2\n1,3\n",
+        "good.csv": "a,b,y\n1,1,2\n2,1,3\n4,1,7\n",
+        "raises.py": "1/0\n",
+        "branches.py": "from accelsim import optimizer\n@optimizer(positions='w', returns='w')\n"
+        "def mine(s, t, h):\n    g = yield s.w\n    return dict(w=s.w if t > 3 else s.w - g)\n",
+        "square.py": "from accelsim import optimizer\n@optimizer(positions='w', returns='w')\n"
+        "def mine(s, t, h):\n    g = yield s.w\n    return dict(w=s.w - g * g)\n",
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    np.save(tmp_path / "negative.npy", [1.0, -1.0])
+    return tmp_path
+
+
+BAD = {
+    "no such rule": ("risk sgdd --problem quadratic --steps 3", "did you mean 'sgd'"),
+    "no such problem": ("risk sgd --problem quadratik --steps 3 --set lr=.1", "did you mean 'quadratic'"),
+    "no such hyperparameter": ("risk sgd --problem quadratic --steps 3 --set lrr=.1", "did you mean 'lr'"),
+    "no value": ("risk sgd --problem quadratic --steps 3", "needs lr"),
+    "negative step size": ("risk sgd --problem quadratic --steps 3 --set lr=-1", "lr = -1"),
+    "beta of 1": ("rate heavy_ball --problem quadratic --set lr=.1 --set beta=1", "[0, 1)"),
+    "beta above 1 at step 4": ("risk heavy_ball --problem quadratic --steps 9 --set lr=.1 --set beta=t/4", "step 4"),
+    "nan": ("risk sgd --problem quadratic --steps 3 --set lr=nan", "finite"),
+    "overflow": ("risk sgd --problem quadratic --steps 3 --set lr=1e999", "lr = inf"),
+    "not an expression": ("risk sgd --problem quadratic --steps 3 --set lr=(1", "(1"),
+    "not a pair": ("risk sgd --problem quadratic --steps 3 --set lr", "name=value"),
+    "negative eigenvalue": ("rate sgd --problem quadratic --spectrum file:{}/negative.npy --set lr=.1", "positive"),
+    "empty table": ("risk sgd --problem dataset --data {}/empty.csv --target y --steps 3 --set lr=.1", "empty"),
+    "ragged table": ("risk sgd --problem dataset --data {}/ragged.csv --target y --steps 3 --set lr=.1", "ragged.csv"),
+    "words in a table": ("risk sgd --problem dataset --data {}/words.csv --target y --steps 3 --set lr=.1", "x"),
+    "missing value": ("risk sgd --problem dataset --data {}/missing.csv --target y --steps 3 --set lr=.1", "missing"),
+    "no target": ("risk sgd --problem dataset --data {}/good.csv --target z --steps 3 --set lr=.1", "z"),
+    "constant table": ("risk sgd --problem dataset --data {}/constant.csv --target y --steps 3 --set lr=.1", "varies"),
+    "no such table": ("risk sgd --problem dataset --data {}/none.csv --target y --steps 3 --set lr=.1", "none.csv"),
+    "batch of 0": ("risk sgd --problem quadratic --batch 0 --steps 3 --set lr=.1", "batch"),
+    "dimension of 0": ("risk sgd --problem quadratic --dim 0 --steps 3 --set lr=.1", "dimension"),
+    "negative steps": ("risk sgd --problem quadratic --steps -3 --set lr=.1", "steps"),
+    "no replicas": ("simulate sgd --problem quadratic --steps 3 --seeds 0 --set lr=.1", "seeds"),
+    "foreign option": ("risk sgd --problem quadratic --label-noise 1 --steps 3 --set lr=.1", "label_noise"),
+    "file that raises": ("risk mine --rules {}/raises.py --problem quadratic --steps 3", "ZeroDivisionError"),
+    "file that branches": ("risk mine --rules {}/branches.py --problem quadratic --steps 3", "where(first(t)"),
+    "nonlinear update": ("risk mine --rules {}/square.py --problem quadratic --steps 3", "not linear"),
+    "risk of adamw": ("risk adamw --problem quadratic --steps 3", "not linear"),
+    "rate of a schedule": ("rate sgd --problem quadratic --set lr=1/(t+1)", "risk"),
+    "no GPU": ("simulate sgd --problem quadratic --steps 3 --backend cupy --set lr=.1", "GPU"),
+    "no such backend": ("simulate sgd --problem quadratic --steps 3 --backend tpu --set lr=.1", "backend"),
+    "no such experiment": ("run speedup", "experiment"),
+    "no such size": ("run speedup_against_batch --size huge", "size"),
+    "no such derivation": ("verify nesterow", "did you mean 'nesterov'"),
+    "no such command": ("rates", "rate"),
+    "folder that cannot be": ("run speedup_against_batch --out {}/good.csv/results", "cannot write"),
+    "figures of nothing": ("figures --out {}/nothing", "no stored results"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_clear_line_and_exit_code_2(accelsim, files, case):
+    command, hint = BAD[case]
+    before = sorted(files.iterdir())
+    code, out, err = accelsim(*command.format(files).split())
+    assert (code, out) == (2, "")
+    assert err.startswith("accelsim: ")
+    assert err.count("\n") == 1
+    assert hint in err
+    assert sorted(files.iterdir()) == before
+
+
+def test_constant_columns_are_dropped_with_a_notice(accelsim, files):
+    table = ("--problem", "dataset", "--data", files / "good.csv", "--target", "y")
+    code, _, err = accelsim("risk", "sgd", *table, *SGD, "--steps", 3, "--json")
+    assert code == 0
+    assert "dropped" in err
+    assert "b" in err
