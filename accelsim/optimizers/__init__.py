@@ -12,7 +12,8 @@ _own: dict[str, Optimizer] = {}
 
 
 @cache
-def _shipped() -> dict[str, Optimizer]:
+def shipped() -> dict[str, Optimizer]:
+    """The optimizers of this package by name."""
     return {k: v for module in discovery.modules(__name__) for k, v in discovery.members(module, Optimizer).items()}
 
 
@@ -27,7 +28,7 @@ def add(path: str) -> dict[str, Optimizer]:
 
 def known() -> dict[str, Optimizer]:
     """Every optimizer by name."""
-    return dict(sorted((_shipped() | _own).items()))
+    return dict(sorted((shipped() | _own).items()))
 
 
 def find(name: str) -> Optimizer:

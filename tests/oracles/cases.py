@@ -1,0 +1,273 @@
+"""The one table of cases: which rule is stepped against which implementation, at which hyperparameters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from accelsim.schedules import recurrence
+from oracles import recursions as paper
+from oracles.common import Run
+from oracles.implementations import momentum_of, optax_like, torch_like
+
+
+@dataclass(frozen=True)
+class Case:
+    """A rule and an implementation of it.
+
+    Attributes
+    ----------
+    rule, hyperparameters : what agrees with the implementation.
+    oracle : who stepped it; "paper" for an array recursion of our own, which needs no recording.
+    nominal : where the implementation deviates from its paper, the hyperparameters of the same names, which therefore
+        do *not* agree; `hyperparameters` then says what the implementation really does.
+    size : the relative distance that the deviation makes.
+    why : the deviation in words.
+    scale : of the gradients.
+    """
+
+    rule: str
+    oracle: str
+    run: Run
+    hyperparameters: Mapping[str, Any]
+    label: str = ""
+    nominal: Mapping[str, Any] | None = None
+    size: float = 0.0
+    why: str = ""
+    scale: float = 1.0
+
+    @property
+    def name(self) -> str:
+        return "-".join(filter(None, (self.rule, self.oracle, self.label)))
+
+
+def half_life_shifted(start: float, end: float, steps: int) -> str:
+    """The released warm-up of a rate, 1e-8 added in its logarithms, as an expression in t."""
+    return f"exp(1/((1-warmup(t,{steps}))/log({start}+1e-8) + warmup(t,{steps})/log({end}+1e-8)))"
+
+
+@recurrence(total=0)
+def optax_weights(memory: Any, t: Any, h: Any) -> Any:
+    """The averaging weights of optax's warm-up over 16 steps: those of the released code."""
+    weight = min(1, (t + 1) / 16) ** 2
+    return weight / (memory.total + weight), dict(total=memory.total + weight)
+
+
+@recurrence(total=0)
+def corrected_weights(memory: Any, t: Any, h: Any) -> Any:
+    """Weights by the square of a step size that carries Adam's bias correction."""
+    weight = 1 - h.beta2 ** (t + 1)
+    return weight / (memory.total + weight), dict(total=memory.total + weight)
+
+
+# Epsilon is large in every case with a preconditioner, so that its placement shows at once.
+MOMENTUM = dict(lr=0.1, beta=0.9)
+ACCSGD = dict(lr=0.1, kappa=100.0, xi=5.0)
+QHM = dict(lr=0.1, beta=0.95, nu=0.7)
+SIGNUM = dict(lr=0.01, beta=0.9)
+LION = dict(lr=0.01, beta1=0.9, beta2=0.99, weight_decay=0.1)
+ADAMW = dict(lr=0.02, beta1=0.9, beta2=0.99, eps=0.01, weight_decay=0.1)
+ADEMAMIX = dict(lr=0.01, beta1=0.9, beta2=0.99, beta3=0.999, alpha=5, eps=0.01, weight_decay=0.1)
+SIMPLIFIED = dict(lr=0.005, beta1=0.95, beta2=0.99, alpha=2, eps=0.01, weight_decay=0.1)
+JAIN: dict[str, Any] = dict(alpha=0.8, beta=0.3, gamma=0.4, delta=0.2)
+SF: dict[str, Any] = dict(lr=0.5, beta=0.9)
+SF_WEIGHTS = dict(lr=0.5, beta=0.8, r=0.7, weight_lr_power=1.5, warmup_steps=20)
+SF_ADAMW: dict[str, Any] = dict(lr=0.05, beta1=0.9, beta2=0.99, eps=0.01, weight_decay=0.1)
+SF_ADAMW_WEIGHTS = SF_ADAMW | dict(r=0.7, weight_lr_power=1.5, warmup_steps=20)
+
+
+def renamed(options: Mapping[str, Any], **names: str) -> dict[str, Any]:
+    """The same options under an implementation's names."""
+    return {names.get(k, k): v for k, v in options.items()}
+
+
+def betas(options: Mapping[str, Any], count: int) -> dict[str, Any]:
+    """The same options as torch names them: the moving averages' rates in one tuple."""
+    rates = [f"beta{i + 1}" for i in range(count)]
+    return {k: v for k, v in options.items() if k not in rates} | {"betas": tuple(options[k] for k in rates)}
+
+
+def optax_names(options: Mapping[str, Any], **names: str) -> dict[str, Any]:
+    """The same options as optax names them."""
+    return renamed(options, lr="learning_rate", beta1="b1", beta2="b2", beta3="b3", **names)
+
+
+def case(
+    rule: str,
+    path: str,
+    hyperparameters: Mapping[str, Any],
+    label: str = "",
+    /,
+    nominal: Mapping[str, Any] | None = None,
+    size: float = 0.0,
+    why: str = "",
+    **options: Any,
+) -> Case:
+    """The case of an optimizer at a dotted path, made with these options."""
+    like = optax_like if path.startswith("optax.") else torch_like
+    return Case(rule, path, like(path, **options), hyperparameters, label, nominal, size, why)
+
+
+def decayed(t: int) -> float:
+    """0.5 cosine(t, 150), as an implementation is given it."""
+    return (1 + math.cos(math.pi * t / 150)) / 4
+
+
+TORCH_SGD = "torch.optim.SGD"
+SF_SGD, SF_ADAM = "schedulefree.SGDScheduleFree", "schedulefree.AdamWScheduleFree"
+OPTAX, PO = "optax.contrib", "pytorch_optimizer"
+
+IMPLEMENTATIONS = [
+    case("sgd", TORCH_SGD, dict(lr=0.1), lr=0.1),
+    case("sgd", "optax.sgd", dict(lr=0.1), learning_rate=0.1),
+    case("heavy_ball", TORCH_SGD, MOMENTUM, lr=0.1, momentum=0.9),
+    case("heavy_ball", TORCH_SGD, MOMENTUM | dict(lr="0.5*cosine(t, 150)"), "decayed", lr=decayed, momentum=0.9),
+    case("heavy_ball", "optax.sgd", MOMENTUM, learning_rate=0.1, momentum=0.9),
+    case("nesterov", TORCH_SGD, MOMENTUM, lr=0.1, momentum=0.9, nesterov=True),
+    case("nesterov", "optax.sgd", MOMENTUM, learning_rate=0.1, momentum=0.9, nesterov=True),
+    case("accsgd", f"{PO}.AccSGD", ACCSGD, **ACCSGD),
+    case("accsgd", f"{PO}.AccSGD", ACCSGD | dict(e=0.5), "constant", constant=0.5, **ACCSGD),
+    case("qhm", f"{PO}.QHM", QHM, **renamed(QHM, beta="momentum")),
+    case("signum", f"{PO}.SignSGD", SIGNUM, **renamed(SIGNUM, beta="momentum")),
+    case("signum", "optax.signum", SIGNUM, **optax_names(SIGNUM)),
+    case("lion", f"{PO}.Lion", LION, weight_decouple=True, **betas(LION, 2)),
+    case("lion", "optax.lion", LION, **optax_names(LION)),
+    case("schedule_free", SF_SGD, SF, **renamed(SF, beta="momentum")),
+    case("schedule_free", SF_SGD, SF_WEIGHTS, "weights", **renamed(SF_WEIGHTS, beta="momentum")),
+    case("schedule_free", SF_SGD, SF | dict(lr="0.5*cosine(t, 150)"), "decayed", lr=decayed, momentum=0.9),
+    case("schedule_free", f"{PO}.ScheduleFreeSGD", SF_WEIGHTS, "weights", **renamed(SF_WEIGHTS, beta="momentum")),
+    case("schedule_free", f"{OPTAX}.schedule_free_sgd", SF, **optax_names(SF, beta="b1")),
+    case("schedule_free_adamw", SF_ADAM, SF_ADAMW, **betas(SF_ADAMW, 2)),
+    case("schedule_free_adamw", SF_ADAM, SF_ADAMW_WEIGHTS, "weights", **betas(SF_ADAMW_WEIGHTS, 2)),
+    case("schedule_free_adamw", f"{PO}.ScheduleFreeAdamW", SF_ADAMW_WEIGHTS, "weights", **betas(SF_ADAMW_WEIGHTS, 2)),
+    case("schedule_free_adamw", f"{OPTAX}.schedule_free_adamw", SF_ADAMW, **optax_names(SF_ADAMW)),
+    case("adamw", "torch.optim.AdamW", ADAMW, **betas(ADAMW, 2)),
+    case("adamw", "optax.adamw", ADAMW, **optax_names(ADAMW)),
+    case("ademamix", f"{PO}.AdEMAMix", ADEMAMIX, weight_decouple=True, **betas(ADEMAMIX, 3)),
+    case(
+        "ademamix",
+        f"{PO}.AdEMAMix",
+        ADEMAMIX | dict(alpha_warmup=40, beta3_warmup=40),
+        "warm",
+        weight_decouple=True,
+        t_alpha_beta3=40,
+        **betas(ADEMAMIX, 3),
+    ),
+    case("ademamix", f"{OPTAX}.ademamix", ADEMAMIX, **optax_names(ADEMAMIX)),
+    case("simplified_ademamix", f"{OPTAX}.simplified_ademamix", SIMPLIFIED, **optax_names(SIMPLIFIED)),
+    Case(
+        "mars_sgd",
+        f"{PO}.MARS",
+        momentum_of(f"{PO}.MARS", "exp_avg", lr=5, betas=(0.9, 0.99), gamma=0.5, optimize_1d=True),
+        dict(lr=5, beta=0.9, gamma=0.5),
+        scale=0.02,  # small enough for its clipping to stay inactive
+    ),
+    case("mars_sgd", f"{PO}.QHM", dict(lr=0.1, beta=0.9, gamma=0.4), lr=0.1, momentum=0.9, nu=0.6),
+    # From here on, implementations that deviate from their papers.
+    case(
+        "qhm",
+        TORCH_SGD,
+        dict(lr=0.1, beta="where(first(t), 0, 0.9)", nu=1),
+        "dampening",
+        nominal=dict(lr=0.1, beta=0.9, nu=1),
+        size=0.28,
+        why="dampening spares the first gradient: the buffer starts at g_0, not at (1 - beta) g_0",
+        lr=0.1,
+        momentum=0.9,
+        dampening=0.9,
+    ),
+    case(
+        "schedule_free",
+        f"{OPTAX}.schedule_free_sgd",
+        SF | dict(lr="0.5*minimum(1, t/16)", c=optax_weights),
+        "warm",
+        nominal=SF | dict(warmup_steps=16),
+        size=0.055,
+        why="the step size lags its averaging weight by a step: the first step has size 0 and yet weight 1. "
+        "(Its schedule is rounded to float32 too; 16 steps of warm-up are exact there.)",
+        learning_rate=0.5,
+        b1=0.9,
+        warmup_steps=16,
+    ),
+    case(
+        "schedule_free_adamw",
+        f"{SF_ADAM}Paper",
+        SF_ADAMW
+        | dict(c=corrected_weights, eps="0.01/(1 - 0.99**(t+1))**0.5", weight_decay="0.1*(1 - 0.99**(t+1))**0.5"),
+        nominal=SF_ADAMW,
+        size=0.067,
+        why="the paper's bias correction scales the step size: averaging weights, epsilon and weight decay feel it",
+        **betas(SF_ADAMW, 2),
+    ),
+    case(
+        "simplified_ademamix",
+        f"{PO}.SimplifiedAdEMAMix",
+        SIMPLIFIED | dict(lr="0.005*(1 - 0.95)/(1 - 0.99**(t+1))", alpha=2 / (1 - 0.95), weight_decay=0),
+        nominal=SIMPLIFIED | dict(weight_decay=0),
+        size=0.75,
+        why="momentum is an average there, so alpha stands for alpha / (1 - beta1), and the second moment's bias "
+        "correction divides where it must multiply. (Its batched path rounds that correction to float32.)",
+        foreach=False,
+        **betas(SIMPLIFIED | dict(weight_decay=0), 2),
+    ),
+]
+
+PAPERS = [
+    Case(
+        "accelerated_sgd",
+        "paper",
+        paper.linear_in_the_past("accelerated_sgd", eta=0.05, alpha=0.2, beta=0.9),
+        dict(eta=0.05, alpha=0.2, beta=0.9),
+    ),
+    Case("jain", "paper", paper.jain(**JAIN), JAIN),
+    Case("tail_average(jain)", "paper", paper.jain(**JAIN, burn_in=30), JAIN | dict(start=30)),
+    Case("tail_average(jain)", "paper", paper.jain(**JAIN, burn_in=0), JAIN, "polyak"),
+    Case("ema(sgd)", "paper", paper.ema_of_sgd(0.1, 0.95), dict(lr=0.1, decay=0.95)),
+    Case("accsgd", "paper", paper.accsgd(0.1, 100, 5), ACCSGD),
+    Case(
+        "ademamix_sgd",
+        "paper",
+        paper.linear_in_the_past("ademamix_sgd", lr=0.05, beta1=0.5, beta3=0.98, alpha=3),
+        dict(lr=0.05, beta1=0.5, beta3=0.98, alpha=3),
+    ),
+    Case(
+        "simplified_ademamix_sgd",
+        "paper",
+        paper.linear_in_the_past("simplified_ademamix_sgd", lr=0.02, beta=0.95, alpha=4),
+        dict(lr=0.02, beta=0.95, alpha=4),
+    ),
+    Case("mars_exact_sgd", "paper", paper.mars(2, 0.9, 0.5), dict(lr=2, beta=0.9, gamma=0.5), scale=0.05),
+    Case(
+        "adamw",
+        "paper",
+        paper.adamw(0.02, 0.9, 0.99, 0.01, 0.1 * 0.02),
+        ADAMW,
+        nominal=ADAMW | dict(weight_decay=0.1 * 0.02),
+        size=0.16,
+        why="the paper does not multiply weight decay by the step size; torch, optax and the rule do",
+    ),
+    Case(
+        "ademamix",
+        "paper",
+        paper.ademamix_released(0.01, (0.9, 0.99, 0.999), 5, 120, 0.01, 0.1),
+        ADEMAMIX | dict(alpha_warmup=120, beta3=half_life_shifted(0.9, 0.999, 120)),
+        "released",
+        nominal=ADEMAMIX | dict(alpha_warmup=120, beta3_warmup=120),
+        size=1.7e-6,
+        why="the released warm-up adds 1e-8 inside its logarithms, the paper's formula does not",
+    ),
+    Case(
+        "simplified_ademamix",
+        "paper",
+        paper.simplified_ademamix_released(0.005, (0.95, 0.99), 2, 0.8, 120, 0.01, 0.1),
+        SIMPLIFIED | dict(beta1=half_life_shifted(0.8, 0.95, 120)),
+        "released",
+        nominal=SIMPLIFIED | dict(beta1_warmup=120, min_beta1=0.8),
+        size=2.6e-8,
+        why="the released warm-up adds 1e-8 inside its logarithms",
+    ),
+]
+
+CASES = {case.name: case for case in (*IMPLEMENTATIONS, *PAPERS)}

@@ -1,0 +1,97 @@
+"""Adapters: an optimizer of torch's or optax's kind as a run; the libraries are imported only when it starts."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from oracles.common import START, Gradient, Run
+
+
+def found(path: str) -> Any:
+    """What a dotted path names."""
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(module), name)
+
+
+def torch_like(path: str, /, **options: Any) -> Run:
+    """An optimizer in torch's manner; `lr` may be a function of the step, set before each one.
+
+    Where it has `eval` and `train` (Schedule-Free), the returned iterate is what a user sees after `eval`.
+    """
+    schedule = options["lr"] if callable(options["lr"]) else None
+
+    def run(gradient: Gradient) -> Iterable[tuple[np.ndarray, np.ndarray]]:
+        import torch
+
+        point = torch.nn.Parameter(torch.tensor(START))
+        optimizer = found(path)([point], **{**options, "lr": schedule(0) if schedule else options["lr"]})
+        averages = hasattr(optimizer, "eval")
+        if averages:
+            optimizer.train()
+        t = 0
+        while True:
+            query = point.detach().numpy().copy()
+            if schedule:
+                optimizer.param_groups[0]["lr"] = schedule(t)
+            point.grad = torch.tensor(gradient(t, query))
+            optimizer.step()
+            after = point.detach().clone()
+            if averages:
+                optimizer.eval()
+            returned = point.detach().numpy().copy()
+            if averages:
+                optimizer.train()
+                point.data.copy_(after)  # eval and train are inverse only up to rounding
+            yield query, returned
+            t += 1
+
+    return run
+
+
+def momentum_of(path: str, buffer: str, /, lr: float, **options: Any) -> Run:
+    """Plain steps along a momentum buffer of torch's kind, whatever the optimizer itself does with it."""
+
+    def run(gradient: Gradient) -> Iterable[tuple[np.ndarray, np.ndarray]]:
+        import torch
+
+        point = torch.nn.Parameter(torch.tensor(START))
+        optimizer = found(path)([point], lr=lr, **options)
+        t = 0
+        while True:
+            query = point.detach().clone()
+            point.grad = torch.tensor(gradient(t, query.numpy()))
+            optimizer.step()
+            point.data.copy_(query - lr * optimizer.state[point][buffer])
+            yield query.numpy(), point.detach().numpy().copy()
+            t += 1
+
+    return run
+
+
+def optax_like(path: str, /, **options: Any) -> Run:
+    """A gradient transformation of optax; Schedule-Free's returned iterate is recovered as optax says."""
+
+    def run(gradient: Gradient) -> Iterable[tuple[np.ndarray, np.ndarray]]:
+        import jax
+        import optax
+
+        jax.config.update("jax_enable_x64", True)
+        optimizer = found(path)(**options)
+        update = jax.jit(optimizer.update)
+        point = jax.numpy.array(START)
+        state = optimizer.init(point)
+        t = 0
+        while True:
+            query = np.asarray(point)
+            steps, state = update(jax.numpy.array(gradient(t, query)), state, point)
+            point = optax.apply_updates(point, steps)
+            averages = hasattr(state, "z")
+            returned = optax.contrib.schedule_free_eval_params(state, point) if averages else point
+            yield query, np.asarray(returned)
+            t += 1
+
+    return run
