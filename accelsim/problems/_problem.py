@@ -62,6 +62,11 @@ class Problem:
             object.__setattr__(self, name, value)
 
     @property
+    def multiplicative(self) -> bool:
+        """Whether the gradient noise grows with the error."""
+        return True
+
+    @property
     def basis(self) -> Array | None:
         """(d, m) eigenvectors of H in columns, or None where the coordinates are the eigendirections."""
         return None
@@ -141,6 +146,10 @@ class Uncoupled(Problem):
     def floor(self) -> Array:
         """(m,) variance of the gradient at the optimum."""
         raise NotImplementedError
+
+    @property
+    def multiplicative(self) -> bool:
+        return bool(self.own.any() or self.left.any())
 
     def noise(self, second: Array, mean: Array, noisy: bool) -> Array:
         shared = (second @ self.right)[..., None]
