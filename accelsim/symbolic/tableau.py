@@ -258,11 +258,15 @@ class Tableau:
         numeric = None
         for t, h in self.optimizer.rows(number, **values):
             if numeric is None or not constant:
-                numeric = self._numeric(t, h, number)
+                numeric = self.at(t, h, number)
             yield numeric
 
-    def _numeric(self, t: Any, h: Mapping[str, Any], number: Any) -> Numeric:
+    def at(self, t: Any, h: Mapping[str, Any], number: Any = float, given: Mapping[str, Any] | None = None) -> Numeric:
+        """The matrices of one step, from its hyperparameters and what the given sequences are there, by symbol."""
+
         def leaf(node: Node) -> Any:
+            if node.op == "given":
+                return (given or {})[self.factors[node.index].symbol]
             if node.op == "hyperparameter":
                 return h[node.value]
             return t if node.op == "step" else number(node.value)
@@ -350,11 +354,11 @@ class Translation:
         return sympy.Rational(str(exact(value)))
 
 
-def to_sympy(node: Node, values: list[Any]) -> Any:
-    """Apply a uniform node's operation to SymPy expressions."""
+def sympy_functions() -> dict[str, Any]:
+    """The elementary functions in SymPy, by name."""
     import sympy
 
-    functions = {
+    return {
         "sqrt": sympy.sqrt,
         "exp": sympy.exp,
         "log": sympy.log,
@@ -365,7 +369,12 @@ def to_sympy(node: Node, values: list[Any]) -> Any:
         "first": lambda t: sympy.Eq(t, 0),
         "where": lambda condition, a, b: sympy.Piecewise((a, condition), (b, True)),
     }
-    return functions[node.op](*values) if node.op in functions else operate(node, values)
+
+
+def to_sympy(node: Node, values: list[Any]) -> Any:
+    """Apply a uniform node's operation to SymPy expressions."""
+    function = sympy_functions().get(node.op)
+    return function(*values) if function else operate(node, values)
 
 
 def tableau(optimizer: Optimizer, **values: Any) -> Tableau:

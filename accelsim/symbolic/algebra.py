@@ -1,0 +1,185 @@
+"""Algebra shared by proofs: rational functions in whatever a rule is made of, shifts in time, written expressions."""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from typing import Any
+
+from accelsim import elementary
+from accelsim.errors import InputError, unknown
+from accelsim.program import exact
+from accelsim.symbolic.tableau import time
+
+
+class Field:
+    """The field of rational functions over the rationals in all that some expressions are made of.
+
+    Symbols, values of unknown functions at each shift of t, and every other function (a root, a minimum, a power
+    that is no whole number) are independent generators. What is zero here is zero; relations between generators,
+    such as sqrt(t)**2 = t, are only those that SymPy applies by itself.
+    """
+
+    def __init__(self, expressions: Iterable[Any]) -> None:
+        import sympy
+
+        self._opaque: dict[Any, Any] = {}
+        found = set().union(*(self._rational(e).free_symbols for e in expressions))
+        generators = sorted(found, key=str)
+        self.domain = sympy.QQ.frac_field(*generators) if generators else sympy.QQ
+
+    def _rational(self, expression: Any) -> Any:
+        import sympy
+
+        e = sympy.sympify(expression)
+        if e.is_Rational or e.is_Symbol:
+            return e
+        if e.is_Add or e.is_Mul:
+            return e.func(*map(self._rational, e.args))
+        if e.is_Pow:
+            if e.exp.is_Integer:
+                return self._rational(e.base) ** e.exp
+            split = sympy.expand_power_exp(sympy.expand(e, deep=False))
+            if not split.is_Pow:
+                return self._rational(split)
+            if e.exp.could_extract_minus_sign():
+                return 1 / self._rational(1 / e)
+        return self._opaque.setdefault(e, sympy.Dummy(f"f{len(self._opaque)}"))
+
+    def element(self, expression: Any) -> Any:
+        """The expression in the field."""
+        return self.domain.from_sympy(self._rational(expression))
+
+    def matrix(self, matrix: Any) -> Any:
+        """A SymPy matrix as a `DomainMatrix` over the field."""
+        from sympy.polys.matrices import DomainMatrix
+
+        rows = [[self.element(entry) for entry in matrix.row(i)] for i in range(matrix.rows)]
+        return DomainMatrix(rows, matrix.shape, self.domain)
+
+    def expression(self, element: Any) -> Any:
+        """An element, factored, as a SymPy expression."""
+        import sympy
+
+        back = sympy.factor(self.domain.to_sympy(element)).xreplace(self._back)
+        return sympy.powsimp(upright(back), deep=True, combine="exp")
+
+    @cached_property
+    def _back(self) -> dict[Any, Any]:
+        return {dummy: e for e, dummy in self._opaque.items()}
+
+
+def upright(product: Any) -> Any:
+    """A factored expression with 1 - beta rather than -(beta - 1), where that costs no leading minus."""
+    import sympy
+
+    sign, flipped, parts = 1, [], []
+    for part in sympy.Mul.make_args(product):
+        base, power = part.as_base_exp() if part.is_Pow else (part, sympy.Integer(1))
+        if part == -1:
+            sign = -sign
+        elif base.is_Add and base.as_coeff_Add()[0].is_negative and power.is_Integer and power % 2:
+            sign = -sign
+            flipped.append((-base) ** power)
+        else:
+            parts.append(part)
+    free = [i for i, part in enumerate(parts) if part.is_Add and part.as_coeff_Add()[0] == 0]
+    if sign < 0 and free:
+        parts[free[0]], sign = -parts[free[0]], 1
+    elif sign < 0 and flipped:
+        flipped[0], sign = -flipped[0], 1
+    return sympy.Mul(sign, *parts, *flipped)
+
+
+def reduced(expression: Any) -> Any:
+    """An expression after cancellation, factored; zero where it is zero as a rational function."""
+    field = Field([expression])
+    return field.expression(field.element(expression))
+
+
+def shifted(expression: Any, steps: Any) -> Any:
+    """An expression or matrix with t moved by a number of steps."""
+    return expression.subs(time(), time() + steps) if steps else expression
+
+
+def at_first(expression: Any, first: bool) -> Any:
+    """An expression or matrix with the condition first(t) decided."""
+    import sympy
+
+    return expression.xreplace({sympy.Eq(time(), 0): sympy.true if first else sympy.false})
+
+
+def knows_first(expression: Any) -> bool:
+    """Whether an expression or matrix treats the first step differently."""
+    import sympy
+
+    return bool(expression.has(sympy.Eq(time(), 0)))
+
+
+def divisors(expression: Any) -> list[Any]:
+    """What a factored expression divides by and what could be zero."""
+    import sympy
+
+    found = []
+    for part in sympy.Mul.make_args(sympy.fraction(expression)[1]):
+        bare = part.base if part.is_Pow and part.exp.is_Integer else part
+        if not bare.is_number and not bare.is_positive and bare not in found:
+            found.append(bare)
+    return found
+
+
+_OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.Pow: operator.pow,
+    ast.USub: operator.neg,
+    ast.UAdd: operator.pos,
+}
+
+
+def evaluated(text: str, names: Mapping[str, Any], number: Callable[[Any], Any] = exact) -> Any:
+    """A written expression in any arithmetic.
+
+    Parameters
+    ----------
+    text : such as ``"lr(t)*(beta(t) - beta(t+1)*(1 - c(t)))"``.
+    names : values of the names in it; functions of t are called.
+    number : converts the numbers in it, by default to fractions.
+
+    Raises
+    ------
+    InputError
+        For a name that is not known, or what is no arithmetic.
+
+    Examples
+    --------
+    >>> evaluated("(1 - 0.9)*lr(t+1)", {"t": 2, "lr": lambda t: t})
+    Fraction(3, 10)
+    """
+    known = {**elementary.FUNCTIONS, **names}
+
+    def value(node: ast.AST) -> Any:
+        if isinstance(node, ast.Expression):
+            return value(node.body)
+        if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+            return number(node.value)
+        if isinstance(node, ast.Name):
+            if node.id not in known:
+                raise unknown(f"name in {text!r}:", node.id, known)
+            return known[node.id]
+        if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
+            return _OPERATORS[type(node.op)](value(node.left), value(node.right))
+        if isinstance(node, ast.UnaryOp) and type(node.op) in _OPERATORS:
+            return _OPERATORS[type(node.op)](value(node.operand))
+        if isinstance(node, ast.Call) and not node.keywords:
+            return value(node.func)(*map(value, node.args))
+        raise InputError(f"cannot read {text!r} as an expression: use + - * / **, numbers, names and calls")
+
+    try:
+        return value(ast.parse(text.strip(), mode="eval"))
+    except SyntaxError:
+        raise InputError(f"cannot read {text!r} as an expression: use + - * / **, numbers, names and calls") from None
