@@ -114,15 +114,20 @@ def _append(problem: Problem, rows: Array, moments: Moments, noisy: bool) -> Mom
     gradients = queries * spectrum * (spectrum[:, None] if problem.coupled else spectrum)
     gradients = gradients + problem.noise(queries, mean, noisy)
     cross = cross * spectrum
-    transposed = cross.transpose(1, 0, 3, 2) if problem.coupled else cross.transpose(1, 0, 2)
     above = np.concatenate([moments.second, cross], axis=1)
-    below = np.concatenate([transposed, gradients], axis=1)
+    below = np.concatenate([_transposed(cross), gradients], axis=1)
     return Moments(np.concatenate([above, below]), np.concatenate([moments.mean, mean * spectrum]))
 
 
 def advance(problem: Problem, system: System, moments: Moments, noisy: bool) -> Moments:
     """Moments of the states after one more step."""
-    return mapped(np.hstack([system.A, system.B]), with_gradients(problem, system, moments, noisy))
+    second, mean = mapped(np.hstack([system.A, system.B]), with_gradients(problem, system, moments, noisy))
+    # Left alone, what rounding makes asymmetric grows by itself where the moments themselves decay.
+    return Moments((second + _transposed(second)) / 2, mean)
+
+
+def _transposed(second: Array) -> Array:
+    return second.transpose(1, 0, 3, 2) if second.ndim == 4 else second.transpose(1, 0, 2)
 
 
 def _anchored(tableau: Tableau, numeric: Numeric) -> System:
