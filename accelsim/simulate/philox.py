@@ -290,7 +290,7 @@ class Draws:
         return value.reshape(count, self.replicas, 1)
 
     def _trial(self, steps: Any, replicas: Any, place: int) -> tuple[Any, Any]:
-        """An attempt for each pair of step and replica, (n,): the normal of coordinate 0, the uniform of coordinate 2."""
+        """An attempt by pair of step and replica, (n,): the normal of coordinate 0, the uniform of coordinate 2."""
         block, word = self._numbers(0, 2)[:, None], self._numbers(place, 1)
         words = philox((block, steps, replicas, word), self.seed, self.xp)
         z = self.xp.empty((len(steps), 1))
