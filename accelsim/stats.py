@@ -56,7 +56,7 @@ def z_scores(simulation: Simulation, exact: Any) -> Any:
 
     Where the standard error vanishes (at step 0 all replicas are equal), equal up to rounding scores about 0 and
     anything else hugely. A mean that is infinite, because replicas diverged, scores infinity unless the exact one is
-    infinite too.
+    infinite too. With a single replica there is no score (NaN).
 
     Parameters
     ----------
@@ -74,10 +74,7 @@ def z_scores(simulation: Simulation, exact: Any) -> Any:
     """
     exact = np.asarray(exact, dtype=float)
     rounding = ROUNDING * np.finfo(simulation.dtype).eps * np.abs(exact)
-    both = np.isinf(exact) & np.isinf(simulation.mean)
-    known = np.isfinite(exact) & np.isfinite(simulation.mean)
-    difference = np.where(known, simulation.mean, 0.0) - np.where(known, exact, 0.0)
-    scale = np.hypot(np.where(known, simulation.standard_error, 1.0), np.where(known, rounding, 0.0))
-    score = np.divide(difference, scale, out=np.zeros_like(scale), where=scale > 0)
-    score[(scale == 0) & (difference != 0)] = math.inf
-    return np.where(known, score, np.where(both, 0.0, math.inf))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        difference = simulation.mean - exact
+        scale = np.where(np.isinf(difference), 1.0, np.hypot(simulation.standard_error, rounding))
+        return np.where(simulation.mean == exact, 0.0, difference / scale)

@@ -325,7 +325,8 @@ class Draw:
         if dof == 0:
             return draws.xp.zeros((draws.replicas, 1), draws.dtype)
         if dof == 1:
-            return self.normal(stream, 1) ** 2
+            z = self.normal(stream, 1)
+            return z * z
 
         def make(step: int, count: int) -> Any:
             gammas = draws.gammas(step, count, _place(self.stage, stream), dof / 2)
