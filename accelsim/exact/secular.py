@@ -19,16 +19,10 @@ import numpy as np
 from accelsim.errors import InputError
 from accelsim.exact.moments import System
 from accelsim.exact.rates import mean_gap
-from accelsim.problems import Problem
-from accelsim.problems._problem import Uncoupled
+from accelsim.problems import Uncoupled
 from accelsim.spectra import Array
 
 _RELATIVE = 1e-10  # a root closer than this to the rate of the mean is that rate
-
-
-def applies(problem: Problem, stages: tuple[int, ...]) -> bool:
-    """Whether the secular equation holds here."""
-    return isinstance(problem, Uncoupled) and stages == (1,)
 
 
 def gap(system: System, step: Array, problem: Uncoupled) -> float:

@@ -16,7 +16,7 @@ from accelsim.exact.minimal import minimal
 from accelsim.exact.moments import System
 from accelsim.exact.rates import rate
 from accelsim.optimizer import Hyperparameter, Optimizer
-from accelsim.problems import Problem
+from accelsim.problems import Problem, Uncoupled
 from accelsim.spectra import Array
 from accelsim.symbolic.tableau import linear_tableau
 
@@ -67,8 +67,8 @@ def tune_tau(optimizer: Optimizer, problem: Problem, names: Sequence[str], /, **
 
     Parameters
     ----------
-    names : the hyperparameters to tune. Momenta in [0, 1) are searched in log(1 - beta), weights in a closed interval in
-        their logit, all others over positive values in the logarithm, 1e-8 to 1e4 in units of 1/lam_max.
+    names : the hyperparameters to tune. Momenta in [0, 1) are searched in log(1 - beta), weights in a closed interval
+        in their logit, all others over positive values in the logarithm, 1e-8 to 1e4 in units of 1/lam_max.
     **fixed : the others.
 
     Raises
@@ -107,7 +107,7 @@ def tune_tau(optimizer: Optimizer, problem: Problem, names: Sequence[str], /, **
     for x in best:
         for size in _SIZES:
             simplex = np.vstack([x, x + size * np.eye(len(names))])
-            options = {"initial_simplex": simplex, "xatol": 1e-5, "fatol": 1e-10, "maxfev": 400 * len(names)}
+            options: Any = {"initial_simplex": simplex, "xatol": 1e-5, "fatol": 1e-10, "maxfev": 400 * len(names)}
             result = minimize(objective, x, method="Nelder-Mead", options=options)
             x = result.x
         found.append((float(result.fun), tuple(np.clip(x, low, high))))
@@ -123,7 +123,7 @@ def _gap(optimizer: Optimizer, problem: Problem, generic: dict[str, Any]) -> Cal
     if not tableau.constant(**generic):
         raise InputError(f"the coefficients of {optimizer} vary in time here, so it has no one rate: nothing to tune")
     exact = minimal(tableau, next(tableau.rows(program.exact, **generic)))
-    if not secular.applies(problem, tableau.stages) or len(exact.A) < len(tableau.states):
+    if not isinstance(problem, Uncoupled) or tableau.stages != (1,) or len(exact.A) < len(tableau.states):
         return lambda values: _dense(optimizer, problem, values)
 
     def quick(values: dict[str, Any]) -> float:

@@ -7,7 +7,9 @@ from typing import Any
 
 from accelsim import discovery
 from accelsim.errors import InputError, unknown
-from accelsim.problems._problem import Problem
+from accelsim.problems._problem import Problem, Uncoupled
+
+__all__ = ["Problem", "Uncoupled", "find", "known", "make"]
 
 
 @cache
