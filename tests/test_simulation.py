@@ -354,6 +354,15 @@ def test_cupy_that_cannot_run_is_told_in_one_line_and_passed_over_by_auto(missin
     assert simulate(SGD, Bowl(), 3, 2, lr=0.1).backend == "numpy"
 
 
+def test_the_array_module_can_be_taken_from_arrays_of_cupy(monkeypatch):
+    fake = cupy()
+    fake.ndarray = type("ndarray", (), {})
+    monkeypatch.setitem(sys.modules, "cupy", fake)
+    assert not hasattr(fake.ndarray(), "__array_namespace__")
+    backends.find("cupy")
+    assert fake.ndarray().__array_namespace__() is fake
+
+
 def test_auto_prefers_cupy_and_says_so(monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", cupy())
     assert backends.find().name == "cupy"

@@ -50,6 +50,8 @@ def _cupy() -> Backend:
     except Exception as error:  # a missing package, driver, device or compiler, each with an exception of its own
         reason = (str(error) or type(error).__name__).partition("\n")[0]
         raise InputError(f"backend cupy needs an NVIDIA GPU and the extra accelsim[gpu-cuda12]: {reason}") from None
+    if not hasattr(cupy.ndarray, "__array_namespace__"):  # CuPy 14: everybody else takes the module from the arrays
+        cupy.ndarray.__array_namespace__ = lambda array, api_version=None: cupy
     return Backend("cupy", cupy, cupy.asnumpy, _DEVICE_TILE, _DEVICE_CHUNK)
 
 
