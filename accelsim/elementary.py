@@ -76,14 +76,19 @@ def sign(x: Any) -> Any:
     return _apply("sign", lambda value: (value > 0) - (value < 0), x)
 
 
+def _exactly(choose: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """A choice of two numbers that is a `Fraction` where one of them is: dividing by a plain 1 would give a float."""
+    return lambda a, b: Fraction(choose(a, b)) if Fraction in (type(a), type(b)) else choose(a, b)
+
+
 def minimum(a: Any, b: Any) -> Any:
     """The smaller of two, by coordinate."""
-    return _apply("minimum", min, a, b)
+    return _apply("minimum", _exactly(min), a, b)
 
 
 def maximum(a: Any, b: Any) -> Any:
     """The larger of two, by coordinate."""
-    return _apply("maximum", max, a, b)
+    return _apply("maximum", _exactly(max), a, b)
 
 
 def first(t: Any) -> Any:

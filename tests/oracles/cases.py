@@ -12,6 +12,8 @@ from oracles import recursions as paper
 from oracles.common import Run
 from oracles.implementations import momentum_of, optax_like, torch_like
 
+Options = dict[str, Any]
+
 
 @dataclass(frozen=True)
 class Case:
@@ -63,19 +65,19 @@ def corrected_weights(memory: Any, t: Any, h: Any) -> Any:
 
 
 # Epsilon is large in every case with a preconditioner, so that its placement shows at once.
-MOMENTUM = dict(lr=0.1, beta=0.9)
-ACCSGD = dict(lr=0.1, kappa=100.0, xi=5.0)
-QHM = dict(lr=0.1, beta=0.95, nu=0.7)
-SIGNUM = dict(lr=0.01, beta=0.9)
-LION = dict(lr=0.01, beta1=0.9, beta2=0.99, weight_decay=0.1)
-ADAMW = dict(lr=0.02, beta1=0.9, beta2=0.99, eps=0.01, weight_decay=0.1)
-ADEMAMIX = dict(lr=0.01, beta1=0.9, beta2=0.99, beta3=0.999, alpha=5, eps=0.01, weight_decay=0.1)
-SIMPLIFIED = dict(lr=0.005, beta1=0.95, beta2=0.99, alpha=2, eps=0.01, weight_decay=0.1)
-JAIN: dict[str, Any] = dict(alpha=0.8, beta=0.3, gamma=0.4, delta=0.2)
-SF: dict[str, Any] = dict(lr=0.5, beta=0.9)
-SF_WEIGHTS = dict(lr=0.5, beta=0.8, r=0.7, weight_lr_power=1.5, warmup_steps=20)
-SF_ADAMW: dict[str, Any] = dict(lr=0.05, beta1=0.9, beta2=0.99, eps=0.01, weight_decay=0.1)
-SF_ADAMW_WEIGHTS = SF_ADAMW | dict(r=0.7, weight_lr_power=1.5, warmup_steps=20)
+MOMENTUM: Options = dict(lr=0.1, beta=0.9)
+ACCSGD: Options = dict(lr=0.1, kappa=100.0, xi=5.0)
+QHM: Options = dict(lr=0.1, beta=0.95, nu=0.7)
+SIGNUM: Options = dict(lr=0.01, beta=0.9)
+LION: Options = dict(lr=0.01, beta1=0.9, beta2=0.99, weight_decay=0.1)
+ADAMW: Options = dict(lr=0.02, beta1=0.9, beta2=0.99, eps=0.01, weight_decay=0.1)
+ADEMAMIX: Options = dict(lr=0.01, beta1=0.9, beta2=0.99, beta3=0.999, alpha=5, eps=0.01, weight_decay=0.1)
+SIMPLIFIED: Options = dict(lr=0.005, beta1=0.95, beta2=0.99, alpha=2, eps=0.01, weight_decay=0.1)
+JAIN: Options = dict(alpha=0.8, beta=0.3, gamma=0.4, delta=0.2)
+SF: Options = dict(lr=0.5, beta=0.9)
+SF_WEIGHTS: Options = dict(lr=0.5, beta=0.8, r=0.7, weight_lr_power=1.5, warmup_steps=20)
+SF_ADAMW: Options = dict(lr=0.05, beta1=0.9, beta2=0.99, eps=0.01, weight_decay=0.1)
+SF_ADAMW_WEIGHTS: Options = SF_ADAMW | dict(r=0.7, weight_lr_power=1.5, warmup_steps=20)
 
 
 def renamed(options: Mapping[str, Any], **names: str) -> dict[str, Any]:

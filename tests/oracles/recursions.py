@@ -36,7 +36,7 @@ def linear_in_the_past(direction: str, /, **p: float) -> Run:
     }
 
     def run(gradient: Gradient) -> Pairs:
-        w, past = START, []
+        w, past = START, list[np.ndarray]()
         while True:
             past.append(gradient(len(past), w))
             query, w = w, w - directions[direction](past)
