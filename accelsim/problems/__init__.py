@@ -54,4 +54,7 @@ def make(name: str, **options: Any) -> Problem:
     for option in given:
         if option not in kind.options():
             raise InputError(f"problem {name} has no {option}; it has " + ", ".join(kind.options()))
+    for option in kind.required():
+        if option not in given:
+            raise InputError(f"problem {name} needs {option}: give it with --{option}")
     return kind(**given)

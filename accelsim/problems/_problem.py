@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from functools import cached_property
 from numbers import Real
 from typing import Any, ClassVar, Protocol
@@ -52,6 +52,11 @@ class Problem:
     def options(cls) -> list[str]:
         """Names of what may be given at construction."""
         return sorted(f.name for f in fields(cls) if f.init)
+
+    @classmethod
+    def required(cls) -> list[str]:
+        """Names of what must be given at construction."""
+        return sorted(f.name for f in fields(cls) if f.init and f.default is MISSING)
 
     def __post_init__(self) -> None:
         self._settle(batch=whole(self.batch, "batch size"))

@@ -1,0 +1,349 @@
+"""Problems draw gradients with the moments they declare, and refuse what they cannot use."""
+
+import itertools
+import re
+
+import numpy as np
+import pytest
+from conftest import seed_of
+
+from accelsim import problems, spectra
+from accelsim.errors import InputError
+from accelsim.simulate.philox import Draws
+
+REPLICAS = 40_000
+LIMIT = 5.0  # standard errors; over some 3000 comparisons here one exceeds it by chance in 600 runs
+CONTROL = 8.0
+
+TABLE = "a,b,c,y\n1,2,5,3\n2,1,5,1\n4,0,5,-2\n3,3,5,2.5\n0,1,5,0\n"
+
+
+def z_scores(values, expected):
+    """Of the mean over replicas (axis 0) against what it should be; exact agreement of constants counts as 0."""
+    error = values.std(axis=0) / len(values) ** 0.5
+    off = values.mean(axis=0) - expected
+    return np.where(np.abs(off) < 1e-9, 0, off / np.where(error > 0, error, 1e-300))
+
+
+def products(first, second):
+    return np.einsum("ri,rj->rij", first, second)
+
+
+@pytest.fixture(params=["csv", "diabetes"])
+def data(request, tmp_path):
+    if request.param == "diabetes":
+        return {"data": "diabetes"}
+    path = tmp_path / "table.csv"
+    path.write_text(TABLE)
+    return {"data": str(path), "target": "y"}
+
+
+class Rows:
+    """Draws that hand out the rows given."""
+
+    def __init__(self, rows):
+        self.rows = rows
+
+    def integers(self, stream, high, size):
+        return self.rows
+
+
+class Direct:
+    """Streaming regression sampled row by row, the definition itself."""
+
+    def __init__(self, problem, seed):
+        self.problem, self.random = problem, np.random.default_rng(seed)
+
+    def sample(self, *errors):
+        p = self.problem
+        x = self.random.standard_normal((len(errors[0]), p.batch, p.dim)) * np.sqrt(p.spectrum)
+        noise = self.random.standard_normal((len(errors[0]), p.batch)) * p.label_noise**0.5
+        return tuple(np.einsum("rbi,rb->ri", x, np.einsum("rbi,ri->rb", x, e) + noise) / p.batch for e in errors)
+
+
+QUERIES = {
+    "one": [(1.0, -2.0, 0.5)],
+    "zero": [(0.0, 0.0, 0.0)],
+    "two": [(1.0, -2.0, 0.5), (0.3, 1.0, 2.0)],
+    "twice the same": [(1.0, -2.0, 0.5), (1.0, -2.0, 0.5)],
+    "parallel": [(1.0, -2.0, 0.5), (-2.0, 4.0, -1.0)],
+    "second zero": [(1.0, -2.0, 0.5), (0.0, 0.0, 0.0)],
+}
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 50])
+@pytest.mark.parametrize("label_noise", [0.0, 0.7])
+@pytest.mark.parametrize("queries", QUERIES)
+def test_regression_gradients_have_the_moments_of_sampled_rows(batch, label_noise, queries):
+    problem = problems.make("linear_regression", spectrum=[2.0, 0.5, 0.1], batch=batch, label_noise=label_noise)
+    case = f"{batch} {label_noise} {queries}"
+    points = np.array(QUERIES[queries])
+    errors = tuple(np.tile(point, (REPLICAS, 1)) for point in points)
+    gradients = problem.sample(errors, Draws(seed_of(case), REPLICAS).at(0))
+    direct = Direct(problem, seed_of("direct" + case)).sample(*errors)
+    h = np.diag(problem.spectrum)
+    for (a, g), (b, k) in itertools.product(zip(points, gradients, strict=True), repeat=2):
+        assert np.abs(z_scores(g, h @ a)).max() < LIMIT
+        covariance = (h @ np.outer(b, a) @ h + (a @ h @ b) * h + label_noise * h) / batch
+        expected = np.outer(h @ a, h @ b) + covariance
+        assert np.abs(z_scores(products(g, k), expected)).max() < LIMIT
+        if covariance.any() and batch < 50:
+            assert np.abs(z_scores(products(g, k), np.outer(h @ a, h @ b))).max() > CONTROL
+    for g, k in zip(gradients, direct, strict=True):  # beyond second moments: fourth moments against the definition's
+        difference = (g**2)[:, :, None] * (g**2)[:, None, :] - (k**2)[:, :, None] * (k**2)[:, None, :]
+        assert np.abs(z_scores(difference, 0)).max() < LIMIT
+
+
+def test_regression_in_one_dimension_has_two_queries_too():
+    problem = problems.make("linear_regression", dim=1, batch=2)
+    errors = (np.full((REPLICAS, 1), 1.0), np.full((REPLICAS, 1), -0.5))
+    one, other = problem.sample(errors, Draws(seed_of("one dimension"), REPLICAS).at(0))
+    np.testing.assert_allclose(other, -0.5 * one, rtol=1e-12)
+    assert np.abs(z_scores(one**2, 1 + 2 / 2)).max() < LIMIT
+
+
+def declared(problem, errors, noisy=True):
+    """Conditional E[g g'^T] in the eigenbasis from the problem's own moment map, at certain errors."""
+    modes = problem.modes(np.array(errors))
+    h = problem.spectrum
+    second = np.einsum("ai,bj->abij", modes, modes) if problem.coupled else np.einsum("ai,bi->abi", modes, modes)
+    mean = second * h * (h[:, None] if problem.coupled else h)
+    return mean, mean + problem.noise(second, modes, noisy)
+
+
+def compare(problem, case, rotate=lambda g: g, stage=0):
+    errors = [problem.start, 0.5 - problem.start]
+    given = tuple(np.tile(e, (REPLICAS, 1)) for e in errors)
+    gradients = [rotate(g) for g in problem.sample(given, Draws(seed_of(case), REPLICAS).at(0, stage))]
+    mean, expected = declared(problem, errors)
+    worst, control = 0.0, 0.0
+    for a, b in itertools.product(range(2), repeat=2):
+        measured = products(gradients[a], gradients[b])
+        measured = measured if problem.coupled else np.einsum("rii->ri", measured)
+        worst = max(worst, np.abs(z_scores(measured, expected[a, b])).max())
+        control = max(control, np.abs(z_scores(measured, mean[a, b])).max())
+    return worst, control
+
+
+@pytest.mark.parametrize("batch", [1, 4, 600])
+def test_data_gradients_have_the_declared_moments(data, batch):
+    problem = problems.make("dataset", batch=batch, **data)
+    worst, control = compare(problem, f"data {data} {batch}".split("/")[-1], rotate=lambda g: g @ problem.basis)
+    assert worst < LIMIT
+    assert control > CONTROL
+
+
+@pytest.mark.parametrize("shape", ["H", "I", [0.1, 0.2, 0.0], np.array([[2.0, 1, 0], [1, 2, 0], [0, 0, 1]])], ids=str)
+def test_quadratic_gradients_have_the_declared_moments(shape):
+    problem = problems.make("quadratic", spectrum=[1, 0.5, 0.1], grad_noise=0.3, noise_shape=shape, batch=2)
+    worst, control = compare(problem, f"quadratic {shape}")
+    assert worst < LIMIT
+    assert control > CONTROL
+
+
+def test_quadratic_noise_has_the_whole_covariance_given():
+    covariance = np.array([[2.0, 1.5], [1.5, 2.0]])
+    problem = problems.make("quadratic", spectrum=[1, 0.5], grad_noise=2, noise_shape=covariance, batch=4)
+    (g,) = problem.sample((np.zeros((REPLICAS, 2)),), Draws(seed_of("covariance"), REPLICAS).at(0))
+    assert np.abs(z_scores(products(g, g), covariance / 2)).max() < LIMIT
+    assert np.abs(z_scores(products(g, g), np.diag(np.diag(covariance)) / 2)).max() > CONTROL
+
+
+def test_data_rows_are_counted_and_gathered_alike(data):
+    """A batch above the number of rows goes another way, which must give the same gradients."""
+    small = problems.make("dataset", batch=2, **data)
+    count = len(small.features)
+    large = problems.make("dataset", batch=2 * count, **data)
+    random = np.random.default_rng(seed_of("gathered"))
+    errors, rows = random.standard_normal((50, small.dim)), random.integers(0, count, (50, 2 * count))
+    (counted,) = large.sample((errors,), Rows(rows))
+    gathered = np.zeros_like(counted)
+    for start in range(0, 2 * count, 2):
+        gathered += small.sample((errors,), Rows(rows[:, start : start + 2]))[0] / count
+    np.testing.assert_allclose(counted, gathered, rtol=1e-10, atol=1e-12)
+
+
+def test_data_risk_is_the_excess_of_the_mean_squared_loss(data):
+    problem = problems.make("dataset", **data)
+    x, r = problem.features, problem.residuals
+    e = np.random.default_rng(seed_of("excess")).standard_normal((4, problem.dim))
+    loss = ((e @ x.T - r) ** 2).mean(axis=1) / 2
+    np.testing.assert_allclose(problem.risk(e), loss - (r**2).mean() / 2, rtol=1e-10)
+    np.testing.assert_allclose(x.T @ r / len(x), 0, atol=1e-12)
+    np.testing.assert_allclose(((x @ problem.start + r) ** 2).mean(), 1, rtol=1e-12)  # w = 0 leaves the target itself
+    np.testing.assert_allclose([x.mean(axis=0), x.std(axis=0) - 1], 0, atol=1e-12)
+
+
+def test_constant_columns_are_dropped_with_a_notice(data):
+    problem = problems.make("dataset", **data)
+    if "target" in data:
+        assert problem.dim == 2
+        assert re.search(r"dropped 1 constant column: c$", problem.notices[0])
+    else:
+        assert problem.notices == ()
+    assert "dropped 3 constant columns" in problems.make("dataset", data="digits").notices[0]
+
+
+def test_dependent_features_leave_null_directions_out(tmp_path):
+    random = np.random.default_rng(seed_of("dependent"))
+    table = random.standard_normal((30, 3))
+    np.save(tmp_path / "table.npy", np.column_stack([table, table[:, 0] - 2 * table[:, 1]]))
+    problem = problems.make("dataset", data=str(tmp_path / "table.npy"), target="2")
+    assert (problem.dim, problem.spectrum.size, problem.basis.shape) == (3, 2, (3, 2))
+    e = random.standard_normal((5, 3))
+    np.testing.assert_allclose(problem.risk(e), ((e @ problem.features.T) ** 2).mean(axis=1) / 2, rtol=1e-10)
+
+
+def test_float32_errors_give_float32_gradients(data):
+    for problem in (problems.make("dataset", **data), problems.make("linear_regression"), problems.make("quadratic")):
+        errors = np.ones((3, problem.dim), dtype=np.float32)
+        for queries in ((errors,), (errors, 2 * errors)):
+            for g in problem.sample(queries, Draws(1, 3, dtype="float32").at(0)):
+                assert g.dtype == np.float32
+        assert problem.risk(errors).dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("given", "dim", "expected"),
+    [
+        ("power:1.5", 3, [1, 2**-1.5, 3**-1.5]),
+        ("geometric:1e3", 4, [1, 0.1, 0.01, 0.001]),
+        ("geometric:10", 1, [1]),
+        ([2.0, 1.0], None, [2, 1]),
+    ],
+)
+def test_spectra_are_what_they_say(given, dim, expected):
+    np.testing.assert_allclose(spectra.spectrum(given, dim), expected, rtol=1e-14)
+
+
+def test_spectra_and_initial_errors_are_read_from_files(tmp_path):
+    path = tmp_path / "values.npy"
+    np.save(path, [3.0, 1.0])
+    assert spectra.spectrum(f"file:{path}").tolist() == [3, 1]
+    problem = problems.make("linear_regression", spectrum=f"file:{path}", init=f"file:{path}")
+    assert problem.start.tolist() == [3, 1]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (dict(spectrum="powr:1"), "did you mean 'power'.*geometric:1e3"),
+        (dict(spectrum="power"), "possible: power:1.5"),
+        (dict(spectrum="power:x"), "finite number after the colon"),
+        (dict(spectrum="power:nan"), "finite number after the colon"),
+        (dict(spectrum="power:1e9"), "must be positive"),
+        (dict(spectrum="geometric:0.1"), "at least 1"),
+        (dict(spectrum="file:none.npy"), "cannot read spectrum from none.npy"),
+        (dict(spectrum=[1, 0]), "must be positive"),
+        (dict(spectrum=[1, np.nan]), "NaN"),
+        (dict(spectrum=[]), "empty"),
+        (dict(spectrum=["a"]), "real numbers"),
+        (dict(spectrum=[1, 2], dim=3), r"shape \(2,\).*\(3,\)"),
+        (dict(spectrum=np.eye(2)), r"shape \(2, 2\)"),
+        (dict(dim=0), "dimension must be a whole number of at least 1, not 0"),
+        (dict(dim=2.5), "whole number"),
+        (dict(batch=0), "batch size must be a whole number of at least 1, not 0"),
+        (dict(batch=float("nan")), "whole number"),
+        (dict(batch=True), "whole number"),
+        (dict(label_noise=-1.0), "label noise must be a finite variance"),
+        (dict(label_noise=float("inf")), "label noise"),
+        (dict(init="twos"), "did you mean 'ones'"),
+        (dict(init=[np.inf] * 12), "NaN or infinite"),
+        (dict(init="ones:3"), "possible: ones"),
+        (dict(grad_noise=1.0), "linear_regression has no grad_noise; it has batch, dim, init, label_noise, spectrum"),
+        (dict(data="diabetes"), "linear_regression has no data"),
+    ],
+)
+def test_unusable_options_are_refused_in_one_line(options, message):
+    with pytest.raises(InputError, match=message) as caught:
+        problems.make("linear_regression", **options)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ("G", "cannot read noise shape"),
+        ([1.0, 2.0], r"shape \(2,\): it must be \(12,\) or \(12, 12\)"),
+        ([-1.0] * 12, "no covariance"),
+        (np.triu(np.ones((12, 12))), "symmetric"),
+        (1 - 2 * np.eye(12), "no covariance"),
+    ],
+    ids=str,
+)
+def test_unusable_noise_shapes_are_refused(shape, message):
+    with pytest.raises(InputError, match=message):
+        problems.make("quadratic", noise_shape=shape)
+
+
+def test_unknown_problems_are_told_the_nearest():
+    with pytest.raises(InputError, match="did you mean 'linear_regression'"):
+        problems.find("linear_regresion")
+    assert set(problems.known()) == {"dataset", "linear_regression", "quadratic"}
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "message"),
+    [
+        ("", "y", "is empty"),
+        ("\n \n", "y", "is empty"),
+        ("a,y\n", "y", "has a header and no rows"),
+        ("a,y\n1,2\n", "y", "has one row"),
+        ("a,y\n1,2\n3\n", "y", "line 3: 1 columns where the first line has 2"),
+        ("a,y\n1,2\n3,x\n", "y", "line 3, column y: 'x' is not a number"),
+        ("a,y\n1,2\n,3\n", "y", "line 3, column a: missing value"),
+        ("a,y\n1,2\nNaN,3\n", "y", "line 3, column a: missing value"),
+        ("a,y\n1,2\ninf,3\n", "y", "line 3, column a: inf is not finite"),
+        ("a,y\n1,2\n3,4\n", "z", "unknown target column of .* 'z'"),
+        ("a,y\n1,2\n3,4\n", None, "needs a target column: give its name"),
+        ("1,2\n3,4\n", "y", "has no header: give the target column's number"),
+        ("1,2\n3,4\n", "2", "no column 2: its columns count from 0 to 1"),
+        ("1,2\n3,4\n", "-1", "no column -1"),
+        ("y,y\n1,2\n3,4\n", "y", "2 columns named 'y'"),
+        ("a,y\n1,2\n3,2\n", "y", "target column of .* is constant"),
+        ("a,y\n1,2\n1,3\n", "y", "no feature that varies"),
+        ("y\n1\n2\n", "y", "no feature that varies"),
+    ],
+)
+def test_unusable_tables_are_refused_in_one_line(tmp_path, text, target, message):
+    path = tmp_path / "table.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message) as caught:
+        problems.make("dataset", data=str(path), target=target)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.ones(3), r"shape \(3,\): a table has rows and columns"),
+        (np.array([[1.0, np.nan], [2, 3]]), "NaN"),
+        (np.array([["a", "b"]]), "real numbers"),
+        (np.empty((0, 2)), "empty"),
+    ],
+    ids=["vector", "nan", "text", "empty"],
+)
+def test_unusable_arrays_are_refused(tmp_path, values, message):
+    np.save(tmp_path / "table.npy", values)
+    with pytest.raises(InputError, match=message):
+        problems.make("dataset", data=str(tmp_path / "table.npy"), target=0)
+
+
+def test_data_that_is_not_there_or_no_text_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"give a CSV or \.npy file, or diabetes or digits"):
+        problems.make("dataset", data="diabets", target="y")
+    (tmp_path / "table.csv").write_bytes(b"\xff\xfe\x00\x01")
+    with pytest.raises(InputError, match="as CSV"):
+        problems.make("dataset", data=str(tmp_path / "table.csv"), target="y")
+    with pytest.raises(InputError, match="brings its own target"):
+        problems.make("dataset", data="diabetes", target="y")
+    with pytest.raises(InputError, match="needs data"):
+        problems.make("dataset")
+
+
+def test_data_without_scikit_learn_names_the_extra(monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    with pytest.raises(InputError, match=r"pip install 'accelsim\[data\]'"):
+        problems.make("dataset", data="diabetes")
