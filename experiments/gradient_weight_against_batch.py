@@ -44,7 +44,7 @@ def run(config: Config, progress: Progress) -> Outcome:
     for place, batch in enumerate(config.batches):
         progress(place / len(config.batches), f"batch {batch}")
         problem = make("linear_regression", dim=config.dim, spectrum=config.spectrum, batch=batch)
-        best = tuning.tune_tau(find("accelerated_sgd"), problem).values
+        best = tuning.tune_tau(find("accelerated_sgd"), problem, ["eta", "alpha", "beta"]).hyperparameters
         ratios.append(best["alpha"] / best["eta"])
     scaled = {f"B = {batch}": batch * ratio for batch, ratio in zip(config.batches, ratios, strict=True)}
     published = {f"B = {batch}": value for batch, value in PUBLISHED.items() if batch in config.batches}

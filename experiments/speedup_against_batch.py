@@ -21,7 +21,7 @@ CLAIM = (
 ASSUMPTIONS = [
     "Gaussian streaming regression without label noise",
     "constant hyperparameters, tuned to the smallest exact time constant of each rule at each batch size",
-    "tau is the time constant of the risk in steps",
+    "tau, predicted: from the spectral radius of the second moments; measured: from the decay of stepped exact risks",
 ]
 EXPECTED = True
 RULES = ("sgd", "heavy_ball", "nesterov", "accelerated_sgd")
@@ -34,7 +34,7 @@ class Config:
     dim: int = 12
     spectrum: str = "geometric:1e3"
     batches: tuple[int, ...] = tuple(2**k for k in range(13))
-    horizon: float = 12.0  # steps of the measured decay, in time constants
+    horizon: float = 60.0  # steps of the measured decay, in time constants
 
 
 FULL = Config()
@@ -42,9 +42,9 @@ TINY = Config(batches=(1, 32, 4096))
 
 
 def decay_time(rule: Any, problem: Any, values: dict[str, float], steps: int) -> float:
-    """The time constant that exact risks show over the second half of a run, in steps."""
+    """The time constant that exact risks show at the end of a run, in steps."""
     found = moments.risk(rule, problem, steps, **values)
-    late = found.steps >= steps / 2
+    late = found.steps >= 0.6 * steps
     return -1 / np.polyfit(found.steps[late], np.log(found.risk[late]), 1)[0]
 
 
@@ -56,10 +56,10 @@ def run(config: Config, progress: Progress) -> Outcome:
         problem = make("linear_regression", dim=config.dim, spectrum=config.spectrum, batch=batch)
         for name in RULES:
             progress(place / len(config.batches), f"{name}, batch {batch}")
-            best = tuning.tune_tau(find(name), problem)
+            best = tuning.tune_tau(find(name), problem, list(find(name).hyperparameters))
             predicted[name].append(best.tau)
             steps = int(config.horizon * best.tau) + 20
-            measured[name].append(decay_time(find(name), problem, best.values, steps))
+            measured[name].append(decay_time(find(name), problem, best.hyperparameters, steps))
     ends = {batch: config.batches.index(batch) for batch in PUBLISHED}
     published = {f"{name}, B = {b}": tau for b, row in PUBLISHED.items() for name, tau in zip(RULES, row, strict=True)}
     at_ends = {f"{name}, B = {b}": predicted[name][k] for b, k in ends.items() for name in RULES}
@@ -67,6 +67,7 @@ def run(config: Config, progress: Progress) -> Outcome:
     gain = {name: np.array(predicted["sgd"]) / np.array(predicted[name]) for name in RULES}
     holds = (
         max(abs(at_ends[key] / tau - 1) for key, tau in published.items()) < 0.01
+        and max(abs(shown[key] / tau - 1) for key, tau in at_ends.items()) < 0.05
         and gain["heavy_ball"][0] < 1.5 < 5 < gain["heavy_ball"][-1]
         and min(gain["accelerated_sgd"]) > 5
     )
@@ -74,7 +75,8 @@ def run(config: Config, progress: Progress) -> Outcome:
         measured=shown,
         predicted=at_ends,
         published=published,
-        relation="tau within 1% of published; heavy ball gains < 1.5x at B = 1, > 5x at 4096; accelerated SGD > 5x always",
+        relation="tau within 1% of published, decay of stepped risks within 5% of tau; heavy ball gains < 1.5x at B = 1 "
+        "and > 5x at 4096, accelerated SGD > 5x always",
         holds=bool(holds),
         series={"batches": config.batches, "predicted": predicted, "measured": measured},
     )

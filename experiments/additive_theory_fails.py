@@ -1,0 +1,76 @@
+"""The control: a theory of the wrong noise must be caught by the comparison that the right one passes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from accelsim import stats
+from accelsim.exact import moments
+from accelsim.experiment import Outcome, Progress
+from accelsim.optimizers import find
+from accelsim.problems import make
+from accelsim.results import Result
+from accelsim.simulate.engine import simulate
+
+CLAIM = "A theory with additive gradient noise predicts streaming regression, whose noise is multiplicative."
+ASSUMPTIONS = [
+    "same Hessian, batch size and noise at the optimum in both theories",
+    "SGD, constant step size; the sample size was fixed beforehand",
+]
+EXPECTED = False
+LIMIT = 5.0
+
+
+@dataclass(frozen=True)
+class Config:
+    replicas: int = 40_000
+    steps: int = 100
+    batch: int = 8
+    dim: int = 6
+    spectrum: str = "power:1.5"
+    noise: float = 0.01
+    lr: float = 0.5
+    seed: int = 7
+
+
+FULL = Config()
+TINY = Config(replicas=2_000, steps=40)
+
+
+def run(config: Config, progress: Progress) -> Outcome:
+    """Compare one simulation with both theories."""
+    shared = dict(dim=config.dim, spectrum=config.spectrum, batch=config.batch)
+    regression = make("linear_regression", label_noise=config.noise, **shared)
+    additive = make("quadratic", grad_noise=config.noise, **shared)
+    rule = find("sgd")
+    simulation = simulate(rule, regression, config.steps, config.replicas, seed=config.seed, lr=config.lr)
+    right = moments.risk(rule, regression, config.steps, lr=config.lr).risk
+    wrong = moments.risk(rule, additive, config.steps, lr=config.lr).risk
+    z = {"additive": abs(stats.z_scores(simulation, wrong)).max(), "multiplicative": abs(stats.z_scores(simulation, right)).max()}
+    return Outcome(
+        measured={f"largest |z|, {name} theory": float(value) for name, value in z.items()},
+        predicted={"largest |z|, at most": LIMIT},
+        relation=f"|z| < {LIMIT} with the additive theory ({config.replicas} replicas)",
+        holds=bool(z["additive"] < LIMIT or z["multiplicative"] >= LIMIT),
+        series={
+            "steps": simulation.steps,
+            "mean": simulation.mean,
+            "error": simulation.standard_error,
+            "additive": wrong,
+            "multiplicative": right,
+        },
+    )
+
+
+def draw(result: Result, figure: Any) -> None:
+    """Simulated risk with its standard errors, and both theories."""
+    axes = figure.subplots()
+    series = result.series
+    steps = series["steps"][1:]
+    axes.loglog(steps, series["multiplicative"][1:], color="black", label="exact, multiplicative noise")
+    axes.loglog(steps, series["additive"][1:], color="#D55E00", linestyle="--", label="additive noise")
+    spread = [3 * error for error in series["error"][1:]]
+    axes.errorbar(steps, series["mean"][1:], spread, fmt="o", color="#0072B2", markersize=4, label="simulated, ±3 s.e.")
+    axes.set(xlabel="steps", ylabel="excess risk", title=f"SGD, batch size {result.config['batch']}")
+    axes.legend()

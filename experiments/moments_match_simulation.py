@@ -1,0 +1,114 @@
+"""Prediction against measurement: every linear rule on every problem, as z-scores."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+
+from accelsim import optimizers, stats
+from accelsim.errors import InputError
+from accelsim.exact import moments
+from accelsim.experiment import Outcome, Progress
+from accelsim.optimizer import Optimizer
+from accelsim.problems import Problem, make
+from accelsim.results import Result
+from accelsim.simulate.engine import simulate
+from accelsim.symbolic.tableau import linear_tableau
+
+CLAIM = "The exact moments are the means of the simulation, for every linear rule on every problem."
+ASSUMPTIONS = [
+    "hyperparameters: defaults; what has none is 0.8 where it is bounded by 1, else the largest power of two at which "
+    "the exact risk does not grow",
+    "the sample size was fixed beforehand; z-scores are normal to the accuracy that the replicas allow",
+]
+EXPECTED = True
+CHANCE = 1e-3  # of a false alarm over all comparisons together
+
+
+@dataclass(frozen=True)
+class Config:
+    replicas: int = 40_000
+    steps: int = 64
+    batch: int = 8
+    tables: tuple[str, ...] = ("diabetes", "digits")
+
+
+FULL = Config()
+TINY = Config(replicas=2_000, steps=24, tables=("diabetes",))
+
+
+def problems(config: Config) -> dict[str, Problem]:
+    """A problem of each kind, with noise at the optimum."""
+    quadratic = make("quadratic", dim=6, spectrum="power:1.5", batch=config.batch, grad_noise=1.0)
+    regression = make("linear_regression", dim=6, spectrum="power:1.5", batch=config.batch, label_noise=1.0)
+    tables = {name: make("dataset", data=name, batch=config.batch) for name in config.tables}
+    return {"quadratic": quadratic, "linear_regression": regression, **tables}
+
+
+def linear_rules() -> Iterator[Optimizer]:
+    """Every rule that is linear, and every combinator around SGD."""
+    wrapped = (optimizers.find(f"{name}(sgd)") for name in optimizers.COMBINATORS)
+    for rule in (*optimizers.known().values(), *wrapped):
+        try:
+            linear_tableau(rule)
+        except InputError:
+            continue
+        yield rule
+
+
+def hyperparameters(rule: Optimizer, problem: Problem, steps: int) -> dict[str, float]:
+    """A value for each hyperparameter without a default, at which the exact risk does not grow."""
+    missing = {name: h for name, h in rule.hyperparameters.items() if h.default is None}
+    for power in range(40):
+        values = {name: 0.8 if h.high == 1 else 2.0**-power for name, h in missing.items()}
+        if "lr" in rule.hyperparameters:
+            values["lr"] = 2.0**-power
+        found = moments.risk(rule, problem, steps, **values)
+        if found.diverged is None and found.risk.max() <= 2 * found.risk[0]:
+            return values
+    raise InputError(f"found no step size at which {rule} is stable")
+
+
+def run(config: Config, progress: Progress) -> Outcome:
+    """Simulate and predict every pair; the largest z-score is the measure."""
+    rules = list(linear_rules())
+    places = problems(config)
+    scores: dict[str, list[float]] = {}
+    for done, (place, problem) in enumerate(places.items()):
+        for count, rule in enumerate(rules):
+            label = f"{rule} on {place}"
+            progress((done + count / len(rules)) / len(places), label)
+            values = hyperparameters(rule, problem, config.steps)
+            seed = zlib.crc32(label.encode())
+            simulation = simulate(rule, problem, config.steps, config.replicas, seed=seed, **values)
+            exact = moments.risk(rule, problem, config.steps, **values)
+            scores[label] = stats.z_scores(simulation, exact.risk)[1:].tolist()
+    every = np.abs(np.concatenate(list(scores.values())))
+    worst = max(scores, key=lambda label: max(map(abs, scores[label])))
+    limit = NormalDist().inv_cdf(1 - CHANCE / 2 / every.size)
+    return Outcome(
+        measured={"largest |z|": float(every.max()), "where": worst, "share of |z| < 1": float((every < 1).mean())},
+        predicted={"largest |z|, at most": limit, "share of |z| < 1": 0.683},
+        relation=f"|z| < {limit:.2f} in all {every.size} comparisons ({len(scores)} pairs, {config.replicas} replicas)",
+        holds=bool(every.max() < limit),
+        series={"scores": scores},
+    )
+
+
+def draw(result: Result, figure: Any) -> None:
+    """Sorted z-scores against normal quantiles, by problem."""
+    axes = figure.subplots()
+    kinds: dict[str, list[float]] = {}
+    for label, row in result.series["scores"].items():
+        kinds.setdefault(label.rpartition(" on ")[2], []).extend(row)
+    for marker, (kind, row) in zip("osD^v", kinds.items(), strict=False):
+        normal = [NormalDist().inv_cdf((k + 0.5) / len(row)) for k in range(len(row))]
+        axes.plot(normal, sorted(row), marker, markersize=3, label=kind.replace("_", " "))
+    axes.axline((0, 0), slope=1, color="black", linewidth=0.8, label="standard normal")
+    axes.set(xlabel="quantile of the standard normal", ylabel="z-score of simulated against exact risk")
+    axes.legend()
