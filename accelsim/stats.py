@@ -60,7 +60,7 @@ def z_scores(simulation: Simulation, exact: Any) -> Any:
 
     Parameters
     ----------
-    exact : (n,) risk at `simulation.steps`.
+    exact : (n,) risk at `simulation.steps`; shorter where the exact record ended in overflow, infinite from there on.
 
     Notes
     -----
@@ -72,7 +72,7 @@ def z_scores(simulation: Simulation, exact: Any) -> Any:
     1 - 4x + 18x^2 - 60x^3 + 105x^4 < 1, that is x < .383. There the sample's standard error is itself a random number,
     far too small most of the time: compare at early steps, or at small step sizes.
     """
-    exact = np.asarray(exact, dtype=float)
+    exact = np.pad(np.asarray(exact, dtype=float), (0, len(simulation.mean) - len(exact)), constant_values=math.inf)
     rounding = ROUNDING * np.finfo(simulation.dtype).eps * np.abs(exact)
     with np.errstate(invalid="ignore", divide="ignore"):
         difference = simulation.mean - exact

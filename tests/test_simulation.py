@@ -311,6 +311,7 @@ def test_scores_where_a_standard_error_vanishes_or_a_mean_is_infinite():
     assert scores[2] == 0
     assert abs(scores[3]) > 1e6
     np.testing.assert_allclose(scores[4:], [3.0, math.inf, 0.0, -math.inf], rtol=1e-6)
+    np.testing.assert_allclose(stats.z_scores(found, exact[:6])[4:], [3.0, math.inf, 0.0, -math.inf], rtol=1e-6)
 
 
 # -- backends and bad input --------------------------------------------------------------------------------------------

@@ -19,9 +19,9 @@ from accelsim.errors import InputError
 from accelsim.optimizer import Optimizer
 from accelsim.problems import Problem
 from accelsim.spectra import Array
+from accelsim.stats import log_spaced
 from accelsim.symbolic.tableau import Numeric, Tableau, linear_tableau
 
-PER_DECADE = 20
 _OVERFLOW = 1e200  # beyond this a run counts as diverged: the next products could leave float64
 
 
@@ -63,16 +63,6 @@ class System(NamedTuple):
     D: Array
     F: Array
     stages: tuple[int, ...]
-
-
-def log_spaced(steps: int) -> np.ndarray:
-    """Whole numbers from 0 to `steps`, both included, 20 a decade and none twice.
-
-    >>> log_spaced(5)
-    array([0, 1, 2, 3, 4, 5])
-    """
-    count = 1 + int(np.ceil(PER_DECADE * np.log10(max(steps, 1))))
-    return np.unique([0, *np.rint(np.geomspace(1, steps, count)).astype(int)]) if steps else np.zeros(1, dtype=int)
 
 
 def mapped(matrix: Array, moments: Moments) -> Moments:
