@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from oracles.cases import ADAMW, CASES, IMPLEMENTATIONS, MOMENTUM, Case
+from oracles.cases import ADAMW, CASES, IMPLEMENTATIONS, LION, MOMENTUM, Case
 from oracles.common import TOLERANCE, by_rule, distance, trajectory
 from oracles.record import LIBRARIES, RECORDED
 
@@ -51,6 +51,8 @@ def test_recording_covers_every_implementation_and_names_its_versions() -> None:
         # epsilon outside the root but before the bias correction, as in the efficient form of Adam's paper
         ("adamw", ADAMW | dict(eps="0.01/(1 - 0.99**(t+1))**0.5"), "adamw-torch.optim.AdamW"),
         ("adamw", ADAMW | dict(weight_decay=0.0999), "adamw-torch.optim.AdamW"),
+        ("lion", LION | dict(beta1=0.99, beta2=0.9), "lion-optax.lion"),
+        ("signum", dict(lr=0.01, beta=0.8), "signum-optax.signum"),
         ("schedule_free", dict(lr=0.5, beta=0.9, c="1/(t+2)"), "schedule_free-schedulefree.SGDScheduleFree"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
