@@ -73,7 +73,7 @@ class Canonical:
         if self.canonical:
             found |= {name: str(getattr(self, name)) for name in ("beta", "eta", "alpha")}
         else:
-            blocks = {name: [list(map(str, m.row(i))) for i in range(m.rows)] for name, m in self.block._asdict().items()}
+            blocks = {name: [list(map(str, row)) for row in m.tolist()] for name, m in self.block._asdict().items()}
             found["block"] = {"memories": list(self.memories), **blocks}
         found["returned"] = None if self.returned is None else str(self.returned)
         return found | {"conditions": list(self.conditions), "assumptions": list(self.assumptions)}
@@ -113,17 +113,24 @@ def canonical(optimizer: Optimizer, /, varying: Iterable[str] = (), **values: An
 
 @dataclass(frozen=True)
 class LinearPart:
-    """A rule's matrices in SymPy with what was set aside for them; `fixed` hyperparameters are no symbols."""
+    """A rule's matrices in SymPy with what was set aside for them.
+
+    Attributes
+    ----------
+    fixed : hyperparameters that are no symbols.
+    absorbed : symbols of the given sequences that were taken into the gradient.
+    """
 
     tableau: Tableau
     matrices: Matrices
     assumptions: tuple[str, ...]
     fixed: frozenset[str]
+    absorbed: frozenset[str] = frozenset()
 
-    def replaced(self, symbols: Mapping[Any, Any], assumption: str) -> LinearPart:
+    def replaced(self, symbols: Mapping[Any, Any], *assumptions: str) -> LinearPart:
         """The part with symbols replaced, and why."""
         matrices = Matrices(*(m.xreplace(symbols) for m in self.matrices))
-        return replace(self, matrices=matrices, assumptions=(*self.assumptions, assumption))
+        return replace(self, matrices=matrices, assumptions=(*self.assumptions, *assumptions))
 
 
 def linear_part(optimizer: Optimizer, varying: Iterable[str] = (), **values: Any) -> LinearPart:
@@ -147,6 +154,7 @@ def linear_part(optimizer: Optimizer, varying: Iterable[str] = (), **values: Any
         if _multiplies_gradients(part.matrices, sequence):
             note = f"g is the preconditioned gradient {factor.symbol}(t) times the gradient, {factor.symbol}(t) {what}"
             part = part.replaced({sequence: sympy.Integer(1)}, note)
+            part = replace(part, absorbed=part.absorbed | {factor.symbol})
         else:
             part = replace(part, assumptions=(*part.assumptions, f"{factor.symbol}(t) is {what}"))
     return part
@@ -296,7 +304,8 @@ class _Reduction:
             return None if any(target.to_Matrix()) else row[:, :0]
         here = _stacked([r for r, _ in self.rows]) * self.reach
         pivots = list(here.rref()[1])
-        found = target.extract(list(range(target.shape[0])), pivots) * here.extract(list(range(len(self.rows))), pivots).inv()
+        square = here.extract(list(range(len(self.rows))), pivots)
+        found = target.extract(list(range(target.shape[0])), pivots) * square.inv()
         return found if found * here == target else None
 
     def block(self) -> Block:
@@ -345,9 +354,7 @@ class _Reduction:
 
     def _form(self, block: Block, beta: Any, eta: Any, alpha: Any, returned: Any, conditions: list[str]) -> Canonical:
         optimizer, names = self.table.optimizer, tuple(self.names)
-        return Canonical(
-            optimizer, len(self.rows), beta, eta, alpha, returned, tuple(conditions), (), block, names
-        )
+        return Canonical(optimizer, len(self.rows), beta, eta, alpha, returned, tuple(conditions), (), block, names)
 
     def _sgd(self, block: Block, returned: Any) -> Canonical:
         import sympy
@@ -362,7 +369,7 @@ class _Reduction:
     def _one(self, block: Block, returned: Any) -> Canonical:
         a, b, p, q = (m[0] for m in block)
         if a == 0:
-            return self._many(block, returned, ["one memory, which lasts for one step only: a limit of accelerated SGD"])
+            return self._many(block, returned, ["one memory, of one step only: not accelerated SGD but a limit of it"])
         before = shifted(b, -1)
         beta, eta = reduced(a * before / b), reduced(-p * b / a)
         alpha = reduced(-q - eta)

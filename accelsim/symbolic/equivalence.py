@@ -1,0 +1,390 @@
+"""A checker of claimed equivalences: given a map of hyperparameters and a transform of states, is it one?
+
+Two rules that query the same points on every sequence of gradients are the same method. For a transform T_t of
+states it is enough that, as identities between rational functions of hyperparameters and of unknown functions of t,
+
+    T_{t+1} A_t = A'_t T_t,    T_{t+1} B_t = B'_t,    C_t = C'_t T_t,    T_0 s_0 = s'_0,
+
+the primed matrices being those of the rule that the transform leads to. A verdict is confirmed on a second route
+that knows neither matrices nor SymPy: both rules are run in fractions on the same gradients.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import partial
+from typing import Any
+
+from accelsim import program
+from accelsim.errors import InputError, unknown
+from accelsim.optimizer import Hyperparameter, Optimizer
+from accelsim.program import exact
+from accelsim.schedules import Recurrence
+from accelsim.symbolic.algebra import at_first, divisors, evaluated, knows_first, reduced, shifted
+from accelsim.symbolic.normal_form import LinearPart, linear_part
+from accelsim.symbolic.tableau import sympy_functions, time
+
+STEPS = 8  # compared in a replay
+DRAWS = 3  # replays at random rational hyperparameters that must agree exactly
+TRIES = 50  # replays in which a counterexample is looked for
+
+
+@dataclass(frozen=True)
+class Equivalence:
+    """The claim that a rule, the source, is another one, the target, at mapped hyperparameters.
+
+    Attributes
+    ----------
+    source, target : the rules.
+    map : each hyperparameter of the target, written in t and the source's hyperparameters, as ``"lr*(1 - nu)"``.
+        What varies is written as a function, as ``"lr(t-1)"``.
+    transform : each state of one rule, written in the states of the other at the same step, as ``"w + lr*m"``.
+    backward : whether the transform leads from the target's states to the source's.
+    varying : the source's hyperparameters that are unknown functions of t; recurrences always are.
+    given : the source's hyperparameters that are known: numbers, or schedules written in t.
+    returned : whether the rules are claimed to return the same, beside querying the same points.
+    """
+
+    source: Optimizer
+    target: Optimizer
+    map: Mapping[str, str]
+    transform: Mapping[str, str]
+    backward: bool = False
+    varying: tuple[str, ...] = ()
+    given: Mapping[str, Any] = field(default_factory=dict)
+    returned: bool = False
+
+    def __post_init__(self) -> None:
+        for name in self.map:
+            if name not in self.target.hyperparameters:
+                raise unknown(f"hyperparameter of {self.target}:", name, self.target.hyperparameters)
+        to = self.source if self.backward else self.target
+        for name in self.transform:
+            if name not in to.states:
+                raise unknown(f"state of {to}:", name, to.states)
+
+    @property
+    def open(self) -> tuple[str, ...]:
+        """The source's hyperparameters that are unknown functions of t."""
+        declared = self.source.hyperparameters.items()
+        recurrences = (name for name, h in declared if isinstance(h.default, Recurrence) and name not in self.given)
+        return (*self.varying, *recurrences)
+
+    @property
+    def direction(self) -> str:
+        """Which rule's states the transform makes of which."""
+        ends = (self.target, self.source) if self.backward else (self.source, self.target)
+        return f"{ends[0]} -> {ends[1]}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a claim.
+
+    Attributes
+    ----------
+    status : "proved" (all identities hold, all replays agree), "refuted" (a counterexample), or "failed" (identities
+        do not hold, yet the runs agree: the transform is wrong; or the two routes disagree).
+    residuals : what each identity leaves, "0" where it holds.
+    conditions : what must not be zero.
+    assumptions : what the claim is modulo of.
+    counterexample : hyperparameters, gradients and the first step at which the runs differ.
+    reason : one line.
+    """
+
+    status: str
+    residuals: Mapping[str, str]
+    conditions: tuple[str, ...]
+    assumptions: tuple[str, ...]
+    counterexample: Mapping[str, Any] | None
+    reason: str
+
+
+def check(claim: Equivalence) -> Verdict:
+    """Prove or refute a claimed equivalence."""
+    proof = _Proof(claim)
+    residuals = proof.residuals()
+    left = {name: str(value) for name, value in residuals.items() if value != 0}
+    counterexample = None
+    for seed in range(TRIES if left else DRAWS):
+        counterexample = _difference(proof, seed)
+        if counterexample:
+            break
+    status = "failed"
+    if not left:
+        reason = f"all {len(residuals)} identities hold, and {DRAWS} rational runs of {STEPS} steps agree exactly"
+        status = "proved" if counterexample is None else "failed"
+    else:
+        name, value = next(iter(left.items()))
+        reason = f"the {name} differs by {value}"
+        status = "refuted" if counterexample else "failed"
+    if status == "failed":
+        reason = f"{reason}, but the runs agree" if left else "the identities hold, but the runs differ"
+    texts = {name: str(value) for name, value in residuals.items()}
+    return Verdict(status, texts, proof.conditions(), proof.assumptions(), counterexample, reason)
+
+
+class _Proof:
+    """Both rules' matrices over the source's hyperparameters, and the transform between them."""
+
+    def __init__(self, claim: Equivalence) -> None:
+        self.claim = claim
+        self.source = linear_part(claim.source, claim.varying, **claim.given)
+        variable = tuple(k for k, v in claim.target.hyperparameters.items() if not v.switch)
+        target = linear_part(claim.target, variable)
+        self.mapped = self._mapped(target)
+        self.target = target.replaced(self.mapped)
+        counts = [part.tableau.gradients for part in (self.source, self.target)]
+        if counts[0] != counts[1]:
+            raise InputError(
+                f"{claim.source} takes {counts[0]} and {claim.target} {counts[1]} gradients a step: "
+                "no transform makes one of the other"
+            )
+        self.onto = (self.target, self.source) if claim.backward else (self.source, self.target)
+        self.transform = self._transform()
+
+    def _names(self) -> dict[str, Any]:
+        """What is known by name in a claim's texts: t, the source's hyperparameters, given sequences, functions."""
+        import sympy
+
+        known: dict[str, Any] = {**sympy_functions(), "t": time()}
+        for factor in self.source.tableau.factors.values():
+            known[factor.symbol] = sympy.Function(factor.symbol, positive=True)
+        for name in self.claim.source.hyperparameters:
+            given = self.claim.given.get(name)
+            if name in self.claim.open:
+                known[name] = sympy.Function(name, real=True)
+            elif isinstance(given, str):
+                known[name] = partial(self._schedule, given)
+            else:
+                known[name] = sympy.Symbol(name, real=True) if given is None else _number(given)
+        return known
+
+    def _schedule(self, text: str, t: Any) -> Any:
+        return evaluated(text, {**sympy_functions(), "t": t}, _number)
+
+    def _written(self, text: str, **more: Any) -> Any:
+        import sympy
+
+        return sympy.sympify(evaluated(text, {**self._names(), **more}, _number))
+
+    def _mapped(self, target: LinearPart) -> dict[Any, Any]:
+        """What stands for each of the target's hyperparameters, unknown functions until now."""
+        import sympy
+
+        mapped = {}
+        for name in needed(target):
+            text = _mapping(self.claim, name)
+            mapped[sympy.Function(name, real=True)(time())] = self._written(text)
+        return mapped
+
+    def _transform(self) -> Any:
+        """T_t as a matrix, from the written states."""
+        import sympy
+
+        before, after = (part.tableau.states for part in self.onto)
+        symbols = {name: sympy.Dummy(name) for name in before}
+        matrix = sympy.zeros(len(after), len(before))
+        for i, state in enumerate(after):
+            if state not in self.claim.transform:
+                raise InputError(f"the transform {self.claim.direction} does not say what {state} is")
+            row = sympy.expand(self._written(self.claim.transform[state], **symbols))
+            for j, name in enumerate(before):
+                matrix[i, j] = row.coeff(symbols[name])
+            rest = sympy.expand(row - sum(matrix[i, j] * symbols[name] for j, name in enumerate(before)))
+            if rest != 0 or matrix.row(i).has(*symbols.values()):
+                raise InputError(f"the transform is not linear in the states: {self.claim.transform[state]}")
+        return matrix
+
+    def residuals(self) -> dict[str, Any]:
+        """What each identity leaves, by name; where a rule knows its first step, at t = 0 and later."""
+        found = self._start()
+        equations = self._equations()
+        if any(knows_first(e) for e in equations.values()):
+            for name, e in equations.items():
+                found[f"{name} at t = 0"] = reduced(at_first(e, True).subs(time(), 0))
+                found[f"{name} from t = 1 on"] = reduced(at_first(e, False))
+        else:
+            found |= {name: reduced(e) for name, e in equations.items()}
+        return found
+
+    def _equations(self) -> dict[str, Any]:
+        before, after = self.onto
+        ahead, here = shifted(self.transform, 1), self.transform
+        inputs = [f"g{j or ''}" for j in range(before.tableau.gradients)]
+        states = before.tableau.states
+        rows = after.tableau.states
+        left, right = before.matrices, after.matrices
+        groups: list[tuple[Any, str, Any, Any]] = [
+            (ahead * left.A - right.A * here, "update of", rows, states),
+            (ahead * left.B - right.B, "update of", rows, inputs),
+            (left.C - right.C * here, "query for", inputs, states),
+            (left.D - right.D, "query for", inputs, inputs),
+        ]
+        if self.claim.returned:
+            groups.append((left.F - right.F * here, "returned", ("state",), states))
+        return {
+            f"{what} {row}, coefficient of {column}": matrix[i, j]
+            for matrix, what, names, columns in groups
+            for i, row in enumerate(names)
+            for j, column in enumerate(columns)
+        }
+
+    def _start(self) -> dict[str, Any]:
+        """Same start: T_0 takes the initial point to the initial point and initial memories to initial memories."""
+        import sympy
+
+        before, after = (part.tableau for part in self.onto)
+        first = at_first(self.transform, True).subs(time(), 0)
+        found: dict[str, Any] = {}
+        for what in ("translation", "start"):
+            left, right = (sympy.Matrix(list(map(_number, getattr(rule, what)))) for rule in (before, after))
+            names = [f"initial {'point' if what == 'translation' else 'memory'} in {state}" for state in after.states]
+            found |= {name: reduced(value) for name, value in zip(names, first * left - right, strict=True)}
+        return found
+
+    def conditions(self) -> tuple[str, ...]:
+        """What the map and the transform divide by."""
+        values = [*self.mapped.values(), *self.transform]
+        found = dict.fromkeys(d for value in values for d in divisors(reduced(value)))
+        return tuple(f"{d} != 0" for d in found)
+
+    def assumptions(self) -> tuple[str, ...]:
+        """What was set aside in either rule, and what every claim is about."""
+        parts = (self.source, self.target)
+        notes = [f"{part.tableau.optimizer}: {note}" for part in parts for note in part.assumptions]
+        given = [f"{name} = {value}" for name, value in self.claim.given.items()]
+        if self.source.tableau.factors and self.target.tableau.factors:
+            notes.append("given sequences of the same name are the same in both rules")
+        return (*given, *notes, "coordinate by coordinate, from the same start, on the same gradients")
+
+
+def _number(value: Any) -> Any:
+    import sympy
+
+    return sympy.Rational(str(exact(value)))
+
+
+def needed(part: LinearPart) -> list[str]:
+    """The hyperparameters that a rule's matrices contain, where all are functions of t."""
+    from sympy.core.function import AppliedUndef
+
+    called = {f.func.__name__ for m in part.matrices for f in m.atoms(AppliedUndef)}
+    return [name for name in part.tableau.optimizer.hyperparameters if name in called]
+
+
+def _mapping(claim: Equivalence, name: str) -> str:
+    if name in claim.map:
+        return claim.map[name]
+    raise InputError(f"the map from {claim.source} does not say what {name} of {claim.target} is")
+
+
+def _draw(declared: Hyperparameter, chance: random.Random) -> Fraction:
+    """A rational number inside a hyperparameter's range, not beyond 2 from 0."""
+    low, high = (exact(min(max(edge, -2.0), 2.0)) for edge in (declared.low, declared.high))
+    return low + (high - low) * Fraction(chance.randint(1, 11), 12)
+
+
+class _Replay:
+    """Runs of both rules in fractions, at rational values of all that a claim leaves open."""
+
+    def __init__(self, claim: Equivalence, parts: tuple[LinearPart, LinearPart], seed: int) -> None:
+        self.claim, self.parts, self.seed = claim, parts, seed
+        self.names: dict[str, Any] = {}
+        for name in claim.source.program(claim.given).reads:
+            declared, given = claim.source.hyperparameters[name], claim.given.get(name)
+            if given is not None:
+                self.names[name] = partial(_scheduled, given) if isinstance(given, str) else exact(given)
+            elif name in claim.open:
+                self.names[name] = self._sequence(name, declared)
+            else:
+                self.names[name] = declared.default if declared.switch else _draw(declared, self._chance(name))
+        for part in parts:
+            for factor in part.tableau.factors.values():
+                self.names[factor.symbol] = self._sequence(factor.symbol, Hyperparameter(low=0))
+        chance = self._chance("gradients")
+        count = parts[0].tableau.gradients
+        self.gradients = [tuple(Fraction(chance.randint(-3, 3)) for _ in range(count)) for _ in range(STEPS)]
+
+    def _chance(self, *names: Any) -> random.Random:
+        return random.Random(f"{self.seed} {names}")
+
+    def _sequence(self, name: str, declared: Hyperparameter) -> Callable[[Any], Fraction]:
+        return lambda t: _draw(declared, self._chance(name, t))
+
+    def source(self, t: int) -> dict[str, Any]:
+        """The source's hyperparameters at step t."""
+        own = {k: v for k, v in self.names.items() if k in self.claim.source.hyperparameters}
+        return {k: v(Fraction(t)) if callable(v) else v for k, v in own.items()}
+
+    def target(self, t: int) -> dict[str, Any]:
+        """The target's hyperparameters at step t."""
+        names = {**self.names, "t": Fraction(t)}
+        switches = {k: v.default for k, v in self.claim.target.hyperparameters.items() if v.switch}
+        return switches | {k: evaluated(text, names) for k, text in self.claim.map.items()}
+
+    def run(self, part: LinearPart, row: Callable[[int], dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Step by step, the point or points queried and the state returned before the step, of a run from 1."""
+        rule = part.tableau.optimizer
+        step = self._linear_step if part.tableau.nonlinearity else _own_step
+        state = {name: exact(value) for name, value in rule.start(Fraction(1)).items()}
+        for t, gradients in enumerate(self.gradients):
+            returned = state[rule.returns]
+            points, state = step(part, state, t, row(t), gradients)
+            yield {"query": points, **({"returned": (returned,)} if self.claim.returned else {})}
+
+    def _linear_step(self, part: LinearPart, state: Any, t: int, h: Any, gradients: Any) -> Any:
+        """The linear part: signs set aside, sequences given; the absorbed ones are part of the gradient."""
+        table = part.tableau
+        symbols = {factor.symbol for factor in table.factors.values()}
+        given = {symbol: self.names[symbol](Fraction(t)) for symbol in symbols}
+        m = table.at(Fraction(t), h, exact, given | dict.fromkeys(part.absorbed, Fraction(1)))
+        s = [state[name] for name in table.states]
+        new = m.A.dot(s) + m.B.dot(gradients)
+        return tuple(m.C.dot(s) + m.D.dot(gradients)), dict(zip(table.states, new, strict=True))
+
+    def difference(self) -> dict[str, Any] | None:
+        """The first step at which the runs differ, None if they agree to the end."""
+        left, right = self.run(self.parts[0], self.source), self.run(self.parts[1], self.target)
+        for t, (one, other) in enumerate(zip(left, right, strict=True)):
+            for what in one:
+                if one[what] != other[what]:
+                    return {
+                        "source": _texts(self.source(t)),
+                        "target": _texts(self.target(t)),
+                        "gradients": [", ".join(map(str, g)) for g in self.gradients[:t]],
+                        "step": t,
+                        "quantity": what,
+                        "values": [", ".join(map(str, run[what])) for run in (one, other)],
+                    }
+        return None
+
+
+def _texts(values: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(value) for name, value in values.items()}
+
+
+def _scheduled(text: str, t: Any) -> Any:
+    return evaluated(text, {"t": t})
+
+
+def _own_step(part: LinearPart, state: Any, t: int, h: Any, gradients: Any) -> Any:
+    """A step of the rule's own program."""
+    asked: list[Any] = []
+
+    def answer(points: tuple[Any, ...]) -> tuple[Any, ...]:
+        asked.extend(points)
+        return tuple(gradients[len(asked) - len(points) : len(asked)])
+
+    new = program.run(part.tableau.optimizer.program(h), state, Fraction(t), h, answer, exact)
+    return tuple(asked), new
+
+
+def _difference(proof: _Proof, seed: int) -> dict[str, Any] | None:
+    try:
+        return _Replay(proof.claim, (proof.source, proof.target), seed).difference()
+    except ZeroDivisionError:
+        return None  # this draw violates a condition of the claim

@@ -1,0 +1,73 @@
+"""Run the derivations: each certificate must be proved, and the near miss beside it refuted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from time import perf_counter
+from types import ModuleType
+from typing import Any
+
+from accelsim import discovery
+from accelsim.errors import unknown
+from accelsim.symbolic.equivalence import check
+
+EXPECTED = "proved"
+NEAR_MISS = "refuted"
+
+
+def known() -> dict[str, ModuleType]:
+    """The derivations by name, one file each."""
+    return {module.__name__.rpartition(".")[2]: module for module in discovery.modules("accelsim.derivations")}
+
+
+def verify(names: Iterable[str] | None = None) -> list[dict[str, Any]]:
+    """What became of each derivation (see `results`).
+
+    Raises
+    ------
+    InputError
+        For a name that no derivation has.
+    """
+    return list(results(names))
+
+
+def results(names: Iterable[str] | None = None) -> Iterator[dict[str, Any]]:
+    """One after the other, what became of the named derivations, or of all.
+
+    Yields
+    ------
+    dict with `name`, `claim`, `source`, `status` (proved, refuted, failed), `expected`, `near_miss` (its status),
+    `holds` (all is as expected), `reason`, `counterexample` (of the certificate, None where proved, and of the near
+    miss), `conditions`, `assumptions`, `direction` and `transform`, `seconds`.
+    """
+    derivations = known()
+    wanted = list(derivations if names is None else names)
+    for name in wanted:
+        if name not in derivations:
+            raise unknown("derivation", name, derivations)
+    for name in wanted:
+        yield _result(name, derivations[name])
+
+
+def _result(name: str, module: ModuleType) -> dict[str, Any]:
+    start = perf_counter()
+    claim = module.certificate()
+    verdict, missed = check(claim), check(module.near_miss())
+    return {
+        "name": name,
+        "claim": module.CLAIM,
+        "source": module.SOURCE,
+        "status": verdict.status,
+        "expected": EXPECTED,
+        "near_miss": missed.status,
+        "holds": verdict.status == EXPECTED and missed.status == NEAR_MISS,
+        "reason": verdict.reason,
+        "counterexample": verdict.counterexample,
+        "near_miss_counterexample": missed.counterexample,
+        "map": dict(claim.map),
+        "transform": dict(claim.transform),
+        "direction": claim.direction,
+        "conditions": list(verdict.conditions),
+        "assumptions": list(verdict.assumptions),
+        "seconds": perf_counter() - start,
+    }
