@@ -412,6 +412,15 @@ def _claims(found: Iterable[Any]) -> list[dict[str, Any]]:
     return [{key: getattr(result, key) for key in _CLAIM_KEYS} for result in found]
 
 
+def _evidence(claim: dict[str, Any]) -> Iterator[Any]:
+    """A claim, its numbers side by side, and what it assumes."""
+    columns = [kind for kind in ("measured", "predicted", "published") if claim[kind]]
+    labels = dict.fromkeys(label for kind in columns for label in claim[kind])
+    yield f"{claim['name']}: {claim['claim']}"
+    yield _table(["", *columns], [(label, *(claim[kind].get(label, "") for kind in columns)) for label in labels])
+    yield "\n".join([*(f"assuming {item}" for item in claim["assumptions"]), ""])
+
+
 def _claim_table(claims: list[dict[str, Any]]) -> Any:
     words = {True: "holds", False: "does not hold"}
     rows = [
@@ -436,8 +445,7 @@ def run(
     def text() -> Any:
         from rich.console import Group
 
-        details = "\n\n".join("\n".join(_lines({k: c[k] for k in _CLAIM_KEYS if k != "relation"})) for c in claims)
-        return Group(details, "", _claim_table(claims))
+        return Group(*(part for claim in claims for part in _evidence(claim)), _claim_table(claims))
 
     _emit(claims, json_, text)
     if any(c["holds"] != c["expected"] for c in claims):

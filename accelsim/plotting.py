@@ -47,7 +47,7 @@ def look(optimizer: str) -> dict[str, Any]:
         color=PALETTE[place % len(PALETTE)],
         linestyle=DASHES[place // len(PALETTE) % len(DASHES)],
         marker=MARKERS[place % len(MARKERS)],
-        label=optimizer.replace("_", " "),
+        label=optimizer.replace("_", " ").replace("sgd", "SGD"),
     )
 
 

@@ -120,7 +120,8 @@ def draw(result: Result, figure: Any) -> None:
     panels = figure.subplots(2, 2).ravel()
     for axes, (place, runs) in zip(panels, result.series["curves"].items(), strict=True):
         for name, run in runs.items():
-            axes.semilogy(run["steps"], np.array(run["bias"]) / run["bias"][0], **plotting.look(name) | {"marker": ""})
+            look = plotting.look(name) | {"marker": ""}
+            axes.loglog(run["steps"][1:], np.array(run["bias"][1:]) / run["bias"][0], **look)
         axes.set(title=place, xlabel="steps", ylabel="bias / initial risk")
-        axes.set_ylim(bottom=max(1e-8, axes.get_ylim()[0]))
+        axes.set_ylim(max(1e-8, axes.get_ylim()[0]), 2)
     panels[0].legend()
