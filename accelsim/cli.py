@@ -175,7 +175,7 @@ def _canonical_or_reason(rule: Any) -> dict[str, Any]:
     from accelsim.symbolic.normal_form import canonical
 
     try:
-        return canonical(rule).document()
+        return canonical(rule).to_json()
     except InputError as error:
         return {"reason": str(error)}
 
@@ -199,7 +199,7 @@ def canonical(optimizer: Name, set_: Set = [], json_: Json = False, rules: Rules
     from accelsim.symbolic import normal_form
 
     found = normal_form.canonical(_optimizer(optimizer, rules), **_pairs(set_))
-    document = found.document()
+    document = found.to_json()
     _emit(document, json_, lambda: "\n".join(_lines(document)))
 
 
@@ -278,7 +278,7 @@ def on_problem(command: Callable[..., Any]) -> Callable[..., Any]:
     parameters = [inspect.Parameter("optimizer", keyword, annotation=Name), lists[0], *described, *own, lists[1]]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
-    del run.__wrapped__  # type: ignore[attr-defined]
+    del run.__wrapped__
     return run
 
 
@@ -289,7 +289,7 @@ def rate(rule: Any, problem: Any, values: dict[str, str], *, json_: Json = False
     from accelsim.exact import rates
 
     found = rates.rate(rule, problem, **values)
-    document = {"rho": found.rho, "tau": found.tau, "stable": found.stable, "assumptions": list(found.assumptions)}
+    document = {"rho": found.rho, "tau": found.tau, "stable": found.stable, "assumptions": list(problem.assumptions)}
     _emit(document, json_, lambda: "\n".join(_lines(document)))
 
 
@@ -307,7 +307,7 @@ def risk(rule: Any, problem: Any, values: dict[str, str], *, steps: Steps, json_
         "variance": found.variance,
         **({"cross": found.cross} if problem.coupled else {}),
         "diverged": found.diverged,
-        "assumptions": list(found.assumptions),
+        "assumptions": [*problem.assumptions, "risk of the returned iterate, without its irreducible part"],
     }
     _emit(document, json_, lambda: _columns(document, ["steps", "risk", "bias", "variance", "cross"]))
 
@@ -327,7 +327,7 @@ def _columns(document: Mapping[str, Any], names: Iterable[str]) -> Any:
 def simulate(
     rule: Any,
     problem: Any,
-    values: dict[str, str],
+    values: dict[str, Any],
     *,
     steps: Steps,
     seeds: Annotated[int, typer.Option(metavar="S", help="Number of replicas.")] = 100,
@@ -351,6 +351,7 @@ def simulate(
         "diverged": found.diverged,
         "replicas": found.replicas,
         "backend": found.backend,
+        "assumptions": list(problem.assumptions),
     }
     if exact:
         predicted = moments.risk(rule, problem, steps, **values)

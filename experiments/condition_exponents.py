@@ -49,7 +49,8 @@ TINY = Config(kappas=(1e2, 1e3, 1e4))
 def run(config: Config, progress: Progress) -> Outcome:
     """Tune every rule at every condition number and fit the slopes."""
     taus: dict[str, dict[str, list[float]]] = {}
-    slopes, published = {}, {}
+    slopes: dict[str, float] = {}
+    published: dict[str, float] = {}
     for batch, rules in PUBLISHED.items():
         taus[str(batch)] = {}
         for name, slope in rules.items():

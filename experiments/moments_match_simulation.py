@@ -15,6 +15,7 @@ from accelsim.errors import InputError
 from accelsim.exact import moments
 from accelsim.experiment import Outcome, Progress
 from accelsim.optimizer import Optimizer
+from accelsim.optimizers.averaging import COMBINATORS
 from accelsim.problems import Problem, make
 from accelsim.results import Result
 from accelsim.simulate.engine import simulate
@@ -52,7 +53,7 @@ def problems(config: Config) -> dict[str, Problem]:
 
 def linear_rules() -> Iterator[Optimizer]:
     """Every rule that is linear, and every combinator around SGD."""
-    wrapped = (optimizers.find(f"{name}(sgd)") for name in optimizers.COMBINATORS)
+    wrapped = (optimizers.find(f"{name}(sgd)") for name in COMBINATORS)
     for rule in (*optimizers.known().values(), *wrapped):
         try:
             linear_tableau(rule)
@@ -61,11 +62,11 @@ def linear_rules() -> Iterator[Optimizer]:
         yield rule
 
 
-def hyperparameters(rule: Optimizer, problem: Problem, steps: int) -> dict[str, float]:
+def hyperparameters(rule: Optimizer, problem: Problem, steps: int) -> dict[str, Any]:
     """A value for each hyperparameter without a default, at which the exact risk does not grow."""
     missing = {name: h for name, h in rule.hyperparameters.items() if h.default is None}
     for power in range(40):
-        values = {name: 0.8 if h.high == 1 else 2.0**-power for name, h in missing.items()}
+        values: dict[str, Any] = {name: 0.8 if h.high == 1 else 2.0**-power for name, h in missing.items()}
         if "lr" in rule.hyperparameters:
             values["lr"] = 2.0**-power
         found = moments.risk(rule, problem, steps, **values)

@@ -88,7 +88,7 @@ def run(config: Config, progress: Progress) -> Outcome:
     for table, small, steps in zip(config.tables, config.small, config.steps, strict=True):
         for batch in (small, config.large):
             progress(len(curves) / 4, f"{table}, batch {batch}")
-            rows = make("dataset", data=table, batch=batch)
+            rows = Dataset(data=table, batch=batch)
             twin = make("linear_regression", spectrum=rows.spectrum, init=rows.modes(rows.start), batch=batch)
             place = f"{table}, B = {batch}"
             values = parameters(facts(rows), batch)

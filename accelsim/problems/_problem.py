@@ -35,12 +35,14 @@ class Problem:
     dim : number of coordinates d that the optimizer sees.
     start : (d,) initial error in the coordinates that the optimizer sees.
     spectrum : (m,) the positive eigenvalues of H.
+    assumptions : what every statement about the problem takes for granted.
     coupled : whether second moments must be carried for pairs of eigendirections; if not, one each suffices.
     notices : what was done to the input that the user should know.
     """
 
     name: ClassVar[str]
     coupled: ClassVar[bool]
+    assumptions: ClassVar[tuple[str, ...]]
 
     batch: int = 1
     dim: Any = field(init=False, repr=False)

@@ -35,6 +35,10 @@ class Dataset(Problem):
     """
 
     name: ClassVar[str] = "dataset"
+    assumptions: ClassVar[tuple[str, ...]] = (
+        "features and target standardized",
+        "a fresh batch at each query, its rows drawn uniformly with replacement",
+    )
     coupled: ClassVar[bool] = True
 
     data: str
