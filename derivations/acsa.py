@@ -1,6 +1,7 @@
-from accelsim.derivations.nesterov_sequences import two_sequences
 from accelsim.optimizers.schedule_free import schedule_free
 from accelsim.symbolic.equivalence import Equivalence
+
+from .nesterov_sequences import two_sequences
 
 CLAIM = "Schedule-Free SGD with c = 1 - beta = 2/(t+2) and steps (t+2)/2 lr, which is AC-SA, is Nesterov's method."
 SOURCE = "Lan 2012, doi:10.1007/s10107-010-0434-y"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from accelsim.symbolic.normal_form import Canonical
     from accelsim.symbolic.tableau import Tableau
 
-_GREEK = set("alpha beta gamma delta zeta eta theta kappa mu nu xi rho tau omega".split())
+_GREEK = {"alpha", "beta", "gamma", "delta", "zeta", "eta", "theta", "kappa", "mu", "nu", "xi", "rho", "tau", "omega"}
 _RENAMED = {"eps": r"\epsilon", "lr": r"\mathrm{lr}"}
 _NAMED = {"minimum": r"\min", "maximum": r"\max", "exp": r"\exp", "log": r"\log", "cos": r"\cos"}
 _NAMED |= {"sign": r"\mathrm{sign}", "total": r"\mathrm{total}"}
