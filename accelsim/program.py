@@ -236,7 +236,7 @@ def exact(value: Any) -> Fraction:
     >>> exact(0.7)
     Fraction(7, 10)
     """
-    return Fraction(repr(value)) if isinstance(value, float) else Fraction(value)
+    return Fraction(repr(float(value))) if isinstance(value, float) else Fraction(value)
 
 
 def operate(node: Node, values: list[Any]) -> Any:

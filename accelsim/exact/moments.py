@@ -190,7 +190,7 @@ def risk(optimizer: Optimizer, problem: Problem, steps: int, /, **hyperparameter
     ----------
     For Gaussian inputs E[x x^T M x x^T] = 2 H M H + tr(H M) H (Isserlis); for data sets the mean over rows.
     """
-    if steps != int(steps) or steps < 0:
+    if not float(steps).is_integer() or steps < 0:
         raise InputError(f"the number of steps must be a whole number of at least 0, not {steps}")
     tableau = linear_tableau(optimizer, **hyperparameters)
     runs = {"bias": (False, _starts(tableau, problem, False)), "variance": (True, _starts(tableau, problem, True))}

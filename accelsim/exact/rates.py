@@ -103,12 +103,13 @@ def mean_gap(system: System, step: Array, spectrum: Array) -> float:
 def _increments(problem: Problem, system: System, step: Array) -> Array:
     """The map of symmetric second moments to their change in a step, (unknowns, unknowns), without lasting noise."""
     k, m = len(step), problem.spectrum.size
-    places = list(_places(k, m, problem.coupled))
-    if len(places) > LARGEST:
+    unknowns = k * m * (k * m + 1) // 2 if problem.coupled else k * (k + 1) // 2 * m
+    if unknowns > LARGEST:
         raise InputError(
-            f"the rate here needs eigenvalues of a {len(places)} x {len(places)} matrix, more than {LARGEST}: "
-            "take a smaller dimension"
+            f"the rate here needs eigenvalues of a {unknowns} x {unknowns} matrix, more than {LARGEST}: "
+            "take a problem of smaller dimension, or use risk"
         )
+    places = list(_places(k, m, problem.coupled))
     shape = (k, k, m, m) if problem.coupled else (k, k, m)
     rows = tuple(np.array([place for place, _ in places]).T)
     columns = np.empty((len(places), len(places)))
