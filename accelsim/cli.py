@@ -379,8 +379,8 @@ def _progress(quiet: bool) -> Iterator[Callable[[str], Callable[[float, str], No
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[what]}"), TimeElapsedColumn())
-        with Progress(*columns, console=Console(stderr=True)) as bars:
+        name, what = TextColumn("{task.description}"), TextColumn("{task.fields[what]}")
+        with Progress(name, BarColumn(), what, TimeElapsedColumn(), console=Console(stderr=True)) as bars:
 
             def start(name: str) -> Callable[[float, str], None]:
                 task = bars.add_task(name, total=1.0, what="")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from accelsim import stats
+from accelsim import plotting, stats
 from accelsim.exact import moments
 from accelsim.experiment import Outcome, Progress
 from accelsim.optimizers import find
@@ -47,7 +47,8 @@ def run(config: Config, progress: Progress) -> Outcome:
     simulation = simulate(rule, regression, config.steps, config.replicas, seed=config.seed, lr=config.lr)
     right = moments.risk(rule, regression, config.steps, lr=config.lr).risk
     wrong = moments.risk(rule, additive, config.steps, lr=config.lr).risk
-    z = {"additive": abs(stats.z_scores(simulation, wrong)).max(), "multiplicative": abs(stats.z_scores(simulation, right)).max()}
+    theories = {"additive": wrong, "multiplicative": right}
+    z = {name: abs(stats.z_scores(simulation, theory)).max() for name, theory in theories.items()}
     return Outcome(
         measured={f"largest |z|, {name} theory": float(value) for name, value in z.items()},
         predicted={"largest |z|, at most": LIMIT},
@@ -57,8 +58,7 @@ def run(config: Config, progress: Progress) -> Outcome:
             "steps": simulation.steps,
             "mean": simulation.mean,
             "error": simulation.standard_error,
-            "additive": wrong,
-            "multiplicative": right,
+            **theories,
         },
     )
 
@@ -69,8 +69,9 @@ def draw(result: Result, figure: Any) -> None:
     series = result.series
     steps = series["steps"][1:]
     axes.loglog(steps, series["multiplicative"][1:], color="black", label="exact, multiplicative noise")
-    axes.loglog(steps, series["additive"][1:], color="#D55E00", linestyle="--", label="additive noise")
+    axes.loglog(steps, series["additive"][1:], color=plotting.PALETTE[1], linestyle="--", label="additive noise")
     spread = [3 * error for error in series["error"][1:]]
-    axes.errorbar(steps, series["mean"][1:], spread, fmt="o", color="#0072B2", markersize=4, label="simulated, ±3 s.e.")
+    look = dict(fmt="o", color=plotting.PALETTE[0], markersize=4, label="simulated, ±3 s.e.")
+    axes.errorbar(steps, series["mean"][1:], spread, **look)
     axes.set(xlabel="steps", ylabel="excess risk", title=f"SGD, batch size {result.config['batch']}")
     axes.legend()

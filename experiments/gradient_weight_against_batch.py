@@ -52,7 +52,7 @@ def run(config: Config, progress: Progress) -> Outcome:
     small = [scaled[f"B = {batch}"] for batch in config.batches if batch <= config.dim]
     return Outcome(
         measured=scaled,
-        predicted={label: scaled["B = 1"] for label in scaled},
+        predicted=dict.fromkeys(scaled, scaled["B = 1"]),
         published=published,
         relation=f"B alpha/eta constant within 5% up to B = d, five times that at 4096; published within {error:.1%}",
         holds=bool(error < 0.02 and max(small) / min(small) < 1.05 and scaled["B = 4096"] > 5 * scaled["B = 1"]),

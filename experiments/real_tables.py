@@ -22,7 +22,7 @@ CLAIM = (
 ASSUMPTIONS = [
     "exact moments over rows drawn with replacement; features and target standardized; start at w = 0",
     "parameters in closed form from second and fourth moments of the features (function `parameters`), not tuned",
-    "gain: e-foldings of the bias after T steps, in those of SGD; predicted: the same on Gaussian rows of equal covariance",
+    "gain: e-foldings of the bias after T steps, in those of SGD; predicted: on Gaussian rows of equal covariance",
     "the bias alone: label noise is larger under momentum, so the total risk may be larger (see `series`)",
 ]
 EXPECTED = True
@@ -42,7 +42,8 @@ TINY = Config(steps=(1000, 150))
 
 
 class Facts(NamedTuple):
-    """Largest and smallest eigenvalue of H; R2 and ktilde with E |x|^2 x x^T <= R2 H, E |x|^2_{1/H} x x^T <= ktilde H."""
+    """Largest and smallest eigenvalue of H; the least r2 with E |x|^2 x x^T <= r2 H,
+    and the least ktilde with E (x^T H^-1 x) x x^T <= ktilde H."""
 
     top: float
     low: float

@@ -75,8 +75,8 @@ def run(config: Config, progress: Progress) -> Outcome:
         measured=shown,
         predicted=at_ends,
         published=published,
-        relation="tau within 1% of published, decay of stepped risks within 5% of tau; heavy ball gains < 1.5x at B = 1 "
-        "and > 5x at 4096, accelerated SGD > 5x always",
+        relation="tau within 1% of published, decay of stepped risks within 5% of tau; heavy ball gains < 1.5x at "
+        "B = 1 and > 5x at 4096, accelerated SGD > 5x always",
         holds=bool(holds),
         series={"batches": config.batches, "predicted": predicted, "measured": measured},
     )
