@@ -340,7 +340,7 @@ def simulate(
     """Run replicas of the rule; risk of the returned iterate with standard errors, diverged replicas counted."""
     from accelsim import stats
     from accelsim.exact import moments
-    from accelsim.simulate import engine
+    from accelsim.simulation import engine
 
     found = engine.simulate(rule, problem, steps, seeds, seed=seed, backend=backend, dtype=dtype, **values)
     document = {

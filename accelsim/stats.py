@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from accelsim.simulate.engine import Simulation
+    from accelsim.simulation.engine import Simulation
 
 PER_DECADE = 10
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)

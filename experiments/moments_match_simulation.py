@@ -18,7 +18,7 @@ from accelsim.optimizer import Optimizer
 from accelsim.optimizers.averaging import COMBINATORS
 from accelsim.problems import Problem, make
 from accelsim.results import Result
-from accelsim.simulate.engine import simulate
+from accelsim.simulation.engine import simulate
 from accelsim.symbolic.tableau import linear_tableau
 
 CLAIM = "The exact moments are the means of the simulation, for every linear rule on every problem."

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from accelsim.simulate import philox
-from accelsim.simulate.philox import Draws
+from accelsim.simulation import philox
+from accelsim.simulation.philox import Draws
 
 LIMIT = 4.5  # standard errors
 WORDS = 2**32 - 1

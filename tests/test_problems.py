@@ -9,7 +9,7 @@ from conftest import seed_of
 
 from accelsim import problems, spectra
 from accelsim.errors import InputError
-from accelsim.simulate.philox import Draws
+from accelsim.simulation.philox import Draws
 
 REPLICAS = 40_000
 LIMIT = 5.0  # standard errors; over some 3000 comparisons here one exceeds it by chance in 600 runs

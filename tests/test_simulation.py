@@ -12,9 +12,9 @@ from accelsim import optimizers, problems, stats
 from accelsim.elementary import maximum, sqrt, total
 from accelsim.errors import InputError
 from accelsim.optimizer import optimizer, step_size
-from accelsim.simulate import backends
-from accelsim.simulate.engine import DIVERGED, simulate
-from accelsim.simulate.philox import Draws
+from accelsim.simulation import backends
+from accelsim.simulation.engine import DIVERGED, simulate
+from accelsim.simulation.philox import Draws
 
 LIMIT = 4.5  # standard errors
 SGD = optimizers.find("sgd")

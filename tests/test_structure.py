@@ -42,12 +42,12 @@ def offenders(package: str, forbidden: tuple[str, ...]) -> list[str]:
 
 
 FORBIDDEN = {
-    "symbolic": ("accelsim.simulate", "accelsim.exact", "accelsim.problems", "accelsim.plotting", "accelsim.cli"),
-    "simulate": ("accelsim.symbolic", "accelsim.exact", "accelsim.plotting", "accelsim.cli"),
-    "exact": ("accelsim.simulate", "accelsim.plotting", "accelsim.cli"),
-    "problems": ("accelsim.optimizers", "accelsim.optimizer", "accelsim.symbolic", "accelsim.exact", "accelsim.simulate"),
-    "plotting": ("accelsim.simulate", "accelsim.exact", "accelsim.symbolic"),
-    "derivations": ("accelsim.simulate", "accelsim.exact"),
+    "symbolic": ("accelsim.simulation", "accelsim.exact", "accelsim.problems", "accelsim.plotting", "accelsim.cli"),
+    "simulation": ("accelsim.symbolic", "accelsim.exact", "accelsim.plotting", "accelsim.cli"),
+    "exact": ("accelsim.simulation", "accelsim.plotting", "accelsim.cli"),
+    "problems": ("accelsim.optimizers", "accelsim.optimizer", "accelsim.symbolic", "accelsim.exact", "accelsim.simulation"),
+    "plotting": ("accelsim.simulation", "accelsim.exact", "accelsim.symbolic"),
+    "derivations": ("accelsim.simulation", "accelsim.exact"),
 }
 
 

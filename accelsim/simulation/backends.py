@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from accelsim.errors import InputError, unknown
-from accelsim.simulate import philox
+from accelsim.simulation import philox
 
 AUTO = "auto"
 _DEVICE_TILE = 2**21  # random blocks made at once: enough to fill a GPU, about 200 MB of buffers

@@ -13,9 +13,9 @@ import numpy as np
 from accelsim import stats
 from accelsim.errors import InputError, unknown
 from accelsim.optimizer import Optimizer, step
-from accelsim.simulate import backends
-from accelsim.simulate.backends import AUTO, Backend
-from accelsim.simulate.philox import WORD, Draw, Draws
+from accelsim.simulation import backends
+from accelsim.simulation.backends import AUTO, Backend
+from accelsim.simulation.philox import WORD, Draw, Draws
 
 DTYPES = ("float64", "float32")
 DIVERGED = 1e30  # risk, in multiples of the initial one (of 1 where the run starts at the optimum)
