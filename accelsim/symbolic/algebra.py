@@ -111,11 +111,18 @@ def at_first(expression: Any, first: bool) -> Any:
     return expression.xreplace({sympy.Eq(time(), 0): sympy.true if first else sympy.false})
 
 
-def knows_first(expression: Any) -> bool:
-    """Whether an expression or matrix treats the first step differently."""
+def special_steps(expression: Any) -> list[int]:
+    """The steps that an expression or matrix treats differently, as first(t-1) does step 1."""
     import sympy
 
-    return bool(expression.has(sympy.Eq(time(), 0)))
+    return sorted({int(time() - condition.lhs + condition.rhs) for condition in expression.atoms(sympy.Eq)})
+
+
+def elsewhere(expression: Any) -> Any:
+    """An expression or matrix at all steps but the special ones."""
+    import sympy
+
+    return expression.xreplace(dict.fromkeys(expression.atoms(sympy.Eq), sympy.false))
 
 
 def divisors(expression: Any) -> list[Any]:

@@ -23,7 +23,7 @@ from accelsim.errors import InputError, unknown
 from accelsim.optimizer import Hyperparameter, Optimizer
 from accelsim.program import exact
 from accelsim.schedules import Recurrence
-from accelsim.symbolic.algebra import at_first, divisors, evaluated, knows_first, reduced, shifted
+from accelsim.symbolic.algebra import divisors, elsewhere, evaluated, reduced, shifted, special_steps
 from accelsim.symbolic.normal_form import LinearPart, linear_part
 from accelsim.symbolic.tableau import sympy_functions, time
 
@@ -107,24 +107,41 @@ def check(claim: Equivalence) -> Verdict:
     """Prove or refute a claimed equivalence."""
     proof = _Proof(claim)
     residuals = proof.residuals()
-    left = {name: str(value) for name, value in residuals.items() if value != 0}
-    counterexample = None
-    for seed in range(TRIES if left else DRAWS):
-        counterexample = _difference(proof, seed)
-        if counterexample:
-            break
+    left = {name: value for name, value in residuals.items() if value != 0}
+    runs, counterexample = _replayed(proof, TRIES if left else DRAWS)
     status = "failed"
-    if not left:
-        reason = f"all {len(residuals)} identities hold, and {DRAWS} rational runs of {STEPS} steps agree exactly"
-        status = "proved" if counterexample is None else "failed"
-    else:
+    if left:
         name, value = next(iter(left.items()))
         reason = f"the {name} differs by {value}"
-        status = "refuted" if counterexample else "failed"
-    if status == "failed":
-        reason = f"{reason}, but the runs agree" if left else "the identities hold, but the runs differ"
+        if counterexample:
+            status = "refuted"
+        else:
+            reason += f", but {runs} rational runs agree: the rules may be the same, by another transform"
+    elif counterexample:
+        reason = "the identities hold, but rational runs differ: one of the two routes is wrong"
+    elif runs < DRAWS:
+        reason = "the identities hold, but no rational run satisfies the conditions: nothing confirms them"
+    else:
+        reason = f"all {len(residuals)} identities hold, and {runs} rational runs of {STEPS} steps agree exactly"
+        status = "proved"
     texts = {name: str(value) for name, value in residuals.items()}
     return Verdict(status, texts, proof.conditions(), proof.assumptions(), counterexample, reason)
+
+
+def _replayed(proof: _Proof, wanted: int) -> tuple[int, dict[str, Any] | None]:
+    """How many of the wanted runs agreed, and the first difference, None if there was none."""
+    agreed = 0
+    for seed in range(TRIES):
+        try:
+            found = _Replay(proof.claim, (proof.source, proof.target), seed).difference()
+        except ZeroDivisionError:
+            continue  # this draw violates a condition of the claim
+        if found:
+            return agreed, found
+        agreed += 1
+        if agreed == wanted:
+            break
+    return agreed, None
 
 
 class _Proof:
@@ -200,15 +217,12 @@ class _Proof:
         return matrix
 
     def residuals(self) -> dict[str, Any]:
-        """What each identity leaves, by name; where a rule knows its first step, at t = 0 and later."""
+        """What each identity leaves, by name; at special steps (the first) and at all others."""
         found = self._start()
-        equations = self._equations()
-        if any(knows_first(e) for e in equations.values()):
-            for name, e in equations.items():
-                found[f"{name} at t = 0"] = reduced(at_first(e, True).subs(time(), 0))
-                found[f"{name} from t = 1 on"] = reduced(at_first(e, False))
-        else:
-            found |= {name: reduced(e) for name, e in equations.items()}
+        for name, equation in self._equations().items():
+            special = special_steps(equation)
+            found |= {f"{name} at t = {step}": reduced(equation.subs(time(), step)) for step in special}
+            found[f"{name} elsewhere" if special else name] = reduced(elsewhere(equation))
         return found
 
     def _equations(self) -> dict[str, Any]:
@@ -238,7 +252,7 @@ class _Proof:
         import sympy
 
         before, after = (part.tableau for part in self.onto)
-        first = at_first(self.transform, True).subs(time(), 0)
+        first = self.transform.subs(time(), 0)
         found: dict[str, Any] = {}
         for what in ("translation", "start"):
             left, right = (sympy.Matrix(list(map(_number, getattr(rule, what)))) for rule in (before, after))
@@ -249,7 +263,7 @@ class _Proof:
     def conditions(self) -> tuple[str, ...]:
         """What the map and the transform divide by."""
         values = [*self.mapped.values(), *self.transform]
-        found = dict.fromkeys(d for value in values for d in divisors(reduced(value)))
+        found = dict.fromkeys(d for value in values for d in divisors(reduced(elsewhere(value))))
         return tuple(f"{d} != 0" for d in found)
 
     def assumptions(self) -> tuple[str, ...]:
@@ -381,10 +395,3 @@ def _own_step(part: LinearPart, state: Any, t: int, h: Any, gradients: Any) -> A
 
     new = program.run(part.tableau.optimizer.program(h), state, Fraction(t), h, answer, exact)
     return tuple(asked), new
-
-
-def _difference(proof: _Proof, seed: int) -> dict[str, Any] | None:
-    try:
-        return _Replay(proof.claim, (proof.source, proof.target), seed).difference()
-    except ZeroDivisionError:
-        return None  # this draw violates a condition of the claim

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from accelsim.errors import InputError
 from accelsim.optimizer import Optimizer
 from accelsim.program import Node, Program
 from accelsim.schedules import Recurrence
@@ -222,19 +221,13 @@ _SOURCE = re.compile(
 
 
 def bibtex(optimizer: Optimizer) -> str:
-    """The rule's source as a BibTeX entry.
+    """The rule's source as a BibTeX entry; empty where the rule names none.
 
-    Raises
-    ------
-    InputError
-        If the source is not written as ``Authors year, arXiv:number, place`` (or ``doi:...``).
+    A source reads ``Authors year, arXiv:number, place`` (or ``doi:...``); what does not is quoted as it is.
     """
     found = _SOURCE.match(optimizer.source)
     if not found:
-        raise InputError(
-            f"cannot cite {optimizer}: its source reads {optimizer.source!r}; "
-            "write it as 'Authors year, arXiv:number, place' or with doi:..."
-        )
+        return f"@misc{{{optimizer.name},\n  note = {{{optimizer.source}}},\n}}" if optimizer.source else ""
     part = found.groupdict()
     authors = re.sub(r" et al\.$", " and others", part["authors"]).replace(", ", " and ")
     fields = {"author": authors, "year": part["year"], "eprint": part["eprint"]}

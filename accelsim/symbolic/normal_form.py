@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from accelsim.errors import InputError, unknown
 from accelsim.optimizer import Optimizer
-from accelsim.symbolic.algebra import Field, at_first, divisors, knows_first, reduced, shifted
+from accelsim.symbolic.algebra import Field, at_first, divisors, reduced, shifted, special_steps
 from accelsim.symbolic.tableau import Matrices, Tableau, tableau, time
 
 
@@ -215,7 +215,7 @@ class _Reduction:
 
         self.part, self.table = part, part.tableau
         self.size = k = len(self.table.states)
-        self.special = any(knows_first(m) for m in part.matrices)
+        self.special = any(map(special_steps, part.matrices))
         general = [at_first(m, False) for m in part.matrices]
         inputs = sympy.Matrix.hstack(general[1], at_first(part.matrices.B, True)) if self.special else general[1]
         self.near = {

@@ -1,0 +1,188 @@
+"""Every derivation is proved and its near miss refuted; the coefficients it claims are those the normal form finds."""
+
+import json
+import random
+from fractions import Fraction
+
+import pytest
+from conftest import seed_of
+
+from accelsim.elementary import sign
+from accelsim.errors import InputError
+from accelsim.optimizer import optimizer, step
+from accelsim.optimizers import find, shipped
+from accelsim.symbolic.algebra import evaluated, reduced
+from accelsim.symbolic.equivalence import _Proof, check
+from accelsim.symbolic.latex import (
+    bibtex,
+    canonical_latex,
+    canonical_lines,
+    expression_latex,
+    rule_latex,
+    rule_lines,
+    tableau_latex,
+)
+from accelsim.symbolic.normal_form import canonical
+from accelsim.symbolic.tableau import tableau
+from accelsim.symbolic.verify import known, verify
+
+DERIVATIONS = known()
+
+
+@pytest.mark.parametrize("name", DERIVATIONS)
+def test_claim_is_proved_and_near_miss_refuted(name):
+    (verdict,) = verify([name])
+    assert (verdict["status"], verdict["near_miss"]) == (verdict["expected"], "refuted"), verdict["reason"]
+    assert verdict["holds"]
+    assert verdict["near_miss_counterexample"]["values"][0] != verdict["near_miss_counterexample"]["values"][1]
+    assert json.loads(json.dumps(verdict))["assumptions"]
+
+
+def test_all_required_derivations_are_there():
+    required = "schedule_free ademamix simplified_ademamix mars lion nesterov accsgd jain"
+    assert set(required.split()) <= set(DERIVATIONS)
+
+
+@pytest.mark.parametrize("name", DERIVATIONS)
+def test_a_derivation_is_one_sentence_with_a_source(name):
+    module = DERIVATIONS[name]
+    assert module.CLAIM.endswith(".")
+    assert module.SOURCE
+    assert module.certificate() != module.near_miss()
+
+
+CANONICAL = [n for n, m in DERIVATIONS.items() if m.certificate().target.name == "accelerated_sgd"]
+
+
+@pytest.mark.parametrize("name", CANONICAL)
+def test_claimed_coefficients_are_the_found_ones(name):
+    # The claim is the published map; the normal form knows only the rule.
+    claim = DERIVATIONS[name].certificate()
+    found = canonical(claim.source, claim.varying, **claim.given)
+    proof = _Proof(claim)
+    for coefficient in ("beta", "eta", "alpha"):
+        claimed = proof._written(claim.map[coefficient])
+        assert reduced(getattr(found, coefficient) - claimed) == 0
+
+
+@pytest.mark.parametrize("name", CANONICAL)
+def test_missed_coefficients_are_not_the_found_ones(name):
+    claim, missed = DERIVATIONS[name].certificate(), DERIVATIONS[name].near_miss()
+    if missed.target != claim.target:
+        pytest.skip("the near miss leads to another rule")
+    found = canonical(missed.source, missed.varying, **missed.given)
+    texts = [_Proof(missed)._written(missed.map[c]) for c in ("beta", "eta", "alpha")]
+    values = [found.beta, found.eta, found.alpha]
+    assert found.memory != 1 or any(reduced(a - b) != 0 for a, b in zip(values, texts, strict=True))
+
+
+def test_mars_and_its_target_have_one_canonical_form():
+    claim = DERIVATIONS["mars"].certificate()
+    mars, qhm = canonical(claim.source), canonical(claim.target)
+    import sympy
+
+    nu, gamma = sympy.Symbol("nu", real=True), sympy.Symbol("gamma", real=True)
+    for coefficient in ("beta", "eta", "alpha"):
+        assert reduced(getattr(mars, coefficient) - getattr(qhm, coefficient).subs(nu, 1 - gamma)) == 0
+
+
+def test_lion_itself_steps_along_the_sign_of_the_accelerated_direction():
+    # The proof sets the sign aside; here the rule runs with it, gradients depending on where it is.
+    claim = DERIVATIONS["lion"].certificate()
+    lion = claim.source
+    values = {"lr": Fraction(1, 10), "beta1": Fraction(9, 10), "beta2": Fraction(99, 100), "weight_decay": Fraction(0)}
+    mapped = {k: evaluated(text, {**values, "t": Fraction(0)}) for k, text in claim.map.items()}
+    chance = random.Random(seed_of("lion"))
+    state, m = lion.start(Fraction(1)), Fraction(0)
+    signs = set()
+    for t in range(30):
+        g = 3 * state["w"] + chance.randint(-4, 4)
+        new = step(lion, state, t, values, lambda w, g=g: g)
+        m = mapped["beta"] * m + g
+        direction = mapped["eta"] * m + mapped["alpha"] * g
+        assert new["w"] - state["w"] == -values["lr"] * sign(direction)
+        signs.add(sign(direction))
+        state = new
+    assert signs == {-1, 1}
+
+
+def test_ademamix_with_both_averages_is_refuted_for_its_two_memories():
+    claim = DERIVATIONS["ademamix"].near_miss()
+    assert check(claim).status == "refuted"
+    assert canonical(claim.source).memory == 2
+    assert canonical(claim.source, beta1=0).memory == 1
+
+
+def test_unknown_derivation_is_told_the_nearest():
+    with pytest.raises(InputError, match="did you mean 'nesterov'"):
+        verify(["nesterow"])
+
+
+def _parse(text):
+    from matplotlib.mathtext import MathTextParser
+
+    MathTextParser("path").parse(f"${text}$")
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_latex_of_a_rule_can_be_read(name):
+    rule = find(name)
+    lines = rule_lines(rule)
+    for line in lines:
+        left, right = line.split(" &= ")
+        _parse(left)
+        _parse(right)
+    for state in rule.states:
+        assert sum(line.startswith(state[0]) or state in line.split(" &= ")[0] for line in lines)
+    assert rule_latex(rule).count("\n") == len(lines) + 1
+    assert tableau_latex(tableau(rule)).startswith(r"\begin{aligned}")
+    if rule.program().gradients == 1:
+        form = canonical(rule)
+        assert canonical_latex(form) in form._repr_latex_()
+        for line in canonical_lines(form):
+            if "pmatrix" not in line:
+                _parse(line.replace("&", ""))
+
+
+def test_latex_of_a_broken_formula_cannot_be_read():
+    with pytest.raises(ValueError, match="Expected"):
+        _parse(r"\frac{1}{")
+
+
+def test_latex_reads_as_the_paper_prints_it():
+    assert rule_lines(find("schedule_free")) == [
+        r"y_{t} &= \beta\,x_{t} + \left(1 - \beta\right)\,z_{t}",
+        r"g_{t} &= \nabla f_t(y_{t})",
+        r"z_{t+1} &= z_{t} - \mathrm{lr}\,g_{t}",
+        r"x_{t+1} &= x_{t} + c_{t}\,\left(z_{t+1} - x_{t}\right)",
+    ]
+    assert expression_latex(canonical(find("schedule_free")).eta) == r"\beta \mathrm{lr} c_{t}"
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_every_source_can_be_cited(name):
+    entry = bibtex(find(name))
+    assert entry.startswith("@misc{")
+    assert "eprint" in entry or "doi" in entry or "howpublished" in entry
+    assert entry.count("{") == entry.count("}")
+
+
+def test_bibtex_names_authors_year_and_number():
+    assert bibtex(find("sgd")).splitlines() == [
+        "@misc{robbins1951,",
+        "  author = {Robbins and Monro},",
+        "  year = {1951},",
+        "  doi = {10.1214/aoms/1177729586},",
+        "}",
+    ]
+    assert "author = {Kidambi and Netrapalli and Jain and Kakade}" in bibtex(find("accsgd"))
+    assert "author = {Defazio and others}" in bibtex(find("schedule_free"))
+
+
+def test_rule_without_a_source_has_no_citation():
+    @optimizer(positions="w", returns="w")
+    def own(s, t, h):
+        g = yield s.w
+        return dict(w=s.w - h.lr * g)
+
+    assert bibtex(own) == ""

@@ -1,0 +1,222 @@
+"""A claimed equivalence is proved, refuted by an example, or fails: a wrong claim never passes, whatever is wrong."""
+
+from dataclasses import replace
+from fractions import Fraction
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from accelsim.elementary import first, where
+from accelsim.errors import InputError
+from accelsim.optimizer import momentum, optimizer, step_size
+from accelsim.optimizers import find
+from accelsim.symbolic import equivalence
+from accelsim.symbolic.algebra import evaluated, reduced
+from accelsim.symbolic.equivalence import Equivalence, check
+
+
+def claim(**changes):
+    """QHM as accelerated SGD, with changes."""
+    right = Equivalence(
+        find("qhm"),
+        find("accelerated_sgd"),
+        map=dict(beta="beta", eta="lr*nu*(1 - beta)", alpha="lr*(1 - nu)"),
+        transform=dict(w="w", m="m/(1 - beta)"),
+        returned=True,
+    )
+    return replace(right, **changes)
+
+
+def test_right_claim_is_proved_with_its_conditions():
+    verdict = check(claim())
+    assert verdict.status == "proved"
+    assert set(verdict.residuals.values()) == {"0"}
+    assert verdict.conditions == ("1 - beta != 0",)
+    assert verdict.counterexample is None
+    assert any("same start" in a for a in verdict.assumptions)
+
+
+def test_either_direction_of_the_transform_proves():
+    backward = check(claim(transform=dict(w="w", m="(1 - beta)*m"), backward=True))
+    assert backward.status == "proved"
+    assert backward.conditions == ()
+    assert claim().direction == "qhm -> accelerated_sgd"
+    assert claim(transform=dict(w="w", m="(1 - beta)*m"), backward=True).direction == "accelerated_sgd -> qhm"
+
+
+def test_counterexample_can_be_followed_by_hand():
+    wrong = dict(claim().map, alpha="lr*nu")
+    verdict = check(claim(map=wrong))
+    assert verdict.status == "refuted"
+    found = verdict.counterexample
+    h = {k: Fraction(v) for k, v in found["source"].items()}
+    (g,) = map(Fraction, found["gradients"])
+    assert found["step"] == 1
+    one, other = map(Fraction, found["values"])
+    assert one == 1 - h["lr"] * ((1 - h["nu"]) + h["nu"] * (1 - h["beta"])) * g
+    assert other == 1 - h["lr"] * (h["nu"] * (1 - h["beta"]) + h["nu"]) * g
+    assert "differs by" in verdict.reason
+
+
+def test_wrong_transform_of_a_right_map_is_neither_proved_nor_refuted():
+    verdict = check(claim(transform=dict(w="w", m="m")))
+    assert verdict.status == "failed"
+    assert verdict.counterexample is None
+    assert "by another transform" in verdict.reason
+
+
+def test_wrong_initial_state_is_seen():
+    verdict = check(claim(transform=dict(w="2*w", m="m/(1 - beta)")))
+    assert verdict.residuals["initial point in w"] == "1"
+
+
+def test_constant_formula_does_not_pass_for_a_schedule():
+    assert (
+        check(
+            claim(varying=("lr", "nu"), map=dict(beta="beta", eta="lr(t)*nu(t)*(1 - beta)", alpha="lr(t)*(1 - nu(t))"))
+        ).status
+        == "proved"
+    )
+    late = dict(beta="beta", eta="lr(t)*nu(t-1)*(1 - beta)", alpha="lr(t)*(1 - nu(t))")
+    assert check(claim(varying=("lr", "nu"), map=late)).status == "refuted"
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(st.sampled_from(["beta", "eta", "alpha"]), st.integers(-3, 3).filter(bool))
+def test_any_change_of_a_coefficient_is_refuted(name, change):
+    changed = dict(claim().map)
+    changed[name] = f"({changed[name]}) + {change}*lr/7"
+    assert check(claim(map=changed)).status == "refuted"
+
+
+@optimizer(positions="w", memories="m", returns="w", lr=step_size(), beta=momentum())
+def undamped(s, t, h):
+    """Averaged momentum whose first gradient enters in full, as in torch."""
+    g = yield s.w
+    m = where(first(t), g, h.beta * s.m + (1 - h.beta) * g)
+    return dict(w=s.w - h.lr * m, m=m)
+
+
+def special(second):
+    """The map of the rule above; its second step weighs the first gradient by `second`."""
+    return Equivalence(
+        undamped,
+        find("accelerated_sgd"),
+        map=dict(
+            beta=f"where(first(t), 0, where(first(t-1), {second}, beta))",
+            eta="lr*(1 - beta)",
+            alpha="where(first(t), lr*beta, 0)",
+        ),
+        transform=dict(w="w", m="where(first(t-1), 1, 1 - beta)*m"),
+        backward=True,
+    )
+
+
+def test_special_steps_are_cases_of_their_own():
+    verdict = check(special("beta/(1 - beta)"))
+    assert verdict.status == "proved"
+    for when in ("at t = 0", "at t = 1", "elsewhere"):
+        assert any(name.endswith(when) for name in verdict.residuals)
+    assert check(special("beta")).status == "refuted"
+    usual = dict(beta="beta", eta="lr*(1 - beta)", alpha="0")
+    verdict = check(replace(special("beta"), map=usual, transform=dict(w="w", m="(1 - beta)*m")))
+    assert verdict.status == "refuted"
+    assert verdict.residuals["update of m, coefficient of g elsewhere"] == "0"
+    assert verdict.residuals["update of m, coefficient of g at t = 0"] != "0"
+
+
+def test_signs_and_preconditioners_are_set_aside_openly():
+    same = Equivalence(
+        find("lion"),
+        find("signum"),
+        map=dict(lr="lr", beta="beta2"),
+        transform=dict(w="w", m="m"),
+        given=dict(weight_decay=0),
+    )
+    assert check(same).status == "refuted"
+    equal = replace(same, given=dict(weight_decay=0, beta1="1/2", beta2="1/2"), map=dict(lr="lr", beta="1/2"))
+    verdict = check(equal)
+    assert verdict.status == "proved"
+    assert {"weight_decay = 0", "lion: sign acts after the momentum and is set aside"} <= set(verdict.assumptions)
+
+
+def test_adam_is_not_adam_without_its_bias_correction():
+    wrong = Equivalence(
+        find("adamw"),
+        find("accelerated_sgd"),
+        map=dict(beta="beta1", eta="lr*(1 - beta1)*p(t)", alpha="0"),
+        transform=dict(w="w", m="m/(1 - beta1)"),
+        given=dict(weight_decay=0),
+    )
+    assert check(wrong).status == "refuted"
+    right = replace(wrong, map=dict(wrong.map, eta="lr*(1 - beta1)/(1 - beta1**(t+1))*p(t)"))
+    assert check(right).status == "proved"
+
+
+def test_a_broken_second_route_is_noticed(monkeypatch):
+    original = equivalence._own_step
+
+    def broken(part, state, t, h, gradients):
+        points, new = original(part, state, t, h, gradients)
+        return points, {k: v + (k == "w" and part.tableau.optimizer.name == "qhm") for k, v in new.items()}
+
+    monkeypatch.setattr(equivalence, "_own_step", broken)
+    verdict = check(claim())
+    assert verdict.status == "failed"
+    assert "one of the two routes is wrong" in verdict.reason
+
+
+def test_claim_that_no_run_satisfies_is_not_proved():
+    never = dict(claim().map, beta="beta*(1/(lr - lr))*(lr - lr)")
+    assert check(claim(map=never)).status == "failed"
+
+
+def test_two_gradients_are_not_one():
+    with pytest.raises(InputError, match="mars_exact_sgd takes 2 and qhm 1 gradients a step"):
+        check(
+            Equivalence(
+                find("mars_exact_sgd"),
+                find("qhm"),
+                map=dict(lr="lr", beta="beta", nu="1 - gamma"),
+                transform=dict(w="w", m="m"),
+            )
+        )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (dict(map=dict(betta="beta")), "did you mean 'beta'"),
+        (dict(transform=dict(ww="w")), "did you mean 'w'"),
+        (dict(map=dict(beta="beta", eta="lr*nu*(1 - beta)")), "does not say what alpha"),
+        (dict(map=dict(beta="beta", eta="lr", alpha="lr*n")), "did you mean 'nu'"),
+        (dict(transform=dict(w="w")), "does not say what m is"),
+        (dict(transform=dict(w="w", m="m*m")), "not linear in the states"),
+        (dict(transform=dict(w="w + 1", m="m")), "not linear in the states"),
+        (dict(map=dict(beta="beta", eta="lr +", alpha="lr")), "cannot read"),
+    ],
+)
+def test_what_cannot_be_read_is_told(changes, message):
+    with pytest.raises(InputError, match=message):
+        check(claim(**changes))
+
+
+def test_written_expressions_mean_the_same_in_fractions_and_in_sympy():
+    import sympy
+
+    text = "(1 - 0.1)**2/(t+1) - lr(t-1)*-b"
+    number = evaluated(text, {"t": Fraction(3), "lr": lambda t: t * t, "b": Fraction(1, 7)})
+    assert number == Fraction(81, 400) + Fraction(4, 7)
+    t, b = sympy.Symbol("t"), sympy.Symbol("b")
+    shown = evaluated(
+        text, {"t": t, "lr": sympy.Function("lr"), "b": b}, lambda x: sympy.Rational(str(Fraction(str(x))))
+    )
+    value = shown.subs({t: 3, b: sympy.Rational(1, 7)}).subs(sympy.Function("lr")(2), 4)
+    assert reduced(value) == sympy.Rational(number.numerator, number.denominator)
+
+
+@pytest.mark.parametrize("text", ["__import__('os')", "a.b", "[1]", "lr if t else 1", "f(x=1)", "'a'", "t < 1"])
+def test_only_arithmetic_is_read(text):
+    with pytest.raises(InputError):
+        evaluated(text, {"t": Fraction(1), "lr": Fraction(1), "f": abs, "x": Fraction(1), "a": Fraction(1)})
