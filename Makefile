@@ -15,7 +15,7 @@ $(VENV)/oracles: $(VENV)/ready tests/oracles/requirements.txt
 	touch $@
 
 $(VENV)/lint: $(VENV)/ready
-	$(BIN)/python -m pip install --quiet '.[lint]'
+	$(BIN)/python -m pip install --quiet --editable '.[lint]'
 	touch $@
 
 test: $(VENV)/ready  ## the tests
