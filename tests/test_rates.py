@@ -277,6 +277,23 @@ def test_tuned_time_constants_are_optimal(batch, published):
         assert -100 / other.fun > found.tau * (1 - 1e-6)
 
 
+@pytest.mark.parametrize(
+    ("name", "names", "fixed"),
+    [
+        ("qhm", ["lr", "beta", "nu"], {}),
+        ("accsgd", ["lr", "kappa", "xi"], {}),
+        ("ademamix_sgd", ["lr", "beta3", "alpha"], {"beta1": 0.0}),
+        ("schedule_free", ["lr", "beta", "c"], {}),
+    ],
+)
+def test_rules_of_one_form_have_one_best_time_constant(name, names, fixed):
+    """Their maps to the canonical form are one to one, so the search must end at one tau from unlike coordinates."""
+    problem = regression(dim=3, spectrum="geometric:50", batch=2)
+    canonical = tune_tau(find("accelerated_sgd"), problem, TUNED["accelerated_sgd"])
+    assert tune_tau(find(name), problem, names, **fixed).tau == pytest.approx(canonical.tau, rel=1e-6)
+    assert tune_tau(find("nesterov"), problem, TUNED["nesterov"]).tau > canonical.tau * 1.05
+
+
 def test_a_rule_with_two_queries_is_tuned_by_dense_eigenvalues():
     problem = regression(dim=2, spectrum=[1.0, 0.2], batch=8)
     found = tune_tau(extragradient, problem, ["lr"])

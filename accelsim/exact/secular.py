@@ -47,7 +47,7 @@ def gap(system: System, step: Array, problem: Uncoupled) -> float:
         high = max(2 * high, 2 * low, 1.0)
         if not np.isfinite(high):
             raise InputError("the rate is beyond the range of float64: take smaller step sizes")
-    return float(brentq(equation, low, high, xtol=1e-300, rtol=1e-13))
+    return float(brentq(equation, low, high, xtol=1e-30, rtol=1e-13, maxiter=1000))
 
 
 class _Equation:

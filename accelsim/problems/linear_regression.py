@@ -40,7 +40,7 @@ class LinearRegression(Uncoupled):
     """
 
     name: ClassVar[str] = "linear_regression"
-    assumptions: ClassVar[tuple[str, ...]] = ("Gaussian inputs, labels linear but for noise", "a fresh batch at each query")
+    assumptions: ClassVar[tuple[str, ...]] = ("Gaussian inputs, noisy linear labels", "a fresh batch at each query")
 
     dim: Any = None
     spectrum: Any = "geometric:1e3"

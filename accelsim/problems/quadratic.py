@@ -33,7 +33,7 @@ class Quadratic(Uncoupled):
     """
 
     name: ClassVar[str] = "quadratic"
-    assumptions: ClassVar[tuple[str, ...]] = ("gradient noise does not depend on the state", "fresh noise at each query")
+    assumptions: ClassVar[tuple[str, ...]] = ("gradient noise independent of the state", "fresh noise at each query")
 
     dim: Any = None
     spectrum: Any = "geometric:1e3"
