@@ -16,8 +16,9 @@ functions of t, so a coefficient is finite if it is finite after cancellation.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, NamedTuple
 
 from accelsim.errors import InputError, unknown
@@ -166,7 +167,7 @@ def _multiplies_gradients(matrices: Matrices, sequence: Any) -> bool:
     return not elsewhere and all(reduced(entry) == 0 for entry in rest)
 
 
-def _drift(part: LinearPart) -> list[Any]:
+def _left_behind(part: LinearPart) -> list[Any]:
     """What a translation of all positions leaves behind; all zero where the rule is equivariant."""
     import sympy
 
@@ -188,7 +189,7 @@ def equivariant(part: LinearPart) -> LinearPart:
     """
     import sympy
 
-    left = _drift(part)
+    left = _left_behind(part)
     if not left:
         return part
     zero = sympy.Integer(0)
@@ -199,78 +200,97 @@ def equivariant(part: LinearPart) -> LinearPart:
             continue
         without = part.replaced({symbol: zero}, f"{name} = 0: with it the rule does not move along with a translation")
         moves = shifted(without.matrices.C, 1) * without.matrices.B
-        if any(entry != 0 for entry in moves) and not _drift(without):
+        if any(entry != 0 for entry in moves) and not _left_behind(without):
             return without
     raise InputError(
         f"{optimizer} does not move along with a translation of all positions (it leaves {left[0]} behind), "
-        "so it has no canonical form"
+        "so it has no canonical form; weight decay, for one, must be 0"
     )
 
 
 class _Reduction:
-    """The reachable and observable part of a system, in the field of all its coefficients near step t."""
+    """The reachable and observable part of a system, in the field of all its coefficients near step t.
+
+    It is taken modulo translations from the start: of the state only memories and differences of positions matter,
+    k - 1 coordinates that a translation leaves alone, named in `coordinates`.
+    """
 
     def __init__(self, part: LinearPart) -> None:
+        self.part, self.table = part, part.tableau
+        states, e = self.table.states, self.table.translation
+        order = sorted(range(1, len(states)), key=e.__getitem__)
+        self.coordinates = [f"{states[i]} - {states[0]}" if e[i] else states[i] for i in order]
+        self.size = len(order)
+        self.special = any(map(special_steps, part.matrices))
+        self.near = self._near(order)
+        self.field = Field(entry for m in self.near.values() for entry in m)
+        self.reach: Any = self._reachable() if self.size else None
+        self.show: Any = self._observed(0) if self.size else None
+        self.rows, self.names = self._memories() if self.size else ([], [])
+
+    def _near(self, order: list[int]) -> dict[tuple[str, int], Any]:
+        """By name and step: A and B of the coordinates, P and Q of what moves the query point, R of what is returned.
+
+        B and Q have a second column, of the first step, where that differs.
+        """
         import sympy
 
-        self.part, self.table = part, part.tableau
-        self.size = k = len(self.table.states)
-        self.special = any(map(special_steps, part.matrices))
-        general = [at_first(m, False) for m in part.matrices]
-        inputs = sympy.Matrix.hstack(general[1], at_first(part.matrices.B, True)) if self.special else general[1]
-        self.near = {
-            (name, s): shifted(m, s)
-            for name, m in zip("ABCF", (general[0], inputs, general[2], general[4]), strict=True)
-            for s in range(-k, k + 2)
-        }
-        self.field = Field(entry for m in self.near.values() for entry in m)
-        self.reach = self._reachable()
-        self.show = self._observed(0)
-        self.rows, self.names = self._memories()
+        k, e = self.size + 1, self.table.translation
+        keep = sympy.Matrix(self.size, k, lambda i, j: int(j == order[i]) - e[order[i]] * int(j == 0))
+        place = sympy.Matrix(k, self.size, lambda i, j: int(i == order[j]))
+        a, b, c, _, f = (at_first(m, False) for m in self.part.matrices)
+        if self.special:
+            b = b.row_join(at_first(self.part.matrices.B, True))
+        ahead = shifted(c, 1)
+        system = {"A": keep * a * place, "B": keep * b, "P": (ahead * a - c) * place, "Q": ahead * b}
+        system["R"] = (f - c) * place
+        return {(name, s): shifted(m, s) for name, m in system.items() for s in range(-k, k + 1)}
 
     def at(self, name: str, step: int = 0) -> Any:
         """A matrix of the general step at t + step, over the field."""
-        key = (name, step)
-        matrix = self.near[key]
+        matrix = self.near[name, step]
         if not hasattr(matrix, "domain"):
-            matrix = self.near[key] = self.field.matrix(matrix)
+            matrix = self.near[name, step] = self.field.matrix(matrix)
         return matrix
 
     def _reachable(self) -> Any:
-        """Columns: what earlier gradients have made of the state at t."""
+        """Columns: what earlier gradients have made of the state at t; once older ones add nothing, none does."""
         from sympy.polys.matrices import DomainMatrix
 
-        columns = [self.at("B", -1)]
+        columns = _basis(self.at("B", -1))
         for age in range(2, self.size + 1):
             column = self.at("B", -age)
             for step in range(-age + 1, 0):
                 column = self.at("A", step) * column
-            columns.append(column)
-        return DomainMatrix.hstack(*columns)
+            more = _basis(DomainMatrix.hstack(columns, column))
+            if more.shape == columns.shape:
+                break
+            columns = more
+        return columns
 
     def _observed(self, step: int) -> Any:
-        """Rows: how much the state at t + step alone moves the next query points, one after the other."""
-        from sympy.polys.matrices import DomainMatrix
+        """Rows: what later query points show of the state at t + step; once later ones add nothing, none does."""
+        rows, rank = self.at("P", step), 0
+        for ahead in range(1, self.size):
+            if rows.rank() == rank:
+                break
+            rank = rows.rank()
+            row = self.at("P", step + ahead)
+            for earlier in reversed(range(step, step + ahead)):
+                row = row * self.at("A", earlier)
+            rows = _stacked([rows, row])
+        return rows
 
-        rows, last, product = [], self.at("C", step), None
-        for ahead in range(1, self.size + 1):
-            a = self.at("A", step + ahead - 1)
-            product = a if product is None else a * product
-            new = self.at("C", step + ahead) * product
-            rows.append(new - last)
-            last = new
-        return DomainMatrix.vstack(*rows)
+    def _memories(self) -> tuple[list[tuple[Any, Any]], list[str]]:
+        """Functionals that are memories, at t and at t + 1, with their names.
 
-    def _memories(self) -> tuple[list[Any], list[str]]:
-        """Functionals that annihilate a translation and that later query points show: (at t, at t + 1), names.
-
-        The rule's own memories and differences of its positions come first, what the query points show last.
+        The rule's own memories and differences of its positions come first, what query points show last.
         """
         shown = self.show * self.reach
         wanted = shown.rank()
         chosen: list[tuple[Any, Any]] = []
         names: list[str] = []
-        for here, there, name in [*self._own(), *self._shown()]:
+        for here, there, name in chain(self._own(), self._shown()):
             if len(chosen) == wanted:
                 break
             both = [row * self.reach for row, _ in (*chosen, (here, there))]
@@ -279,56 +299,52 @@ class _Reduction:
                 names.append(name)
         return chosen, names
 
-    def _own(self) -> list[tuple[Any, Any, str]]:
+    def _own(self) -> Iterator[tuple[Any, Any, str]]:
         import sympy
 
-        states, e = self.table.states, self.table.translation
-        found = []
-        for i in sorted(range(1, self.size), key=e.__getitem__):
-            row = sympy.zeros(1, self.size)
-            row[i] = 1
-            row[0] -= e[i]
-            functional = self.field.matrix(row)
-            found.append((functional, functional, f"{states[i]} - {states[0]}" if e[i] else states[i]))
-        return found
+        for i, name in enumerate(self.coordinates):
+            row = self.field.matrix(sympy.eye(self.size)[i, :])
+            yield row, row, name
 
-    def _shown(self) -> list[tuple[Any, Any, str]]:
+    def _shown(self) -> Iterator[tuple[Any, Any, str]]:
         ahead = self._observed(1)
-        names = ["the next step without a gradient", *(f"the step after {i + 1} more" for i in range(self.size))]
-        return [(self.show[i : i + 1, :], ahead[i : i + 1, :], names[i]) for i in range(self.size)]
+        for i in range(self.show.shape[0]):
+            yield self.show[i : i + 1, :], ahead[i : i + 1, :], f"step {i} without a gradient"
 
     def _solve(self, row: Any) -> Any:
         """Coefficients of functionals in the memories, on what is reachable; None where there are none."""
+        import sympy
+
+        if self.reach is None:
+            return sympy.zeros(1, 0)
         target = row * self.reach
         if not self.rows:
-            return None if any(target.to_Matrix()) else row[:, :0]
+            return None if any(target.to_Matrix()) else sympy.zeros(1, 0)
         here = _stacked([r for r, _ in self.rows]) * self.reach
         pivots = list(here.rref()[1])
         square = here.extract(list(range(len(self.rows))), pivots)
         found = target.extract(list(range(target.shape[0])), pivots) * square.inv()
-        return found if found * here == target else None
+        return self._written(found) if found * here == target else None
 
     def block(self) -> Block:
         """a, b, p, q at t."""
         import sympy
 
-        forced = self.at("B")[:, :1]
-        q = self.at("C", 1) * forced
+        q = self._written(self.at("Q")[:, :1])
         if not self.rows:
-            empty = sympy.zeros(0, 0), sympy.zeros(0, 1), sympy.zeros(1, 0)
-            return Block(*empty, self._written(q))
-        p = self._solve(self.at("C", 1) * self.at("A") - self.at("C"))
+            return Block(sympy.zeros(0, 0), sympy.zeros(0, 1), sympy.zeros(1, 0), q)
         ahead = _stacked([r for _, r in self.rows])
-        return Block(*map(self._written, (self._solve(ahead * self.at("A")), ahead * forced, p, q)))
+        b = self._written(ahead * self.at("B")[:, :1])
+        return Block(self._solve(ahead * self.at("A")), b, self._solve(self.at("P")), q)
 
     def first_input(self) -> tuple[Any, Any]:
         """b and q at t = 0 where the rule treats the first step differently."""
         import sympy
 
-        special = self.at("B")[:, 1:]
-        ahead = _stacked([r for _, r in self.rows]) if self.rows else None
-        b = self._written(ahead * special) if ahead is not None else sympy.zeros(0, 1)
-        q = self._written(self.at("C", 1) * special)
+        b = sympy.zeros(0, 1)
+        if self.rows:
+            b = self._written(_stacked([r for _, r in self.rows]) * self.at("B")[:, 1:])
+        q = self._written(self.at("Q")[:, 1:])
         return b.subs(time(), 0), q.subs(time(), 0)
 
     def _written(self, matrix: Any) -> Any:
@@ -341,8 +357,7 @@ class _Reduction:
         """The normal form."""
         block = self.block()
         memory = len(self.rows)
-        r = self._solve(self.at("F") - self.at("C"))
-        returned = None if r is None else self._written(r)
+        returned = self._solve(self.at("R"))
         make = {0: self._sgd, 1: self._one}.get(memory, self._many)
         found = make(block, returned)
         notes = list(self.part.assumptions)
@@ -394,6 +409,12 @@ class _Reduction:
             names = ["n"] if memory == 1 else [f"n{i + 1}" for i in range(memory)]
             shown = _position() + sum(r * _function(n)(time()) for r, n in zip(returned, names, strict=True))
         return self._form(block, None, None, None, shown, reasons)
+
+
+def _basis(columns: Any) -> Any:
+    """The simplest columns that span the same."""
+    echelon, pivots = columns.transpose().rref(method="CD")
+    return echelon[: len(pivots), :].transpose()
 
 
 def _stacked(rows: list[Any]) -> Any:
