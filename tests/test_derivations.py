@@ -65,11 +65,9 @@ def test_claimed_coefficients_are_the_found_ones(name):
         assert reduced(getattr(found, coefficient) - claimed) == 0
 
 
-@pytest.mark.parametrize("name", CANONICAL)
+@pytest.mark.parametrize("name", [n for n in CANONICAL if DERIVATIONS[n].near_miss().target.name == "accelerated_sgd"])
 def test_missed_coefficients_are_not_the_found_ones(name):
-    claim, missed = DERIVATIONS[name].certificate(), DERIVATIONS[name].near_miss()
-    if missed.target != claim.target:
-        pytest.skip("the near miss leads to another rule")
+    missed = DERIVATIONS[name].near_miss()
     found = canonical(missed.source, missed.varying, **missed.given)
     texts = [_Proof(missed)._written(missed.map[c]) for c in ("beta", "eta", "alpha")]
     values = [found.beta, found.eta, found.alpha]
