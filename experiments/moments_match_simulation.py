@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import ceil, log2
 from statistics import NormalDist
 from typing import Any
 
@@ -17,6 +18,7 @@ from accelsim.experiment import Outcome, Progress
 from accelsim.optimizer import Optimizer
 from accelsim.optimizers.averaging import COMBINATORS
 from accelsim.problems import Problem, make
+from accelsim.problems.dataset import Dataset
 from accelsim.results import Result
 from accelsim.simulation.engine import simulate
 from accelsim.symbolic.tableau import linear_tableau
@@ -24,7 +26,8 @@ from accelsim.symbolic.tableau import linear_tableau
 CLAIM = "The exact moments are the means of the simulation, for every linear rule on every problem."
 ASSUMPTIONS = [
     "hyperparameters: defaults; what has none is 0.8 where it is bounded by 1, else the largest power of two at which "
-    "the exact risk stays below its start, and so is every lr",
+    "the exact risk stays below its start, and so is every lr; on tables it is small enough that no row, however long, "
+    "throws a run away: rare rows of digits (kurtosis 1795) otherwise carry a mean that no sample shows",
     "the sample size was fixed beforehand; z-scores are normal to the accuracy that the replicas allow",
 ]
 EXPECTED = True
@@ -33,7 +36,7 @@ CHANCE = 1e-3  # of a false alarm over all comparisons together
 
 @dataclass(frozen=True)
 class Config:
-    replicas: int = 40_000
+    replicas: int = 20_000
     steps: int = 64
     batch: int = 8
     tables: tuple[str, ...] = ("diabetes", "digits")
@@ -65,7 +68,8 @@ def linear_rules() -> Iterator[Optimizer]:
 def hyperparameters(rule: Optimizer, problem: Problem, steps: int) -> dict[str, Any]:
     """A value for each hyperparameter without a default, at which the exact risk does not grow."""
     missing = {name: h for name, h in rule.hyperparameters.items() if h.default is None}
-    for power in range(40):
+    longest = (problem.features**2).sum(axis=1).max() if isinstance(problem, Dataset) else 1.0
+    for power in range(max(0, ceil(log2(longest / problem.batch))), 40):
         values: dict[str, Any] = {name: 0.8 if h.high == 1 else 2.0**-power for name, h in missing.items()}
         if "lr" in rule.hyperparameters:
             values["lr"] = 2.0**-power
