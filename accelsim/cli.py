@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
 
@@ -32,7 +32,7 @@ Set = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Rules = Annotated[list[str], typer.Option("--rules", metavar="FILE", help="A Python file with rules of your own.")]
-Size = Annotated[str, typer.Option(metavar="tiny|full", help="How large the experiments are.")]
+Size = Annotated[Literal["tiny", "full"], typer.Option(help="How large the experiments are.")]
 Steps = Annotated[int, typer.Option(metavar="T", help="Number of steps.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress on stderr.")]
 
