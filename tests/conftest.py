@@ -1,6 +1,9 @@
 """What the tests share."""
 
+import os
 import zlib
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the command line does; pytest's workers share the cores
 
 
 def seed_of(name: str) -> int:
