@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import pkgutil
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
@@ -35,10 +37,11 @@ def load(path: str) -> ModuleType:
         raise InputError(f"no Python file at {path}")
     module = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
+        with contextlib.redirect_stdout(sys.stderr):  # stdout may be the one JSON document
+            spec.loader.exec_module(module)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(f"{path} raised {type(error).__name__}: {error}") from None
     return module
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 import math
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from numbers import Real
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +16,11 @@ from typing import Any
 from accelsim import program
 from accelsim.errors import InputError, unknown
 from accelsim.schedules import Recurrence, Schedule, Value, parse, rows
+
+LARGEST = sys.float_info.max
+LOOKED_AT = 64  # steps at which a schedule is evaluated when it is given; the others are as a run reaches them
+# What functions that take hyperparameters by name call their own arguments.
+RESERVED = frozenset({"t", "seed", "backend", "dtype", "chunk", "varying"})
 
 
 @dataclass(frozen=True)
@@ -40,10 +47,10 @@ class Hyperparameter:
     def range(self) -> str:
         """The range as a person writes it."""
         if self.switch:
-            return "the whole numbers"
+            return "a whole number of at least 0"
         left = "(" if self.open_low or self.low == -math.inf else "["
         right = ")" if self.open_high or self.high == math.inf else "]"
-        return f"{left}{self.low:g}, {self.high:g}{right}"
+        return f"in {left}{self.low:g}, {self.high:g}{right}"
 
 
 def step_size(default: Value = None) -> Hyperparameter:
@@ -100,6 +107,15 @@ class Optimizer:
     hyperparameters: Mapping[str, Hyperparameter] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for name in self.hyperparameters:
+            if name in RESERVED:
+                raise InputError(f"rule {self.name!r} cannot have a hyperparameter called {name!r}: the name is taken")
+        twice = set(self.positions) & set(self.memories)
+        if twice:
+            raise InputError(f"rule {self.name!r} has {twice.pop()!r} both as a position and as a memory")
+        for name, value in self.memories.items():
+            if not isinstance(value, Real) or not math.isfinite(value):
+                raise InputError(f"memory {name!r} of rule {self.name!r} must start at a finite number, not {value!r}")
         if not inspect.isgeneratorfunction(self.rule):
             raise InputError(f"rule {self.name!r} never asks for a gradient: it must `yield` the point it is taken at")
         if self.returns not in self.states:
@@ -128,13 +144,18 @@ class Optimizer:
 
     def _complete(self) -> dict[str, Hyperparameter]:
         declared = dict(self.hyperparameters)
-        reads = self._trace({k: v.default for k, v in declared.items() if v.switch}).reads
+        switches = {k: v.default for k, v in declared.items() if v.switch}
+        reads = program.trace(self.name, self.rule, self.states, switches).reads
         return {**declared, **{name: real() for name in reads if name not in declared}}
 
     def _trace(self, switches: Mapping[str, Any]) -> program.Program:
         key = tuple(sorted(switches.items()))
         if key not in self._programs:
-            self._programs[key] = program.trace(self.name, self.rule, self.states, switches)
+            traced = program.trace(self.name, self.rule, self.states, switches)
+            hidden = [name for name in traced.reads if name not in self.hyperparameters]
+            if hidden:
+                raise InputError(f"rule {self.name!r} reads {hidden[0]} only where a switch is set: declare it")
+            self._programs[key] = traced
         return self._programs[key]
 
     def program(self, values: Mapping[str, Value] | None = None) -> program.Program:
@@ -143,7 +164,7 @@ class Optimizer:
         switches = {k: given.get(k, v.default) for k, v in self.hyperparameters.items() if v.switch}
         return self._trace(switches)
 
-    def resolve(self, **given: Any) -> dict[str, Value]:
+    def resolve(self, /, **given: Any) -> dict[str, Value]:
         """Every hyperparameter's value: those given (numbers, schedules, or text), defaults for the others.
 
         Raises
@@ -157,8 +178,9 @@ class Optimizer:
         for name, declared in self.hyperparameters.items():
             value = given.get(name, declared.default)
             if value is None:
-                raise InputError(f"{self.name} needs {name}, a number in {declared.range}: set {name}=...")
+                raise InputError(f"{self.name} needs {name}, a number {declared.range}: set {name}=...")
             values[name] = self.value(name, value)
+        self.program(values)  # a rule may be wrong for these switches only
         return values
 
     def value(self, name: str, value: Any) -> Value:
@@ -171,6 +193,8 @@ class Optimizer:
             value = named if isinstance(named, Recurrence) and value == str(named) else parse(value)
         elif callable(value) and not isinstance(value, Schedule | Recurrence):
             value = Schedule(value, getattr(value, "__name__", "schedule"))
+        if isinstance(value, Schedule):
+            list(islice(rows({name: value}, check=self.check), LOOKED_AT))
         if isinstance(value, Real) and not isinstance(value, bool):
             self.check(name, value)
             value = int(float(value)) if declared.switch else value
@@ -181,11 +205,12 @@ class Optimizer:
     def check(self, name: str, value: Any, t: int | None = None) -> None:
         """Raise `InputError` if a hyperparameter's number (at step t, where it varies) is outside its range."""
         declared = self.hyperparameters[name]
-        if not math.isfinite(value) or not declared.holds(value) or (declared.switch and value != int(value)):
+        if not abs(value) <= LARGEST or not declared.holds(value) or (declared.switch and value != int(value)):
             when = "" if t is None else f" at step {t}"
-            raise InputError(f"{name} = {value}{when} is out of range for {self.name}: it must be in {declared.range}")
+            must = declared.range if abs(value) <= LARGEST else f"finite and {declared.range}"
+            raise InputError(f"{name} = {value}{when} is out of range for {self.name}: it must be {must}")
 
-    def rows(self, number: Callable[[Any], Any] = float, **given: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
+    def rows(self, number: Callable[[Any], Any] = float, /, **given: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
         """Step by step, (t, this step's hyperparameters); see `schedules.rows`."""
         return rows(self.resolve(**given), number, self.check)
 
@@ -248,6 +273,9 @@ def step(
     point = next(run)
     try:
         while True:
-            point = run.send(gradient(*point) if isinstance(point, tuple) else gradient(point))
+            if isinstance(point, tuple):
+                point = run.send(gradient(*point) if len(point) > 1 else (gradient(*point),))
+            else:
+                point = run.send(gradient(point))
     except StopIteration as stop:
         return dict(stop.value)

@@ -9,16 +9,18 @@ Every other reader of a rule (tableau, normal form, LaTeX, moments, kernels) rea
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from numbers import Real
+from numbers import Rational, Real
 from types import SimpleNamespace
 from typing import Any
 
 from accelsim.elementary import FUNCTIONS, OPERATORS
 from accelsim.errors import InputError
 
+MOST_GRADIENTS = 64  # a step: a rule that never stops yielding is told so
 _INFIX = {"add": (" + ", 0), "sub": (" - ", 0), "mul": ("*", 2), "div": ("/", 2), "pow": ("**", 4)}
 _RANK = {"uniform": 0, "total": 1, "vector": 2}
 
@@ -46,6 +48,8 @@ class Tape:
                 raise InputError("a value of another trace was used: a rule may not keep nodes between runs")
             return value
         if isinstance(value, Real) and not isinstance(value, bool):
+            if not isinstance(value, Rational) and not math.isfinite(value):
+                raise InputError(f"a rule may not compute with {value}")
             return self.node("const", value=value, kind="uniform")
         raise InputError(f"a rule computes with numbers, states, gradients and hyperparameters, not with {value!r}")
 
@@ -108,6 +112,11 @@ class Node:
 
     def __rpow__(self, other: Any) -> Node:
         return self._binary("pow", other, swap=True)
+
+    def _in_place(self, other: Any) -> Any:
+        raise InputError("a rule may not change a value in place, others may share it: write m = m + g, not m += g")
+
+    __iadd__ = __isub__ = __imul__ = __itruediv__ = __ipow__ = _in_place
 
     def __neg__(self) -> Node:
         return self.tape.node("neg", self)
@@ -192,6 +201,8 @@ def trace(name: str, rule: Rule, states: tuple[str, ...], switches: Mapping[str,
         point = next(run)
         while True:
             points = point if isinstance(point, tuple) else (point,)
+            if not points or sum(map(len, queries)) + len(points) > MOST_GRADIENTS:
+                raise InputError(f"a step takes from 1 to {MOST_GRADIENTS} gradients, each `yield` at least one")
             queries.append(tuple(map(tape.lift, points)))
             taken = sum(map(len, queries))
             first = taken - len(points)
@@ -236,7 +247,7 @@ def exact(value: Any) -> Fraction:
     >>> exact(0.7)
     Fraction(7, 10)
     """
-    return Fraction(repr(float(value))) if isinstance(value, float) else Fraction(value)
+    return Fraction(value) if isinstance(value, Rational) else Fraction(repr(float(value)))
 
 
 def operate(node: Node, values: list[Any]) -> Any:

@@ -45,7 +45,7 @@ _VOCABULARY: dict[str, Any] = {
     "linear": linear,
     "pi": pi,
 }
-_SYNTAX: tuple[type[ast.AST], ...] = (ast.Expression, ast.BinOp, ast.UnaryOp, ast.Call, ast.Name, ast.Constant)
+_SYNTAX: tuple[type[ast.AST], ...] = (ast.Expression, ast.BinOp, ast.UnaryOp, ast.Call, ast.Name)
 _SYNTAX += (ast.Load, ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow, ast.USub, ast.UAdd)
 
 
@@ -69,9 +69,24 @@ class Schedule:
         return tape.lift(self.function(tape.node("step", kind="uniform")))
 
     def at(self, t: int, number: Callable[[Any], Any] = float) -> Any:
-        """Its value at step t, exact where `number` is `program.exact`."""
-        if number is float:
-            return float(self.function(t))
+        """Its value at step t, exact where `number` is `program.exact`.
+
+        Raises
+        ------
+        InputError
+            Where it has none, or none that is finite.
+        """
+        try:
+            value = float(self.function(t)) if number is float else self._exactly(t)
+        except InputError:
+            raise
+        except (ArithmeticError, TypeError, ValueError, AttributeError) as error:
+            raise InputError(f"{self} cannot be evaluated at step {t}: {error}") from None
+        if not isinstance(value, Fraction) and not math.isfinite(value):
+            raise InputError(f"{self} is {value} at step {t}; it must be finite")
+        return value
+
+    def _exactly(self, t: int) -> Any:
         known: dict[int, Any] = {}
         return evaluate(self.node(), lambda leaf: exact(t if leaf.op == "step" else leaf.value), operate, known)
 
@@ -111,23 +126,28 @@ def parse(text: str) -> Value:
     InputError
         If it is no expression in t, or uses a name that does not exist.
     """
+    shown = text if len(text) <= 60 else f"{text[:60]}..."
     try:
         tree = ast.parse(text.strip(), mode="eval")
-    except SyntaxError:
-        raise InputError(f"cannot read {text!r} as a number or an expression in t, such as 0.1 or 1/(t+1)") from None
+    except (SyntaxError, RecursionError, MemoryError, ValueError):
+        raise InputError(f"cannot read {shown!r} as a number or an expression in t, such as 0.1 or 1/(t+1)") from None
     names = set()
     for part in ast.walk(tree):
-        literal = not isinstance(part, ast.Constant) or isinstance(part.value, int | float)
-        if not isinstance(part, _SYNTAX) or not literal:
-            raise InputError(f"cannot read {text!r} as an expression in t: use + - * / **, numbers, t and functions")
+        if isinstance(part, ast.Constant) and isinstance(part.value, int | float):
+            part.value = _float(shown, part.value)
+        elif not isinstance(part, _SYNTAX):
+            raise InputError(f"cannot read {shown!r} as an expression in t: use + - * / **, numbers, t and functions")
         if isinstance(part, ast.Name):
             names.add(part.id)
     for name in names - {"t"}:
         if name in ("nan", "inf"):
-            raise InputError(f"{text!r} is not a finite number")
+            raise InputError(f"{shown!r} is not a finite number")
         if name not in _VOCABULARY:
             raise unknown("name in an expression", name, [*_VOCABULARY, "t"])
-    code = compile(tree, "<expression>", "eval")
+    try:
+        code = compile(tree, "<expression>", "eval")
+    except RecursionError:
+        raise InputError(f"cannot read {shown!r}: too deeply nested") from None
 
     def function(t: Any) -> Any:
         return eval(code, {"__builtins__": {}}, {**_VOCABULARY, "t": t})
@@ -137,13 +157,15 @@ def parse(text: str) -> Value:
     try:
         return function(None)
     except (ArithmeticError, TypeError, ValueError) as error:
-        raise InputError(f"cannot evaluate {text!r}: {error}") from None
+        raise InputError(f"cannot evaluate {shown!r}: {error}") from None
 
 
-def _finite(name: str, value: Any, t: int) -> Any:
-    if not isinstance(value, Fraction) and not math.isfinite(value):
-        raise InputError(f"{name} is {value} at step {t}; it must be finite")
-    return value
+def _float(text: str, value: float) -> float:
+    # Whole numbers too: 9**9**9 is an overflow at once, not a number of 369 million digits after minutes.
+    try:
+        return float(value)
+    except OverflowError:
+        raise InputError(f"{text!r} is not a finite number") from None
 
 
 def rows(
@@ -168,13 +190,14 @@ def rows(
         h = dict(constants)
         for name, schedule in schedules.items():
             try:
-                h[name] = _finite(name, schedule.at(step, number), step)
-            except (ArithmeticError, TypeError, ValueError) as error:
-                if isinstance(error, InputError):
-                    raise
-                raise InputError(f"{name} = {schedule} cannot be evaluated at step {step}: {error}") from None
+                h[name] = schedule.at(step, number)
+            except InputError as error:
+                raise InputError(f"{name} = {error}") from None
             check(name, h[name], step)
         for name, recursion in recurrences.items():
-            h[name], memories[name] = recursion.update(SimpleNamespace(**memories[name]), t, SimpleNamespace(**h))
+            try:
+                h[name], memories[name] = recursion.update(SimpleNamespace(**memories[name]), t, SimpleNamespace(**h))
+            except ArithmeticError as error:
+                raise InputError(f"{name} = {recursion} cannot be computed at step {step}: {error}") from None
             check(name, h[name], step)
         yield t, h

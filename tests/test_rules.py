@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from accelsim import optimizers, program
 from accelsim.elementary import first, maximum, sqrt, total, where
 from accelsim.errors import InputError
-from accelsim.optimizer import Optimizer, momentum, optimizer, step, step_size, switch, weight
+from accelsim.optimizer import Optimizer, momentum, optimizer, real, step, step_size, switch, weight
 from accelsim.schedules import Schedule, cosine, linear, parse, recurrence, warmup
 
 WRAPPED = ("tail_average(jain)", "ema(tail_average(sgd))", "tail_average(mars_exact_sgd)")
@@ -425,11 +425,11 @@ DECLARED = made(declared, lr=step_size(0.5), beta=momentum(), c=weight("unused")
         (dict(c=1.5), "c = 1.5 is out of range for declared: it must be in [0, 1]"),
         (dict(lr=math.nan), "lr = nan is out of range"),
         (dict(free=math.inf), "free = inf is out of range"),
-        (dict(n=1.5), "n = 1.5 is out of range for declared: it must be in the whole numbers"),
+        (dict(n=1.5), "n = 1.5 is out of range for declared: it must be a whole number of at least 0"),
         (dict(n=-1), "n = -1 is out of range"),
-        (dict(n="t"), "n of declared must be the whole numbers, not t"),
-        (dict(lr=True), "lr of declared must be [0, inf), not True"),
-        (dict(lr=[0.1]), "lr of declared must be [0, inf), not [0.1]"),
+        (dict(n="t"), "n of declared must be a whole number of at least 0, not t"),
+        (dict(lr=True), "lr of declared must be in [0, inf), not True"),
+        (dict(lr=[0.1]), "lr of declared must be in [0, inf), not [0.1]"),
         (dict(lr="0.1 +"), "cannot read '0.1 +' as a number or an expression in t"),
         (dict(lr="nan"), "'nan' is not a finite number"),
         (dict(lr="cosin(t, 5)"), "unknown name in an expression 'cosin'; did you mean 'cosine'?"),
@@ -464,10 +464,15 @@ def test_numbers_and_schedules_may_be_typed_as_text() -> None:
         ("exp(400*t)/1e200", "beta = "),
     ],
 )
-def test_a_schedule_is_checked_at_every_step(text: str, told: str) -> None:
-    rows = RULES["heavy_ball"].rows(lr=1, beta=text)
+def test_a_schedule_is_checked_when_it_is_given(text: str, told: str) -> None:
     with pytest.raises(InputError, match=re.escape(told)):
-        list(itertools.islice(rows, 3))
+        RULES["heavy_ball"].resolve(lr=1, beta=text)
+
+
+def test_a_schedule_is_checked_at_every_step_of_a_run() -> None:
+    rows = RULES["heavy_ball"].rows(lr=1, beta="t/100")
+    with pytest.raises(InputError, match=re.escape("beta = 1.0 at step 100 is out of range")):
+        list(itertools.islice(rows, 101))
 
 
 # --- schedules and recurrences ----------------------------------------------------------------------------------------
@@ -566,3 +571,83 @@ def test_a_users_file_that_cannot_be_used_is_told_why_in_one_line(tmp_path: Any,
     with pytest.raises(InputError, match=re.escape(told)) as error:
         optimizers.add(str(file))
     assert "\n" not in str(error.value)
+
+
+# --- rules that would go wrong later are told so at once --------------------------------------------------------------
+
+
+def _unpacked(s, t, h):
+    (g,) = yield (s.w,)
+    return dict(w=s.w - h.lr * g)
+
+
+def test_one_point_in_a_tuple_gets_its_gradient_in_a_tuple() -> None:
+    rule = optimizer(positions="w", returns="w", lr=real(1))(_unpacked)
+    stepped = step(rule, rule.start(3.0), 0, {"lr": 1.0}, lambda w: 2 * w)
+    traced = program.run(rule.program(), rule.start(3.0), 0, {"lr": 1.0}, lambda points: tuple(2 * w for w in points))
+    assert stepped == traced == {"w": -3.0}
+
+
+def _in_place(s, t, h):
+    g = yield s.w
+    s.w -= h.lr * g
+    return dict(w=s.w)
+
+
+def _endless(s, t, h):
+    while True:
+        yield s.w
+
+
+def _nothing(s, t, h):
+    yield ()
+    return dict(w=s.w)
+
+
+def _infinite(s, t, h):
+    g = yield s.w
+    return dict(w=s.w - float("inf") * g)
+
+
+def _hidden(s, t, h):
+    g = yield s.w
+    return dict(w=s.w - (h.extra if h.warm else 1) * g)
+
+
+def _reserved(s, t, h):
+    g = yield s.w
+    return dict(w=s.w - g)
+
+
+@pytest.mark.parametrize(
+    ("rule", "declared", "told"),
+    [
+        (_in_place, {}, "in place"),
+        (_endless, {}, "from 1 to 64 gradients"),
+        (_nothing, {}, "at least one"),
+        (_infinite, {}, "inf"),
+        (_reserved, {"seed": real(1)}, "the name is taken"),
+        (_reserved, {"memories": {"w": 0}}, "both as a position and as a memory"),
+        (_reserved, {"memories": {"m": math.nan}}, "finite number"),
+    ],
+)
+def test_a_rule_that_cannot_work_is_told_so_when_it_is_made(rule, declared, told) -> None:
+    with pytest.raises(InputError, match=told):
+        optimizer(positions="w", returns="w", **declared)(rule)
+
+
+def test_a_rule_that_is_wrong_for_a_switch_is_told_so_when_it_is_set() -> None:
+    rule = optimizer(positions="w", returns="w", warm=switch(0))(_hidden)
+    assert rule.resolve() == {"warm": 0}
+    with pytest.raises(InputError, match="reads extra only where a switch is set"):
+        rule.resolve(warm=1)
+
+
+@pytest.mark.parametrize(
+    "text", ["9**9**9", "10**400", "-" * 3000 + "1", "t(3)", "cosine(t, 0)", "1/(t*0)", "'a'", "[1]"], ids=lambda t: t[:9]
+)
+def test_expressions_that_have_no_value_are_refused_in_one_line(text: str) -> None:
+    with pytest.raises(InputError) as told:
+        RULES["sgd"].resolve(lr=text)
+    assert "\n" not in str(told.value)
+    assert len(str(told.value)) < 200

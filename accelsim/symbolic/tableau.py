@@ -235,7 +235,7 @@ class Tableau:
         k, g = len(self.states), self.gradients
         return {"a": (k, k), "b": (k, g), "c": (g, k), "d": (g, g), "f": (1, k)}
 
-    def constant(self, **values: Any) -> bool:
+    def constant(self, /, **values: Any) -> bool:
         """Whether no coefficient varies in time at these hyperparameters."""
         resolved = self.optimizer.resolve(**values)
         leaves = {leaf for name in self.shapes() for node in getattr(self, name).values() for leaf in _leaves(node)}
@@ -377,7 +377,7 @@ def to_sympy(node: Node, values: list[Any]) -> Any:
     return function(*values) if function else operate(node, values)
 
 
-def tableau(optimizer: Optimizer, **values: Any) -> Tableau:
+def tableau(optimizer: Optimizer, /, **values: Any) -> Tableau:
     """The linear part of a rule; of `values` only switches (such as warm-up steps) matter.
 
     Raises
@@ -441,7 +441,7 @@ def _factors(tape: Any, found: set[tuple[int, str]]) -> dict[int, Factor]:
     return {index: Factor(s, tape.nodes[index], when) for s, (index, when) in zip(symbols, ordered, strict=True)}
 
 
-def linear_tableau(optimizer: Optimizer, **values: Any) -> Tableau:
+def linear_tableau(optimizer: Optimizer, /, **values: Any) -> Tableau:
     """The tableau of a linear rule.
 
     Raises
