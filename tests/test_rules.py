@@ -121,8 +121,9 @@ def test_rational_run_equals_float_run(rule: Optimizer, data: Any) -> None:
 
 @pytest.mark.parametrize("rule", [r for r in RULES.values() if r.name not in RATIONAL], ids=str)
 def test_an_irrational_root_in_a_rational_run_is_said(rule: Optimizer) -> None:
+    whole_powers = {"kappa": 1} if "kappa" in rule.hyperparameters else {}
     with pytest.raises(InputError, match="not rational"):
-        run(rule, Fraction(1), map(Fraction, (1, 2, 3)), program.exact)
+        run(rule, Fraction(1), map(Fraction, (0.125, 0.25, 0.375)), program.exact, **whole_powers)  # too short to clip
 
 
 @every_rule
@@ -156,7 +157,7 @@ def test_single_precision_stays_single(rule: Optimizer) -> None:
 @every_rule
 def test_summary_and_source_are_there_and_returned_state_is_a_position(rule: Optimizer) -> None:
     assert rule.doc.endswith(".")
-    assert re.search(r"arXiv:\d{4}\.\d{5}|doi:10\.|arXiv:\d{4}\.\d{4}", rule.source)
+    assert re.search(r"arXiv:\d{4}\.\d{4,5}|doi:10\.|openreview:\w", rule.source)
     assert rule.returns in rule.positions
 
 
@@ -644,7 +645,9 @@ def test_a_rule_that_is_wrong_for_a_switch_is_told_so_when_it_is_set() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["9**9**9", "10**400", "-" * 3000 + "1", "t(3)", "cosine(t, 0)", "1/(t*0)", "'a'", "[1]"], ids=lambda t: t[:9]
+    "text",
+    ["9**9**9", "10**400", "-" * 3000 + "1", "t(3)", "cosine(t, 0)", "1/(t*0)", "'a'", "[1]"],
+    ids=lambda text: text[:9],
 )
 def test_expressions_that_have_no_value_are_refused_in_one_line(text: str) -> None:
     with pytest.raises(InputError) as told:

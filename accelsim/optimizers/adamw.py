@@ -5,9 +5,14 @@ from accelsim.optimizer import Hyperparameter, momentum, optimizer, positive, st
 from accelsim.optimizers.qhm import mean
 
 
-def preconditioner(beta2, eps=1e-8, weight_decay=0):
-    """Declarations of what Adam's preconditioner and decoupled weight decay read, with a rule's own defaults."""
-    return dict(beta2=momentum(beta2), eps=positive(eps), weight_decay=Hyperparameter(weight_decay, low=0))
+def preconditioner(beta2, eps=1e-8):
+    """Declarations of what Adam's preconditioner reads, with a rule's own defaults."""
+    return dict(beta2=momentum(beta2), eps=positive(eps))
+
+
+def decayed(weight_decay=0):
+    """Declaration of decoupled weight decay, with a rule's own default."""
+    return dict(weight_decay=Hyperparameter(weight_decay, low=0))
 
 
 def second_moment(s, g, h):
@@ -15,9 +20,14 @@ def second_moment(s, g, h):
     return mean(s.v, g * g, h.beta2)
 
 
+def debiased(average, beta, t):
+    """A moving average over the sum of its weights, which begin at zero."""
+    return average / (1 - beta ** (t + 1))
+
+
 def denominator(v, t, h):
     """The root of the second moment after its bias correction, and epsilon outside the root."""
-    return sqrt(v / (1 - h.beta2 ** (t + 1))) + h.eps
+    return sqrt(debiased(v, h.beta2, t)) + h.eps
 
 
 @optimizer(
@@ -27,11 +37,12 @@ def denominator(v, t, h):
     source="Loshchilov and Hutter 2019, arXiv:1711.05101, Algorithm 2, its weight decay times lr as in torch and optax",
     lr=step_size(1e-3),
     beta1=momentum(0.9),
-    **preconditioner(0.999, weight_decay=0.01),
+    **preconditioner(0.999),
+    **decayed(0.01),
 )
 def adamw(s, t, h):
     """AdamW: momentum, then Adam's preconditioner, and decoupled weight decay."""
     g = yield s.w
     m, v = mean(s.m, g, h.beta1), second_moment(s, g, h)
-    direction = m / (1 - h.beta1 ** (t + 1)) / denominator(v, t, h)
+    direction = debiased(m, h.beta1, t) / denominator(v, t, h)
     return dict(w=s.w - h.lr * (direction + h.weight_decay * s.w), m=m, v=v)

@@ -2,7 +2,7 @@
 
 from accelsim.elementary import exp, log, maximum
 from accelsim.optimizer import Hyperparameter, momentum, optimizer, step_size, switch
-from accelsim.optimizers.adamw import denominator, preconditioner, second_moment
+from accelsim.optimizers.adamw import debiased, decayed, denominator, preconditioner, second_moment
 from accelsim.optimizers.qhm import mean
 from accelsim.schedules import warmup
 
@@ -44,11 +44,12 @@ def ademamix_sgd(s, t, h):
     beta3_warmup=switch(0),
     **HYPERPARAMETERS,
     **preconditioner(0.999),
+    **decayed(),
 )
 def ademamix(s, t, h):
     """AdEMAMix: the slow average has no bias correction, and alpha and beta3 may warm up."""
     g = yield s.w
     m1, m2 = averages(s, g, h.beta1, half_life(t, h.beta1, h.beta3, h.beta3_warmup))
     v = second_moment(s, g, h)
-    mixed = m1 / (1 - h.beta1 ** (t + 1)) + h.alpha * warmup(t, h.alpha_warmup) * m2
+    mixed = debiased(m1, h.beta1, t) + h.alpha * warmup(t, h.alpha_warmup) * m2
     return dict(w=s.w - h.lr * (mixed / denominator(v, t, h) + h.weight_decay * s.w), m1=m1, m2=m2, v=v)

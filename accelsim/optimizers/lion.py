@@ -1,5 +1,6 @@
 from accelsim.elementary import sign
-from accelsim.optimizer import Hyperparameter, momentum, optimizer, step_size
+from accelsim.optimizer import momentum, optimizer, step_size
+from accelsim.optimizers.adamw import decayed
 from accelsim.optimizers.qhm import mean
 
 
@@ -11,7 +12,7 @@ from accelsim.optimizers.qhm import mean
     lr=step_size(1e-4),
     beta1=momentum(0.9),
     beta2=momentum(0.99),
-    weight_decay=Hyperparameter(0, low=0),
+    **decayed(),
 )
 def lion(s, t, h):
     """Lion: the sign of gradient and moving average, mixed by beta1; the average itself has rate beta2."""

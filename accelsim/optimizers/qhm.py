@@ -6,6 +6,11 @@ def mean(memory, g, beta):
     return beta * memory + (1 - beta) * g
 
 
+def quasi(g, average, nu):
+    """The newest and the moving average, mixed by nu."""
+    return (1 - nu) * g + nu * average
+
+
 @optimizer(
     positions="w",
     memories="m",
@@ -19,4 +24,4 @@ def qhm(s, t, h):
     """Quasi-hyperbolic momentum: the gradient and its moving average, mixed by nu."""
     g = yield s.w
     m = mean(s.m, g, h.beta)
-    return dict(w=s.w - h.lr * ((1 - h.nu) * g + h.nu * m), m=m)
+    return dict(w=s.w - h.lr * quasi(g, m, h.nu), m=m)

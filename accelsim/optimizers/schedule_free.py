@@ -4,7 +4,7 @@ from typing import Any
 
 from accelsim.elementary import maximum
 from accelsim.optimizer import optimizer, real, step_size, switch, weight
-from accelsim.optimizers.adamw import denominator, preconditioner, second_moment
+from accelsim.optimizers.adamw import decayed, denominator, preconditioner, second_moment
 from accelsim.schedules import recurrence, warmup
 
 SOURCE = "Defazio et al. 2024, arXiv:2405.15682"
@@ -56,6 +56,7 @@ def schedule_free(s, t, h):
     beta1=weight(0.9),
     **AVERAGING,
     **preconditioner(0.999),
+    **decayed(),
 )
 def schedule_free_adamw(s, t, h):
     """Schedule-Free AdamW: Adam's preconditioner first, weight decay at the gradient's point, then the average."""

@@ -1,7 +1,7 @@
 """Simplified-AdEMAMix: one buffer, and a weight on the current gradient; on SGD and with Adam's preconditioner."""
 
 from accelsim.optimizer import Hyperparameter, momentum, optimizer, step_size, switch
-from accelsim.optimizers.adamw import denominator, preconditioner, second_moment
+from accelsim.optimizers.adamw import decayed, denominator, preconditioner, second_moment
 from accelsim.optimizers.ademamix import half_life
 from accelsim.optimizers.heavy_ball import accumulated
 
@@ -40,6 +40,7 @@ def simplified_ademamix_sgd(s, t, h):
     beta1_warmup=switch(0),
     min_beta1=momentum(0.9),
     **preconditioner(0.95),
+    **decayed(),
 )
 def simplified_ademamix(s, t, h):
     """Simplified-AdEMAMix with Adam's preconditioner; beta1 may warm up from min_beta1."""

@@ -10,7 +10,7 @@ from typing import Any
 from accelsim.schedules import recurrence
 from oracles import recursions as paper
 from oracles.common import Run
-from oracles.implementations import momentum_of, optax_like, torch_like
+from oracles.implementations import lookahead_of_optax, lookahead_of_torch, momentum_of, optax_like, torch_like
 
 Options = dict[str, Any]
 
@@ -74,6 +74,15 @@ ADAMW: Options = dict(lr=0.02, beta1=0.9, beta2=0.99, eps=0.01, weight_decay=0.1
 ADEMAMIX: Options = dict(lr=0.01, beta1=0.9, beta2=0.99, beta3=0.999, alpha=5, eps=0.01, weight_decay=0.1)
 SIMPLIFIED: Options = dict(lr=0.005, beta1=0.95, beta2=0.99, alpha=2, eps=0.01, weight_decay=0.1)
 JAIN: Options = dict(alpha=0.8, beta=0.3, gamma=0.4, delta=0.2)
+NADAM: Options = dict(lr=0.01, beta1=0.9, beta2=0.99, eps=0.01, momentum_decay=0.1)
+LAPROP: Options = dict(lr=0.02, beta1=0.9, beta2=0.99, eps=0.01)
+QHADAM: Options = dict(lr=0.02, beta1=0.95, beta2=0.99, nu1=0.7, nu2=0.8, eps=0.01)
+MARS: Options = dict(lr=0.02, beta1=0.9, beta2=0.99, gamma=0.5, eps=0.01, weight_decay=0.1)
+ADAN: Options = dict(lr=0.02, beta1=0.9, beta2=0.8, beta3=0.99, eps=0.01, weight_decay=0.1)
+AGGMO: Options = dict(lr=0.1, beta1=0.5, beta2=0.9)
+AGNES: Options = dict(lr=0.1, alpha=0.05, rho=0.9)
+TRIPLE: Options = dict(alpha=0.1, beta=0.8, gamma=0.6, delta=0.7)
+LOOKAHEAD: Options = dict(lr=0.1, beta=0.9, period=7, slow=0.4)
 SF: Options = dict(lr=0.5, beta=0.9)
 SF_WEIGHTS: Options = dict(lr=0.5, beta=0.8, r=0.7, weight_lr_power=1.5, warmup_steps=20)
 SF_ADAMW: Options = dict(lr=0.05, beta1=0.9, beta2=0.99, eps=0.01, weight_decay=0.1)
@@ -83,6 +92,11 @@ SF_ADAMW_WEIGHTS: Options = SF_ADAMW | dict(r=0.7, weight_lr_power=1.5, warmup_s
 def renamed(options: Mapping[str, Any], **names: str) -> dict[str, Any]:
     """The same options under an implementation's names."""
     return {names.get(k, k): v for k, v in options.items()}
+
+
+def without(options: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """The options but these."""
+    return {k: v for k, v in options.items() if k not in names}
 
 
 def betas(options: Mapping[str, Any], count: int) -> dict[str, Any]:
@@ -115,6 +129,14 @@ def case(
 def decayed(t: int) -> float:
     """0.5 cosine(t, 150), as an implementation is given it."""
     return (1 + math.cos(math.pi * t / 150)) / 4
+
+
+BEFORE_CORRECTION = "0.01/(1 - 0.99**(t+1))**0.5"  # epsilon, where it is added before the bias correction
+
+
+def root_of_beta2(options: Mapping[str, float]) -> dict[str, float]:
+    """Step size and epsilon that take a factor beta2 out of the second moment."""
+    return {name: options[name] * math.sqrt(options["beta2"]) for name in ("lr", "eps")}
 
 
 TORCH_SGD = "torch.optim.SGD"
@@ -166,6 +188,21 @@ IMPLEMENTATIONS = [
         dict(lr=5, beta=0.9, gamma=0.5),
         scale=0.02,  # small enough for its clipping to stay inactive
     ),
+    case("aggmo", f"{PO}.AggMo", AGGMO, **betas(AGGMO, 2)),
+    case("qhadam", f"{PO}.QHAdam", QHADAM, widened=True, nus=(0.7, 0.8), **betas(without(QHADAM, "nu1", "nu2"), 2)),
+    case("adan", f"{PO}.Adan", ADAN, **betas(ADAN, 3)),
+    Case(
+        "lookahead(heavy_ball)",
+        f"{PO}.Lookahead",
+        lookahead_of_torch(TORCH_SGD, lr=0.1, momentum=0.9, k=7, alpha=0.4),
+        LOOKAHEAD,
+    ),
+    Case(
+        "lookahead(heavy_ball)",
+        "optax.lookahead",
+        lookahead_of_optax("optax.sgd", 7, 0.4, learning_rate=0.1, momentum=0.9),
+        LOOKAHEAD,
+    ),
     case("mars_sgd", f"{PO}.QHM", dict(lr=0.1, beta=0.9, gamma=0.4), lr=0.1, momentum=0.9, nu=0.6),
     # From here on, implementations that deviate from their papers.
     case(
@@ -202,6 +239,55 @@ IMPLEMENTATIONS = [
         size=0.067,
         why="the paper's bias correction scales the step size: averaging weights, epsilon and weight decay feel it",
         **betas(SF_ADAMW, 2),
+    ),
+    case(
+        "nadam",
+        "torch.optim.NAdam",
+        NADAM | dict(mu=0.9, **root_of_beta2(NADAM)),
+        nominal=NADAM,
+        size=0.016,
+        why="the moving average keeps the rate beta1, where the paper has the momentum of the step, and the second "
+        "moment is not multiplied by beta2",
+        momentum_decay=0.1,
+        **betas(without(NADAM, "momentum_decay"), 2),
+    ),
+    case(
+        "nadam",
+        "optax.nadam",
+        NADAM | dict(mu=0.9, fresh="(1 - 0.9)/(1 - 0.9**(t+1))", past="0.9/(1 - 0.9**(t+2))", **root_of_beta2(NADAM)),
+        nominal=NADAM,
+        size=0.025,
+        why="the momentum does not warm up, and the second moment is not multiplied by beta2",
+        **optax_names(without(NADAM, "momentum_decay")),
+    ),
+    case(
+        "laprop",
+        f"{PO}.LaProp",
+        LAPROP | dict(eps=BEFORE_CORRECTION),
+        nominal=LAPROP,
+        size=0.0091,
+        why="epsilon is added before the bias correction. (Its batched path rounds steps to float32.)",
+        foreach=False,
+        **betas(LAPROP, 2),
+    ),
+    case(
+        "mars",
+        f"{PO}.MARS",
+        MARS | dict(eps=BEFORE_CORRECTION),
+        nominal=MARS,
+        size=0.0055,
+        why="epsilon is added before the bias correction",
+        optimize_1d=True,
+        **betas(MARS, 2),
+    ),
+    # Adan's differences weigh beta2 in paper and released code, but 1 - beta2 in optax: the same at 1/2 only.
+    case(
+        "adan",
+        "optax.adan",
+        ADAN | dict(beta2=0.5, weight_decay=0),
+        "half",
+        eps_root=0,
+        **optax_names(ADAN | dict(beta2=0.5, weight_decay=0)),
     ),
     case(
         "simplified_ademamix",
@@ -241,6 +327,23 @@ PAPERS = [
         dict(lr=0.02, beta=0.95, alpha=4),
     ),
     Case("mars_exact_sgd", "paper", paper.mars(2, 0.9, 0.5), dict(lr=2, beta=0.9, gamma=0.5), scale=0.05),
+    Case("nadam", "paper", paper.nadam(0.01, 0.9, 0.1, 0.99, 0.01), NADAM),
+    Case("laprop", "paper", paper.laprop(0.02, 0.9, 0.99, 0.01), LAPROP),
+    Case("mars", "paper", paper.mars_adamw(0.02, (0.9, 0.99), 0.5, 0.01, 0.1, clip=True), MARS),
+    Case("mars", "paper", paper.mars_adamw(0.02, (0.9, 0.99), 0.5, 0.01, 0.1, clip=False), MARS | dict(clip=0), "long"),
+    Case("dana", "paper", paper.dana(0.5, 0.2, 0.3, 0.6, 5), dict(g1=0.5, g2=0.2, g3="0.3*(1+t)**-0.6", delta=5)),
+    Case("adana", "paper", paper.adana(0.01, 5, 0.6, 0.01), dict(lr=0.01, delta=5, kappa=0.6, eps=0.01)),
+    Case(
+        "mass",
+        "paper",
+        paper.mass(0.1, 0.05, 12),
+        dict(eta1=0.1, eta2=0.1 * (1 - 1 / 12) / (1 + 0.05), gamma=(1 - 0.05) / (1 + 0.05)),
+    ),
+    Case("agnes", "paper", paper.agnes(0.1, 0.05, 0.9), AGNES),
+    Case("aggmo", "paper", paper.linear_in_the_past("aggmo", **AGGMO), AGGMO),
+    Case("triple_momentum", "paper", paper.triple_momentum(**TRIPLE), TRIPLE),
+    Case("acsa", "paper", paper.acsa(0.1), dict(lr=0.1)),
+    Case("lookahead(heavy_ball)", "paper", paper.lookahead_of_heavy_ball(0.1, 0.9, 7, 0.4), LOOKAHEAD),
     Case(
         "adamw",
         "paper",

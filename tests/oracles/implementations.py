@@ -17,21 +17,28 @@ def found(path: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def torch_like(path: str, /, **options: Any) -> Run:
+def torch_like(path: str, /, widened: bool = False, **options: Any) -> Run:
     """An optimizer in torch's manner; `lr` may be a function of the step, set before each one.
 
     Where it has `eval` and `train` (Schedule-Free), the returned iterate is what a user sees after `eval`.
+    `widened` keeps its single-precision counters in double precision, as everything else here is.
     """
     schedule = options["lr"] if callable(options["lr"]) else None
 
     def run(gradient: Gradient) -> Iterable[tuple[np.ndarray, np.ndarray]]:
         import torch
 
+        torch.set_default_dtype(torch.float64)
         point = torch.nn.Parameter(torch.tensor(START))
         optimizer = found(path)([point], **{**options, "lr": schedule(0) if schedule else options["lr"]})
         averages = hasattr(optimizer, "eval")
         if averages:
             optimizer.train()
+        if widened:
+            point.grad = torch.zeros_like(point)
+            optimizer.init_group(optimizer.param_groups[0])
+            state = optimizer.state[point]
+            state.update({name: value.double() for name, value in state.items()})
         t = 0
         while True:
             query = point.detach().numpy().copy()
@@ -92,6 +99,49 @@ def optax_like(path: str, /, **options: Any) -> Run:
             averages = hasattr(state, "z")
             returned = optax.contrib.schedule_free_eval_params(state, point) if averages else point
             yield query, np.asarray(returned)
+            t += 1
+
+    return run
+
+
+def lookahead_of_torch(base: str, lr: float, momentum: float, k: int, alpha: float) -> Run:
+    """pytorch_optimizer's Lookahead around an optimizer of torch's; what it returns are the slow weights."""
+
+    def run(gradient: Gradient) -> Iterable[tuple[np.ndarray, np.ndarray]]:
+        import torch
+        from pytorch_optimizer import Lookahead
+
+        point = torch.nn.Parameter(torch.tensor(START))
+        optimizer = Lookahead(found(base)([point], lr=lr, momentum=momentum), k=k, alpha=alpha)
+        t = 0
+        while True:
+            query = point.detach().numpy().copy()
+            point.grad = torch.tensor(gradient(t, query))
+            optimizer.step()
+            yield query, optimizer.state[point]["slow_params"].numpy().copy()
+            t += 1
+
+    return run
+
+
+def lookahead_of_optax(base: str, k: int, alpha: float, **options: float) -> Run:
+    """optax's lookahead around one of its optimizers; what it returns are the slow weights."""
+
+    def run(gradient: Gradient) -> Iterable[tuple[np.ndarray, np.ndarray]]:
+        import jax
+        import optax
+
+        jax.config.update("jax_enable_x64", True)
+        optimizer = optax.lookahead(found(base)(**options), k, alpha)
+        update = jax.jit(optimizer.update)
+        both = optax.LookaheadParams.init_synced(jax.numpy.array(START))
+        state = optimizer.init(both)
+        t = 0
+        while True:
+            query = np.asarray(both.fast)
+            steps, state = update(jax.numpy.array(gradient(t, query)), state, both)
+            both = optax.apply_updates(both, steps)
+            yield query, np.asarray(both.slow)
             t += 1
 
     return run

@@ -31,6 +31,8 @@ def linear_in_the_past(direction: str, /, **p: float) -> Run:
             p["lr"]
             * ((1 - p["beta1"]) * discounted(g, p["beta1"]) + p["alpha"] * (1 - p["beta3"]) * discounted(g, p["beta3"]))
         ),
+        # Lucas et al. 2019, Equation 2
+        "aggmo": lambda g: p["lr"] / 2 * (discounted(g, p["beta1"]) + discounted(g, p["beta2"])),
         # Morwani et al. 2025, without preconditioner
         "simplified_ademamix_sgd": lambda g: p["lr"] * (discounted(g, p["beta"]) + p["alpha"] * g[-1]),
     }
@@ -90,6 +92,166 @@ def mars(lr: float, beta: float, gamma: float) -> Run:
             m = beta * m + (1 - beta) * c
             before, x = x, x - lr * m
             yield before, x
+
+    return run
+
+
+def mars_adamw(lr: float, betas: tuple[float, float], gamma: float, eps: float, decay: float, clip: bool) -> Run:
+    """MARS as its authors' code steps it (AGI-Arena/MARS), approximate, its clipping on or off."""
+
+    def run(gradient: Gradient) -> Pairs:
+        w, last, past = START, 0 * START, list[np.ndarray]()
+        for t in range(1, 10**9):
+            query, g = w, gradient(t - 1, w)
+            c = (g - last) * (gamma * (betas[0] / (1 - betas[0]))) + g
+            norm = np.linalg.norm(c)
+            past.append(c / norm if clip and norm > 1 else c)
+            last = g
+            m = (1 - betas[0]) * discounted(past, betas[0])
+            v = (1 - betas[1]) * discounted([c**2 for c in past], betas[1])
+            update = m / ((np.sqrt(v) / math.sqrt(1 - betas[1] ** t) + eps) * (1 - betas[0] ** t))
+            w = w - lr * (decay * w + update)
+            yield query, w
+
+    return run
+
+
+def nadam(alpha: float, mu: float, decay: float, nu: float, eps: float) -> Run:
+    """Dozat 2016, Algorithm 2: momenta of the warm-up in the average, and the second moment times nu."""
+
+    def run(gradient: Gradient) -> Pairs:
+        theta, m, squares = START, 0 * START, []
+        for t in range(1, 10**9):
+            query, g = theta, gradient(t - 1, theta)
+            mus = mu * (1 - 0.5 * 0.96 ** (np.arange(1, t + 2) * decay))
+            m = mus[t - 1] * m + (1 - mus[t - 1]) * g
+            squares.append(g**2)
+            n = (1 - nu) * discounted(squares, nu)
+            direction = mus[t] * m / (1 - np.prod(mus)) + (1 - mus[t - 1]) * g / (1 - np.prod(mus[:-1]))
+            theta = theta - alpha * direction / (np.sqrt(nu * n / (1 - nu**t)) + eps)
+            yield query, theta
+
+    return run
+
+
+def laprop(lr: float, mu: float, nu: float, eps: float) -> Run:
+    """Ziyin, Wang and Ueda 2020, Algorithm 1: preconditioned gradients are summed over the past."""
+
+    def run(gradient: Gradient) -> Pairs:
+        theta, squares, past = START, [], list[np.ndarray]()
+        for t in range(1, 10**9):
+            query, g = theta, gradient(t - 1, theta)
+            squares.append(g**2)
+            past.append(g / (np.sqrt((1 - nu) * discounted(squares, nu) / (1 - nu**t)) + eps))
+            theta = theta - lr * (1 - mu) * discounted(past, mu) / (1 - mu**t)
+            yield query, theta
+
+    return run
+
+
+def dana(g1: float, g2: float, g3: float, exponent: float, delta: int) -> Run:
+    """Ferbach et al. 2025: each past gradient has been forgotten by the product of all later shares."""
+
+    def run(gradient: Gradient) -> Pairs:
+        w, past = START, list[np.ndarray]()
+        for t in range(10**9):
+            query = w
+            past.append(gradient(t, w))
+            kept = [math.prod(s / (delta + s) for s in range(k + 1, t + 1)) for k in range(t + 1)]
+            w = w - g2 * past[-1] - g3 * (1 + t) ** -exponent * g1 * (np.array(kept) @ np.array(past))
+            yield query, w
+
+    return run
+
+
+def adana(lr: float, delta: float, kappa: float, eps: float) -> Run:
+    """Ferbach et al. 2026, no weight decay: log-time averages of gradients and of their squares."""
+
+    def run(gradient: Gradient) -> Pairs:
+        w, past = START, list[np.ndarray]()
+        for t in range(10**9):
+            query = w
+            past.append(gradient(t, w))
+            shares = [
+                delta / (delta + k) * math.prod(s / (delta + s) for s in range(k + 1, t + 1)) for k in range(t + 1)
+            ]
+            m, v = shares @ np.array(past), shares @ np.array(past) ** 2
+            w = w - lr * (past[-1] + (1 + t) ** (1 - kappa) * m) / (np.sqrt(v) + eps)
+            yield query, w
+
+    return run
+
+
+def mass(lr: float, alpha: float, kappa: float) -> Run:
+    """MaSS in three sequences, as its authors' code steps it (ts66395/MaSS, Equation 14 of the paper)."""
+
+    def run(gradient: Gradient) -> Pairs:
+        u, v = START, START
+        for t in range(10**9):
+            query, g = u, gradient(t, u)
+            w = u - lr * g
+            v = (1 - alpha) * v + alpha * u - lr / alpha / kappa * g
+            u = alpha / (1 + alpha) * v + w / (1 + alpha)
+            yield query, w
+
+    return run
+
+
+def agnes(eta: float, alpha: float, rho: float) -> Run:
+    """Gupta, Siegel and Wojtowytsch 2024, Algorithm 1, the velocity summed over the past."""
+
+    def run(gradient: Gradient) -> Pairs:
+        x, past = START, list[np.ndarray]()
+        for t in range(10**9):
+            query = x - alpha * rho * discounted(past, rho) if past else x
+            past.append(gradient(t, query))
+            x = query - eta * past[-1]
+            yield query, x
+
+    return run
+
+
+def triple_momentum(alpha: float, beta: float, gamma: float, delta: float) -> Run:
+    """Van Scoy, Freeman and Lynch 2018, as a method of two steps back in xi."""
+
+    def run(gradient: Gradient) -> Pairs:
+        xi = [START, START]
+        for t in range(10**9):
+            y = (1 + gamma) * xi[-1] - gamma * xi[-2]
+            xi.append((1 + beta) * xi[-1] - beta * xi[-2] - alpha * gradient(t, y))
+            yield y, (1 + delta) * xi[-1] - delta * xi[-2]
+
+    return run
+
+
+def acsa(gamma: float) -> Run:
+    """Lan 2012, t from 1, beta_t = (t+1)/2 and gamma_t = (t+1)/2 gamma; the answer as one weighted mean of all x."""
+
+    def run(gradient: Gradient) -> Pairs:
+        x = [START]
+        answer = START
+        for t in range(1, 10**9):
+            middle = 2 / (t + 1) * x[-1] + (t - 1) / (t + 1) * answer
+            x.append(x[-1] - (t + 1) / 2 * gamma * gradient(t - 1, middle))
+            answer = np.average(x[1:], axis=0, weights=np.arange(1, t + 1))
+            yield middle, answer
+
+    return run
+
+
+def lookahead_of_heavy_ball(lr: float, beta: float, k: int, alpha: float) -> Run:
+    """Zhang et al. 2019, Algorithm 1, its two loops around heavy ball, whose momentum is kept."""
+
+    def run(gradient: Gradient) -> Pairs:
+        phi, m, t = START, 0 * START, 0
+        while True:
+            theta = phi
+            for i in range(k):
+                query, m = theta, beta * m + gradient(t, theta)
+                theta, t = theta - lr * m, t + 1
+                if i == k - 1:
+                    phi = phi + alpha * (theta - phi)
+                yield query, phi
 
     return run
 
