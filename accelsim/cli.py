@@ -34,6 +34,7 @@ Set = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Rules = Annotated[list[str], typer.Option("--rules", metavar="FILE", help="A Python file with rules of your own.")]
 Size = Annotated[Literal["tiny", "full"], typer.Option(help="How large the experiments are.")]
+Unit = Annotated[Literal["steps", "samples"], typer.Option("--x", help="What a run's length is counted in.")]
 Steps = Annotated[int, typer.Option(metavar="T", help="Number of steps.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress on stderr.")]
 
@@ -46,6 +47,8 @@ def main() -> None:
         code = app(standalone_mode=False)
     except InputError as error:
         _fail(str(error))
+    except MemoryError:
+        _fail("this needs more memory than there is: take a smaller --dim, --batch or number of --seeds")
     except KeyboardInterrupt:
         _fail("interrupted", 130)
     except Exception as error:
@@ -288,17 +291,28 @@ def on_problem(command: Callable[..., Any]) -> Callable[..., Any]:
 @app.command()
 @on_problem
 def rate(rule: Any, problem: Any, values: dict[str, str], *, json_: Json = False) -> None:
-    """Spectral radius of the second moments, its time constant tau in steps, and whether the rule is stable."""
+    """Spectral radius of the second moments, its time constant tau in steps, stability, and the edge of it in lr."""
     from accelsim.exact import rates
 
     found = rates.rate(rule, problem, **values)
-    document = {"rho": found.rho, "tau": found.tau, "stable": found.stable, "assumptions": list(problem.assumptions)}
+    # On tables each rate takes eigenvalues of a large matrix, and an edge takes dozens of rates.
+    bisected = "lr" in rule.hyperparameters and not problem.coupled
+    document = {
+        "rho": found.rho,
+        "tau": found.tau,
+        "stable": found.stable,
+        "edge": {"lr": rates.edge(rule, problem, "lr", **values)} if bisected else None,
+        "assumptions": list(problem.assumptions),
+        "notices": list(problem.notices),
+    }
     _emit(document, json_, lambda: "\n".join(_lines(document)))
 
 
 @app.command()
 @on_problem
-def risk(rule: Any, problem: Any, values: dict[str, str], *, steps: Steps, json_: Json = False) -> None:
+def risk(
+    rule: Any, problem: Any, values: dict[str, str], *, steps: Steps, x: Unit = "steps", json_: Json = False
+) -> None:
     """Exact expected risk of the returned iterate, as bias plus variance, on log-spaced steps."""
     from accelsim.exact import moments
 
@@ -311,8 +325,16 @@ def risk(rule: Any, problem: Any, values: dict[str, str], *, steps: Steps, json_
         **({"cross": found.cross} if problem.coupled else {}),
         "diverged": found.diverged,
         "assumptions": [*problem.assumptions, "risk of the returned iterate, without its irreducible part"],
+        "notices": list(problem.notices),
     }
-    _emit(document, json_, lambda: _columns(document, ["steps", "risk", "bias", "variance", "cross"]))
+    _in_samples(document, x, problem.batch)
+    _emit(document, json_, lambda: _columns(document, [x, "risk", "bias", "variance", "cross"]))
+
+
+def _in_samples(document: dict[str, Any], x: str, batch: int) -> None:
+    """Count the steps of a document in samples too, where that was asked for."""
+    if x == "samples":
+        document["samples"] = document["steps"] * batch
 
 
 def _columns(document: Mapping[str, Any], names: Iterable[str]) -> Any:
@@ -321,7 +343,7 @@ def _columns(document: Mapping[str, Any], names: Iterable[str]) -> Any:
 
     columns = [name for name in names if name in document]
     table = _table(columns, zip(*(document[name].tolist() for name in columns), strict=True))
-    rest = {name: value for name, value in document.items() if name not in columns and value is not None}
+    rest = {name: value for name, value in document.items() if name not in columns and name != "steps" and value}
     return Group(table, "", "\n".join(_lines(rest)))
 
 
@@ -337,6 +359,7 @@ def simulate(
     seed: Annotated[int, typer.Option(metavar="N", help="Key of the random numbers.")] = 0,
     backend: Annotated[str, typer.Option(metavar="auto|numpy|cupy", help="Where the arrays live.")] = "auto",
     dtype: Annotated[str, typer.Option(metavar="float32|float64", help="Precision of the arrays.")] = "float64",
+    x: Unit = "steps",
     exact: Annotated[bool, typer.Option("--exact", help="The exact risk beside it, with z-scores.")] = False,
     json_: Json = False,
 ) -> None:
@@ -354,13 +377,15 @@ def simulate(
         "diverged": found.diverged,
         "replicas": found.replicas,
         "backend": found.backend,
-        "assumptions": list(problem.assumptions),
+        "assumptions": [*problem.assumptions, "risk of the returned iterate, without its irreducible part"],
+        "notices": list(problem.notices),
     }
+    _in_samples(document, x, problem.batch)
     if exact:
         predicted = moments.risk(rule, problem, steps, **values)
         document |= {"exact": predicted.risk, "z": stats.z_scores(found, predicted.risk)}
     table = {k: v for k, v in document.items() if k != "quantiles"}
-    _emit(document, json_, lambda: _columns(table, ["steps", "risk", "standard_error", "diverged", "exact", "z"]))
+    _emit(document, json_, lambda: _columns(table, [x, "risk", "standard_error", "diverged", "exact", "z"]))
 
 
 # -- experiments ------------------------------------------------------------------------------------------------------
@@ -396,11 +421,12 @@ def _results(names: list[str], size: str, out: Path | None, quiet: bool) -> list
     """Run experiments, storing each result as soon as it is there."""
     from accelsim import experiment, results
 
+    chosen = experiment.select(names)
     if out is not None:
         results.prepare(out)
     found = []
     with _progress(quiet) as start:
-        for name in experiment.select(names):
+        for name in chosen:
             report = start(name)
             found.append(experiment.run(name, size, report))
             report(1.0, "")

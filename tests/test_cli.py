@@ -124,6 +124,8 @@ def files(tmp_path):
         "constant.csv": "a,y\n1,2\n1,3\n",
         "good.csv": "a,b,y\n1,1,2\n2,1,3\n4,1,7\n",
         "raises.py": "1/0\n",
+        "exits.py": "import sys\nsys.exit(3)\n",
+        "huge.csv": "a,y\n1e308,2\n-1e308,1\n1e-320,7\n",
         "branches.py": "from accelsim import optimizer\n@optimizer(positions='w', returns='w')\n"
         "def mine(s, t, h):\n    g = yield s.w\n    return dict(w=s.w if t > 3 else s.w - g)\n",
         "square.py": "from accelsim import optimizer\n@optimizer(positions='w', returns='w')\n"
@@ -169,6 +171,13 @@ BAD = {
     "no such backend": ("simulate sgd --problem quadratic --steps 3 --backend tpu --set lr=.1", "backend"),
     "no such experiment": ("run speedup", "experiment"),
     "no such size": ("run speedup_against_batch --size huge", "size"),
+    "no such experiment, new folder": ("run speedup --out {}/new", "experiment"),
+    "no such size, new folder": ("run --size huge --out {}/new", "size"),
+    "tower of powers": ("risk sgd --problem quadratic --steps 3 --set lr=9**9**9", "9**9**9"),
+    "step size beyond floats": ("rate sgd --problem linear_regression --set lr=1e300", "smaller step sizes"),
+    "weights beyond floats": ("simulate schedule_free --problem quadratic --steps 3 --set r=1e308", "step 1"),
+    "more than memory holds": ("risk sgd --problem quadratic --dim 99999999999 --steps 3 --set lr=.1", "memory"),
+    "file that exits": ("list --rules {}/exits.py", "SystemExit"),
     "no such derivation": ("verify nesterow", "did you mean 'nesterov'"),
     "no such command": ("rates", "rate"),
     "folder that cannot be": ("run speedup_against_batch --out {}/good.csv/results", "cannot write"),
@@ -186,6 +195,21 @@ def test_bad_input_is_one_clear_line_and_exit_code_2(accelsim, files, case):
     assert err.count("\n") == 1
     assert hint in err
     assert sorted(files.iterdir()) == before
+
+
+def test_a_table_of_huge_and_tiny_numbers_is_standardized_all_the_same(document, files):
+    table = ("--problem", "dataset", "--data", files / "huge.csv", "--target", "y")
+    assert np.isfinite(document("risk", "sgd", *table, *SGD, "--steps", 3)["risk"]).all()
+
+
+def test_the_edge_of_stability_is_where_it_must_be(document):
+    found = document("rate", "heavy_ball", "--problem", "quadratic", "--set", "lr=0.1", "--set", "beta=0.9")
+    assert found["edge"]["lr"] == pytest.approx(2 * 1.9, rel=1e-8)
+
+
+def test_length_can_be_counted_in_samples(document):
+    found = document("risk", "sgd", *REGRESSION, *SGD, "--steps", 3, "--batch", 8, "--x", "samples")
+    assert found["samples"] == [8 * t for t in found["steps"]]
 
 
 def test_constant_columns_are_dropped_with_a_notice(accelsim, files):

@@ -62,7 +62,10 @@ def constant_system(optimizer: Optimizer, /, **hyperparameters: Any) -> tuple[Sy
     if not tableau.constant(**hyperparameters):
         raise InputError(f"the coefficients of {optimizer} vary in time here, so it has no one rate: use risk instead")
     exact = minimal(tableau, next(tableau.rows(program.exact, **hyperparameters)))
-    a, b, c, d, f = (matrix.astype(float) for matrix in exact)
+    try:
+        a, b, c, d, f = (matrix.astype(float) for matrix in exact)
+    except OverflowError:
+        raise too_large() from None
     return System(a, b, c, d, f, tableau.stages), (exact.A - np.eye(len(a), dtype=int)).astype(float)
 
 
@@ -81,9 +84,51 @@ def rate(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> R
     Krein and Rutman 1948: a linear map that preserves a cone has its spectral radius as an eigenvalue.
     """
     system, step = constant_system(optimizer, **hyperparameters)
-    if problem.multiplicative:
-        return Rate.of(float(np.linalg.eigvals(_increments(problem, system, step)).real.max()))
-    return Rate.of(mean_gap(system, step, problem.spectrum))
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            if problem.multiplicative:
+                gap = float(np.linalg.eigvals(_increments(problem, system, step)).real.max())
+            else:
+                gap = mean_gap(system, step, problem.spectrum)
+    except np.linalg.LinAlgError:  # what eigenvalues make of infinity
+        raise too_large() from None
+    if not math.isfinite(gap):
+        raise too_large()
+    return Rate.of(gap)
+
+
+def edge(optimizer: Optimizer, problem: Problem, name: str, /, **hyperparameters: Any) -> float:
+    """The value of a hyperparameter at which the rule turns unstable, the others as they are.
+
+    Looked for by doubling or halving from the value given, then bisected to nine digits: the edge next to it, if there
+    are several.
+
+    Raises
+    ------
+    InputError
+        As `rate` does, and if no edge is found within a factor of 2^100.
+    """
+
+    def stable(value: float) -> bool:
+        return rate(optimizer, problem, **{**hyperparameters, name: value}).stable
+
+    low = high = float(optimizer.resolve(**hyperparameters)[name]) or 1.0
+    inside = stable(low)
+    for _ in range(100):
+        if stable(high if inside else low) != inside:
+            break
+        low, high = (high, 2 * high) if inside else (low / 2, low)
+    else:
+        raise InputError(f"no edge of stability found in {name} of {optimizer} within a factor of 2^100")
+    while high - low > 1e-9 * high:
+        middle = (low + high) / 2
+        low, high = (middle, high) if stable(middle) else (low, middle)
+    return low
+
+
+def too_large() -> InputError:
+    """What to say where a rate overflows."""
+    return InputError("the rate is beyond the range of float64: take smaller step sizes")
 
 
 def mean_gap(system: System, step: Array, spectrum: Array) -> float:

@@ -16,9 +16,8 @@ from functools import cache
 
 import numpy as np
 
-from accelsim.errors import InputError
 from accelsim.exact.moments import System
-from accelsim.exact.rates import mean_gap
+from accelsim.exact.rates import mean_gap, too_large
 from accelsim.problems import Uncoupled
 from accelsim.spectra import Array
 
@@ -46,7 +45,7 @@ def gap(system: System, step: Array, problem: Uncoupled) -> float:
     while high <= low or equation(high) < 0:
         high = max(2 * high, 2 * low, 1.0)
         if not np.isfinite(high):
-            raise InputError("the rate is beyond the range of float64: take smaller step sizes")
+            raise too_large()
     return float(brentq(equation, low, high, xtol=1e-30, rtol=1e-13, maxiter=1000))
 
 

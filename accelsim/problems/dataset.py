@@ -99,12 +99,19 @@ def _counts(rows: Any, high: int) -> Any:
 
 
 def _standardized(columns: Array) -> Array:
-    centered = columns - columns.mean(axis=0)
+    scaled = columns / np.abs(columns).max(axis=0)  # squares of what was read could leave float64
+    centered = scaled - scaled.mean(axis=0)
     return centered / np.sqrt((centered**2).mean(axis=0))
 
 
+def _constant(columns: Array) -> Array:
+    """Whether a column varies no more than rounding does."""
+    scaled = columns / np.maximum(np.abs(columns).max(axis=0), np.finfo(np.float64).tiny)
+    return np.ptp(scaled, axis=0) <= 1e-12
+
+
 def _features(names: list[str], table: Array, data: str) -> tuple[Array, tuple[str, ...]]:
-    constant = np.ptp(table, axis=0) == 0
+    constant = _constant(table)
     if constant.all():
         raise InputError(f"{data} has no feature that varies: at least one column beside the target must")
     dropped = [name for name, drop in zip(names, constant, strict=True) if drop]
@@ -121,7 +128,7 @@ def _read(data: str, target: str | int | None) -> tuple[list[str], Array, Array]
     column = _column(data, names, table.shape[1], target)
     if len(table) < 2:
         raise InputError(f"{data} has one row: at least two are needed")
-    if np.ptp(table[:, column]) == 0:
+    if _constant(table[:, column]):
         raise InputError(f"the target column of {data} is constant: there is nothing to predict")
     labels = names or [str(i) for i in range(table.shape[1])]
     return labels[:column] + labels[column + 1 :], np.delete(table, column, axis=1), table[:, column]
