@@ -15,8 +15,8 @@ from accelsim.problems import make
 from accelsim.results import Result
 
 CLAIM = (
-    "At batch size 1 only accelerated SGD has a time constant that grows like the square root of the condition "
-    "number; at batch size 4096 heavy ball and Nesterov do too."
+    "At batch size 1 only accelerated SGD has a time constant that grows no faster than the square root of the "
+    "condition number; at batch size 4096 heavy ball and Nesterov grow like it too, and SGD does not."
 )
 ASSUMPTIONS = [
     "Gaussian streaming regression without label noise, geometric spectrum",
@@ -24,8 +24,8 @@ ASSUMPTIONS = [
     "exponent: least-squares slope of log tau on log kappa over the range of kappa, not its limit",
 ]
 EXPECTED = True
-# Slopes over 1e2 to 1e4 computed elsewhere with independent code, by batch size.
-PUBLISHED = {
+# Slopes over 1e2 to 1e4 from independent code, by batch size; no paper prints them.
+RECORDED = {
     1: {"sgd": 0.93, "heavy_ball": 0.89, "nesterov": 0.78, "accelerated_sgd": 0.42},
     4096: {"sgd": 1.00, "heavy_ball": 0.534, "nesterov": 0.511, "accelerated_sgd": 0.50},
 }
@@ -50,8 +50,8 @@ def run(config: Config, progress: Progress) -> Outcome:
     """Tune every rule at every condition number and fit the slopes."""
     taus: dict[str, dict[str, list[float]]] = {}
     slopes: dict[str, float] = {}
-    published: dict[str, float] = {}
-    for batch, rules in PUBLISHED.items():
+    recorded: dict[str, float] = {}
+    for batch, rules in RECORDED.items():
         taus[str(batch)] = {}
         for name, slope in rules.items():
             progress(len(slopes) / 8, f"{name}, batch {batch}")
@@ -63,14 +63,18 @@ def run(config: Config, progress: Progress) -> Outcome:
             taus[str(batch)][name] = row
             label = f"{name}, B = {batch}"
             slopes[label] = float(np.polyfit(np.log(config.kappas), np.log(row), 1)[0])
-            published[label] = slope
-    error = max(abs(slopes[label] - slope) for label, slope in published.items())
+            recorded[label] = slope
+    error = max(abs(slopes[label] - slope) for label, slope in recorded.items())
+    noisy, quiet = ([slopes[f"{name}, B = {batch}"] for name in RECORDED[batch]] for batch in RECORDED)
+    only = noisy[-1] < 0.5 and min(noisy[:-1]) > 0.7
+    all_but_sgd = max(abs(slope - 0.5) for slope in quiet[1:]) < 0.04 and quiet[0] > 0.95
+    limits = {f"{name}, B = {b}, as kappa grows": x for b, row in LIMITS.items() for name, x in row.items()}
     return Outcome(
         measured=slopes,
-        predicted={f"{name}, B = {b}, limit": slope for b, row in LIMITS.items() for name, slope in row.items()},
-        published=published,
-        relation=f"slopes within 0.02 of published (largest difference {error:.3f})",
-        holds=error < 0.02,
+        predicted=recorded | limits,
+        relation="B = 1: accelerated SGD < 0.5, others > 0.7; B = 4096: SGD > 0.95, others within 0.04 of 0.5; all "
+        f"within 0.02 of independent code (largest difference {error:.3f})",
+        holds=only and all_but_sgd and error < 0.02,
         series={"kappas": config.kappas, "taus": taus},
     )
 

@@ -28,7 +28,9 @@ ASSUMPTIONS = [
     "hyperparameters: defaults; what has none is 0.8 where it is bounded by 1, else the largest power of two at which "
     "the exact risk stays below its start, and so is every lr; on tables it is small enough that no row, however long, "
     "throws a run away: rare rows of digits (kurtosis 1795) otherwise carry a mean that no sample shows",
-    "the sample size was fixed beforehand; z-scores are normal to the accuracy that the replicas allow",
+    "sample size, step sizes and seeds were fixed before this run; an earlier design, with larger steps, was given up "
+    "because late means on digits stood up to 7 standard errors below the exact ones: there the sample never shows the "
+    "rare rows that carry the mean, and its standard error is far too small",
 ]
 EXPECTED = True
 CHANCE = 1e-3  # of a false alarm over all comparisons together
@@ -89,7 +91,7 @@ def run(config: Config, progress: Progress) -> Outcome:
             label = f"{rule} on {place}"
             progress((done + count / len(rules)) / len(places), label)
             values = hyperparameters(rule, problem, config.steps)
-            seed = zlib.crc32(label.encode())
+            seed = zlib.crc32(f"second design: {label}".encode())
             simulation = simulate(rule, problem, config.steps, config.replicas, seed=seed, **values)
             exact = moments.risk(rule, problem, config.steps, **values)
             scores[label] = stats.z_scores(simulation, exact.risk)[1:].tolist()

@@ -8,21 +8,25 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from accelsim import plotting
-from accelsim.exact import moments
+from accelsim.exact import moments, rates
 from accelsim.experiment import Outcome, Progress
 from accelsim.optimizers import find
-from accelsim.problems import make
+from accelsim.problems import Problem, make
 from accelsim.problems.dataset import Dataset
 from accelsim.results import Result
 
 CLAIM = (
-    "On the rows of real tables too, accelerated SGD forgets the initial point faster than SGD at small batch, where "
-    "heavy ball gains next to nothing; at large batch both are much faster."
+    "On the rows of real tables too, accelerated SGD forgets the initial point much faster than SGD at small batch, "
+    "where heavy ball gains little; at large batch both are much faster."
 )
 ASSUMPTIONS = [
     "exact moments over rows drawn with replacement; features and target standardized; start at w = 0",
     "parameters in closed form from second and fourth moments of the features (function `parameters`), not tuned",
-    "gain: e-foldings of the bias after T steps, in those of SGD; predicted: on Gaussian rows of equal covariance",
+    "gain in tau: ratio of time constants, on the table whose rate is computable; gain in T steps: e-foldings of the "
+    "bias in those of SGD, which grows with T: heavy ball's on diabetes is 0.35, 0.86, 1.08 after 250, 1000, 4000 steps",
+    "small batch: 1 on diabetes, 64 on digits; on digits at 1 no rule forgets anything to speak of in T steps "
+    "(reported, not judged)",
+    "predicted: the same on Gaussian rows of equal covariance",
     "the bias alone: label noise is larger under momentum, so the total risk may be larger (see `series`)",
 ]
 EXPECTED = True
@@ -32,9 +36,11 @@ RULES = ("sgd", "heavy_ball", "jain")
 @dataclass(frozen=True)
 class Config:
     tables: tuple[str, ...] = ("diabetes", "digits")
-    small: tuple[int, ...] = (1, 64)  # where noise dominates: digits has rows far longer than the average
+    small: tuple[int, ...] = (1, 64)  # where noise dominates
     large: int = 4096
     steps: tuple[int, ...] = (4000, 1000)
+    with_rate: tuple[str, ...] = ("diabetes",)
+    unjudged: tuple[tuple[str, int], ...] = (("digits", 1),)
 
 
 FULL = Config()
@@ -85,34 +91,50 @@ def run(config: Config, progress: Progress) -> Outcome:
     measured: dict[str, float] = {}
     predicted: dict[str, float] = {}
     curves: dict[str, Any] = {}
-    holds = True
-    for table, small, steps in zip(config.tables, config.small, config.steps, strict=True):
-        for batch in (small, config.large):
-            progress(len(curves) / 4, f"{table}, batch {batch}")
-            rows = Dataset(data=table, batch=batch)
-            twin = make("linear_regression", spectrum=rows.spectrum, init=rows.modes(rows.start), batch=batch)
-            place = f"{table}, B = {batch}"
-            values = parameters(facts(rows), batch)
-            runs = {name: moments.risk(find(name), rows, steps, **values[name]) for name in RULES}
-            twins = {name: moments.risk(find(name), twin, steps, **values[name]) for name in RULES}
-            for name in RULES[1:]:
-                measured[f"{name}, {place}"] = gain(runs[name], runs["sgd"])
-                predicted[f"{name}, {place}"] = gain(twins[name], twins["sgd"])
-            curves[place] = {name: dict(steps=r.steps, bias=r.bias, risk=r.risk) for name, r in runs.items()}
-            heavy, accelerated = (measured[f"{name}, {place}"] for name in RULES[1:])
-            holds &= (accelerated > 1.2 and heavy < 1.2) if batch == small else min(heavy, accelerated) > 2
+    horizons = dict(zip(config.tables, config.steps, strict=True))
+    judged = [(name, b) for name, small in zip(config.tables, config.small, strict=True) for b in (small, config.large)]
+    for done, (table, batch) in enumerate([*judged, *config.unjudged]):
+        place = f"{table}, B = {batch}"
+        progress(done / (len(judged) + len(config.unjudged)), place)
+        rows = Dataset(data=table, batch=batch)
+        twin = make("linear_regression", spectrum=rows.spectrum, init=rows.modes(rows.start), batch=batch)
+        values = parameters(facts(rows), batch)
+        for found, problem in ((measured, rows), (predicted, twin)):
+            runs = {name: moments.risk(find(name), problem, horizons[table], **values[name]) for name in RULES}
+            found |= {f"{name}, {place}, gain in T steps": gain(runs[name], runs["sgd"]) for name in RULES[1:]}
+            if table in config.with_rate:
+                found |= {f"{name}, {place}, gain in tau": ratio for name, ratio in tau_gains(problem, values).items()}
+            if problem is rows and (table, batch) in judged:
+                curves[place] = {name: dict(steps=r.steps, bias=r.bias, risk=r.risk) for name, r in runs.items()}
     return Outcome(
         measured=measured,
         predicted=predicted,
-        relation="gain of accelerated SGD > 1.2, of heavy ball < 1.2 at small batch; both > 2 at large batch",
-        holds=bool(holds),
+        relation="small batch: accelerated SGD gains > 1.2 in T steps and > 5 in tau, heavy ball < 1.2 and < 1.5; "
+        "large batch: both > 2",
+        holds=all(_holds(measured, table, batch, batch == config.large) for table, batch in judged),
         series={"curves": curves},
     )
+
+
+def _holds(measured: dict[str, float], table: str, batch: int, large: bool) -> bool:
+    place = f"{table}, B = {batch}"
+    heavy, accelerated = (measured[f"{name}, {place}, gain in T steps"] for name in RULES[1:])
+    in_tau = [measured.get(f"{name}, {place}, gain in tau") for name in RULES[1:]]
+    if large:
+        return min(heavy, accelerated, *(x for x in in_tau if x is not None)) > 2
+    slow = heavy < 1.2 and (in_tau[0] is None or in_tau[0] < 1.5)
+    return slow and accelerated > 1.2 and (in_tau[1] is None or in_tau[1] > 5)
 
 
 def gain(one: moments.Risk, other: moments.Risk) -> float:
     """E-foldings of the bias of one run in those of another."""
     return float(np.log(one.bias[-1] / one.bias[0]) / np.log(other.bias[-1] / other.bias[0]))
+
+
+def tau_gains(problem: Problem, values: dict[str, dict[str, float]]) -> dict[str, float]:
+    """Time constant of SGD over that of the others."""
+    taus = {name: rates.rate(find(name), problem, **values[name]).tau for name in RULES}
+    return {name: taus["sgd"] / taus[name] for name in RULES[1:]}
 
 
 def draw(result: Result, figure: Any) -> None:
