@@ -23,7 +23,7 @@ ASSUMPTIONS = [
     "exact moments over rows drawn with replacement; features and target standardized; start at w = 0",
     "parameters in closed form from second and fourth moments of the features (function `parameters`), not tuned",
     "gain in tau: ratio of time constants, on the table whose rate is computable; gain in T steps: e-foldings of the "
-    "bias in those of SGD, which grows with T: heavy ball's on diabetes is 0.35, 0.86, 1.08 after 250, 1000, 4000 steps",
+    "bias in those of SGD, which grows with T: heavy ball's on diabetes is 0.35, 0.86, 1.08 after 250, 1000, 4000",
     "small batch: 1 on diabetes, 64 on digits; on digits at 1 no rule forgets anything to speak of in T steps "
     "(reported, not judged)",
     "predicted: the same on Gaussian rows of equal covariance",
