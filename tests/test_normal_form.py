@@ -17,7 +17,7 @@ from accelsim.program import exact, run
 from accelsim.schedules import Recurrence
 from accelsim.symbolic.algebra import Field, evaluated, reduced
 from accelsim.symbolic.normal_form import canonical
-from accelsim.symbolic.tableau import sympy_functions, time
+from accelsim.symbolic.tableau import sympy_functions, tableau, time
 
 STEPS = 7
 
@@ -269,12 +269,290 @@ def _at(expression, values, t):
     return Fraction(int(number.p), int(number.q))
 
 
-def test_weight_decay_is_assumed_away_openly_and_refused_when_given():
+def test_weight_decay_is_assumed_away_openly():
     for name in ("lion", "adamw", "schedule_free_adamw"):
-        assert any(a.startswith("weight_decay = 0") for a in canonical(optimizers.find(name)).assumptions)
-    with pytest.raises(InputError, match="does not move along with a translation"):
-        canonical(optimizers.find("lion"), weight_decay=0.1)
-    assert not any("weight_decay" in a for a in canonical(optimizers.find("lion"), weight_decay=0).assumptions)
+        found = canonical(optimizers.find(name))
+        assert any(a.startswith("weight_decay = 0") for a in found.assumptions)
+        assert found.canonical
+        assert found.decay is not None
+    without = canonical(optimizers.find("lion"), weight_decay=0)
+    assert without.decay is None
+    assert not any("weight_decay" in a for a in without.assumptions)
+
+
+def _linear_run(rule, values, gradients, start):
+    """The query points of the rule's linear part from a start, the given sequences at their values."""
+    table = tableau(rule)
+    state = [start * e + exact(s) for e, s in zip(table.translation, table.start, strict=True)]
+    switches = {k: v.default for k, v in rule.hyperparameters.items() if v.switch}
+    points = []
+    for t, g in enumerate(gradients):
+        h = switches | {k: v(t) for k, v in values.items()}
+        given = {f.symbol: values[f.symbol](t) for f in table.factors.values()}
+        m = table.at(Fraction(t), h, exact, given)
+        points.append(m.C.dot(state)[0])
+        state = list(m.A.dot(state) + m.B[:, 0] * g)
+    return points
+
+
+DECAYING = [
+    name
+    for name, rule in optimizers.shipped().items()
+    if rule.program().gradients == 1 and "weight_decay" in rule.hyperparameters
+]
+
+
+@pytest.mark.parametrize("name", DECAYING)
+def test_recurrence_with_decay_is_the_run_with_decay(name):
+    rule = optimizers.find(name)
+    names = [k for k in _open(rule) if k != "weight_decay"]
+    found = canonical(rule, names).decay
+    if any("first step" in c for c in found.conditions):
+        pytest.skip("the form holds from the second step on")
+    values = _sequences(rule, seed_of(f"decay {name}"))
+    values |= {f: (lambda t, k=f: Fraction(int(t) + 2, len(k) + 3)) for f in ("p", "p1", "p2")}
+    decay = Fraction(2, 7)
+    values["weight_decay"] = lambda t: decay
+    chance = random.Random(seed_of(name))
+    gradients = [Fraction(chance.randint(-5, 5)) for _ in range(STEPS)]
+    points = _linear_run(rule, values, gradients, Fraction(3))
+    absorbed = any("g is the preconditioned" in a for a in canonical(rule).assumptions)
+
+    def number(expression, t):
+        import sympy
+
+        return _number(expression.subs(sympy.Symbol("weight_decay", real=True), sympy.Rational(2, 7)), values, t)
+
+    w, m, n = Fraction(3), Fraction(0), [Fraction(0)] * found.memory
+    for t, g in enumerate(gradients):
+        assert points[t] == w
+        g = g * values["p"](t) if absorbed else g
+        if found.mu is not None:
+            m = number(found.beta, t) * m + g + number(found.mu, t) * w
+            w = (1 - number(found.kappa, t)) * w - number(found.eta, t) * m - number(found.alpha, t) * g
+        else:
+            (a, b, p, q), y = found.block, w
+            w = (1 - number(found.pull, t)) * w + number(q[0], t) * g
+            w += sum((number(p[i], t) * n[i] for i in range(found.memory)), Fraction(0))
+            n = [
+                sum((number(a[i, j], t) * n[j] for j in range(found.memory)), number(b[i], t) * g)
+                + number(found.feed[i], t) * y
+                for i in range(found.memory)
+            ]
+
+
+def test_decay_in_the_gradient_and_beside_it_are_told_apart():
+    coupled = canonical(optimizers.find("schedule_free_adamw")).decay
+    beside = canonical(optimizers.find("lion")).decay
+    assert coupled.in_gradient
+    assert str(coupled.mu) == "weight_decay"
+    assert not beside.in_gradient
+    assert (str(beside.kappa), beside.mu) == ("lr*weight_decay", 0)
+    for decay in (coupled, beside):
+        assert json.loads(json.dumps(decay.to_json()))["law"] == decay.law
+
+
+def _shrinking(s, t, h):
+    """SGD on a norm penalty that nobody declared."""
+    g = yield s.w
+    return dict(w=0.99 * s.w - h.lr * g)
+
+
+def _shrinking_momentum(s, t, h):
+    """Heavy ball whose momentum remembers where it was, a step too late for the gradient."""
+    g = yield s.w
+    m = h.beta * s.m + g
+    return dict(w=s.w - h.lr * m, m=m + s.w / 8)
+
+
+def test_what_no_zero_makes_equivariant_is_a_recurrence_with_decay():
+    sgd = canonical(_optimizer("w", "", "w", _shrinking))
+    assert not sgd.canonical
+    assert "translation" in sgd.conditions[0]
+    assert sgd.decay.in_gradient
+    assert str(sgd.decay.kappa) == "1/100"
+    momentum = canonical(_optimizer("w", "m", "w", _shrinking_momentum)).decay
+    assert momentum.in_gradient is False
+    assert (str(momentum.mu), str(momentum.kappa)) == ("1/8", "-lr/8")
+    assert "(1 - kappa)*w(t)" in momentum.law
+    assert "mu*w(t)" in momentum.law
+    given = canonical(optimizers.find("lion"), weight_decay=0.1)
+    assert not given.canonical
+    assert str(given.decay.kappa) == "lr/10"
+    assert given.average.weight == 1
+
+
+# Jain's iterate is a gradient step from the query point, which is no running average.
+AVERAGED = [*(name for name in ONE_MEMORY if name != "jain"), "tail_average(sgd)", "ema(heavy_ball)"]
+
+
+@pytest.mark.parametrize("name", AVERAGED)
+def test_returned_iterate_is_the_running_average_it_is_said_to_be(name):
+    rule = optimizers.find(name)
+    values = _sequences(rule, seed_of(f"average {name}"))
+    found = canonical(rule, _open(rule)).average
+    chance = random.Random(seed_of(name))
+    gradients = [Fraction(chance.randint(-5, 5)) for _ in range(STEPS)]
+    points, returned = _rational_run(rule, values, gradients)
+    assert returned[0] == points[0]
+    for t in range(STEPS - 1):
+        weight = _number(found.weight, values, t)
+        assert returned[t + 1] == (1 - weight) * returned[t] + weight * points[t + 1]
+
+
+def test_weights_of_schedule_free_are_the_published_ones():
+    found = canonical(optimizers.find("schedule_free")).average
+    assert same(found.weight, "c(t)/(1 - beta + beta*c(t))")
+    assert found.conditions == ("beta*c(t) - beta + 1 != 0",)
+    assert found.to_json()["weight"] == str(found.weight)
+
+
+def _base_returned(s, t, h):
+    """Schedule-Free that hands out its base iterate."""
+    g = yield h.beta * s.x + (1 - h.beta) * s.z
+    z = s.z - h.lr * g
+    return dict(z=z, x=s.x + h.c * (z - s.x))
+
+
+def test_base_iterate_of_schedule_free_is_no_running_average():
+    assert canonical(optimizers.find("jain")).average is None
+    rule = _optimizer("x z", "", "z", _base_returned)
+    found = canonical(rule, ("lr", "beta", "c"))
+    assert found.average is None
+    assert found.to_json()["average"]["weight"] is None
+    assert found.returned is not None
+    # A second route: the weight that one sequence of gradients asks for is not that of another.
+    values = _sequences(rule, seed_of("base"))
+    asked = set()
+    for gradients in ([1, 2, 0, 0, 0, 0, 0], [1, -1, 0, 0, 0, 0, 0]):
+        points, z = _rational_run(rule, values, [Fraction(g) for g in gradients])
+        asked.add((z[2] - z[1]) / (points[2] - z[1]))
+    assert len(asked) == 2
+
+
+def test_special_first_step_has_its_own_weight():
+    def rule(s, t, h):
+        g = yield s.z
+        z = s.z - h.lr * g
+        return dict(z=z, x=where(first(t), s.x, s.x + h.c * (z - s.x)))
+
+    made = _optimizer("x z", "", "x", rule)
+    found = canonical(made).average.weight
+    assert found.subs(time(), 0) == 0
+    assert str(found.subs(time(), 3)) == "c"
+
+
+def _random_system(order, dead, chance):
+    """A block form of some order as functions of t, and a rule of more states that does the same.
+
+    The rule has a position more for each second memory, states that no gradient reaches and that nothing shows, and
+    its memories mixed by an invertible matrix.
+    """
+    import sympy
+
+    def draw(rows, columns, scale=4):
+        while True:
+            matrix = sympy.Matrix(rows, columns, lambda i, j: sympy.Rational(chance.randint(-9, 9), scale))
+            if rows != columns or rows == 0 or matrix.det() != 0:
+                return matrix
+
+    size = 1 + order + 2 * dead
+
+    def step(scale):
+        a = sympy.zeros(size, size)
+        a[: order + 1, 1 : order + 1] = draw(order + 1, order, scale)
+        for i in range(dead):  # the first is never reached, the second never shown
+            a[0, order + 1 + 2 * i] = chance.randint(1, 3)
+            a[order + 1 + 2 * i, order + 1 + 2 * i] = 1
+            a[order + 2 + 2 * i, :] = draw(1, size, scale)
+            a[order + 2 + 2 * i, 0] = 0
+        b = draw(order + 1, 1, scale).col_join(sympy.zeros(2 * dead, 1))
+        for i in range(dead):
+            b[order + 2 + 2 * i] = 1
+        return a, b
+
+    (a0, b0), (a1, b1) = step(4), step(16)
+    a0[0, 0] = 1
+    positions = 1 + order // 2
+    mix = sympy.eye(size)
+    if size > 1:
+        mix[1:, 1:] = draw(size - 1, size - 1)
+    mix[:positions, 0] = sympy.ones(positions, 1)
+    back = mix.inv()
+    a, b = [[mix * m * back for m in (a0, a1)], [mix * m for m in (b0, b1)]]
+    names = [f"x{i}" if i < positions else f"m{i}" for i in range(size)]
+
+    def rule(s, t, h):
+        state = [getattr(s, name) for name in names]
+
+        def entry(pair, i, j):
+            slow, fast = (Fraction(int(m[i, j].p), int(m[i, j].q)) for m in pair)
+            return slow + fast / (t + 2)
+
+        weights = [Fraction(int(x.p), int(x.q)) for x in back[0, :]]
+        g = yield sum(w * x for w, x in zip(weights, state, strict=True))
+        new = [sum(entry(a, i, j) * x for j, x in enumerate(state)) + entry(b, i, 0) * g for i in range(size)]
+        return dict(zip(names, new, strict=True))
+
+    blocks = [sympy.Matrix(x[: order + 1, :]) + y[: order + 1, :] / (time() + 2) for x, y in ((a0, a1), (b0, b1))]
+    made = _optimizer(" ".join(names[:positions]), " ".join(names[positions:]), names[0], rule)
+    return made, blocks
+
+
+def _moves(made, k, steps):
+    """How far a gradient of 1 at step k moves the query point in each of the steps after it."""
+    points, _ = _rational_run(made, {}, [Fraction(int(t == k)) for t in range(steps)])
+    return [b - a for a, b in zip(points[k:], points[k + 1 :], strict=False)]
+
+
+@pytest.mark.parametrize(("order", "dead"), [(0, 0), (1, 0), (2, 0), (3, 0), (4, 0), (0, 1), (1, 1), (2, 1), (1, 2)])
+def test_a_random_system_of_any_order_reduces_to_its_query_point_and_memories(order, dead):
+    import sympy
+
+    for round_ in range(4 if order + 2 * dead < 4 else 1):
+        made, (a, b) = _random_system(order, dead, random.Random(seed_of(f"{order} {dead} {round_}")))
+        found = canonical(made)
+        assert found.memory == order
+        assert found.canonical == (order < 2)
+        # Another route to the order: the rank of the moves that gradients before step n make from step n on.
+        n = order + 1
+        runs = [_moves(made, k, 2 * n + 1)[n - k :] for k in range(n)]
+        assert sympy.Matrix([[_rational(x) for x in run[:n]] for run in runs]).rank() == order
+        for k in (1, 3):
+            state, moves = None, []
+            for t in range(k, k + order + 4):
+                block = [_at_step(m, t) for m in found.block]
+                moves.append(block[3][0] if t == k else (block[2] * state)[0])
+                state = block[1] if t == k else block[0] * state
+            assert moves == [_rational(x) for x in _moves(made, k, k + order + 5)]
+        if order == 1:
+            t = time()
+            expected = {
+                "beta": a[1, 1] * b[1].subs(t, t - 1) / b[1],
+                "eta": -a[0, 1] * b[1] / a[1, 1],
+                "alpha": -b[0] + a[0, 1] * b[1] / a[1, 1],
+            }
+            for name, formula in expected.items():
+                assert reduced(getattr(found, name) - formula) == 0
+
+
+def _rational(x):
+    import sympy
+
+    return sympy.Rational(x.numerator, x.denominator)
+
+
+def _at_step(matrix, t):
+    return matrix.subs(time(), t)
+
+
+def test_a_perturbed_block_is_no_form_of_the_rule():
+    made, _ = _random_system(1, 0, random.Random(seed_of("perturbed")))
+    found = canonical(made)
+    moved = _moves(made, 2, 5)
+    eta, beta = (getattr(found, c).subs(time(), 3) for c in ("eta", "beta"))
+    assert _rational(moved[1]) == -eta * beta
+    assert _rational(moved[1]) != -eta * (beta + 1)
 
 
 def test_what_is_set_aside_is_said():
@@ -286,7 +564,7 @@ def test_what_is_set_aside_is_said():
 
 
 def test_two_gradients_a_step_have_no_canonical_form():
-    with pytest.raises(InputError, match="takes 2 gradients a step"):
+    with pytest.raises(InputError, match="takes 2 gradients a step, on the same sample: it is no recurrence"):
         canonical(optimizers.find("mars_exact_sgd"))
 
 

@@ -66,9 +66,29 @@ class Field:
         back = sympy.factor(self.domain.to_sympy(element)).xreplace(self._back)
         return sympy.powsimp(upright(back), deep=True, combine="exp")
 
+    def factors(self, element: Any) -> list[Any]:
+        """The irreducible factors of an element's numerator that are no numbers; zero has none, so ask first."""
+        numerator = getattr(element, "numer", element)
+        if not hasattr(numerator, "factor_list"):
+            return []
+        return [factor.as_expr().xreplace(self._back) for factor, _ in numerator.factor_list()[1]]
+
     @cached_property
     def _back(self) -> dict[Any, Any]:
         return {dummy: e for e, dummy in self._opaque.items()}
+
+
+def basis(columns: Any) -> Any:
+    """The simplest columns that span the same, of a `DomainMatrix`."""
+    echelon, pivots = columns.transpose().rref(method="CD")
+    return echelon[: len(pivots), :].transpose()
+
+
+def stacked(rows: list[Any]) -> Any:
+    """Rows of a `DomainMatrix`, one under the other; None of none."""
+    from sympy.polys.matrices import DomainMatrix
+
+    return DomainMatrix.vstack(*rows) if rows else None
 
 
 def upright(product: Any) -> Any:

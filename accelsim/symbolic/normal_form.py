@@ -16,24 +16,98 @@ functions of t, so a coefficient is finite if it is finite after cancellation.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from itertools import chain
 from typing import Any, NamedTuple
 
-from accelsim.errors import InputError, unknown
+from accelsim.errors import InputError
 from accelsim.optimizer import Optimizer
-from accelsim.symbolic.algebra import Field, at_first, divisors, reduced, shifted, special_steps
-from accelsim.symbolic.tableau import Matrices, Tableau, tableau, time
+from accelsim.symbolic.algebra import divisors, reduced, shifted
+from accelsim.symbolic.linear_part import LinearPart, left_behind, linear_part, without_decay
+from accelsim.symbolic.reduction import Block, Drift, Reduction
+from accelsim.symbolic.tableau import time
+
+_LATE = "the first step is different; this form holds from t = 1 on"
+AVERAGE = "returned(t+1) = (1 - weight)*returned(t) + weight*w(t+1)"
 
 
-class Block(NamedTuple):
-    """n+ = a n + b g, y+ = y + p n + q g: SymPy matrices (m, m), (m, 1), (1, m), (1, 1) for m memories."""
+@dataclass(frozen=True)
+class Average:
+    """The returned iterate x as a running average of query points: x+ = (1 - weight) x + weight y+.
 
-    a: Any
-    b: Any
-    p: Any
-    q: Any
+    Attributes
+    ----------
+    weight : of the newest query point; 1 where that is what is returned.
+    conditions : what must not be zero for it.
+    """
+
+    weight: Any
+    conditions: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The average in strings."""
+        law = "what is returned is the query point" if self.weight == 1 else AVERAGE
+        return {"law": law, "weight": str(self.weight), "conditions": list(self.conditions)}
+
+
+@dataclass(frozen=True)
+class Decay:
+    """The form of a rule that a translation does not leave alone, as with weight decay: a linear recurrence.
+
+    With one memory, or with none where there is no m,
+
+        m_t = beta_t m_{t-1} + g_t + mu_t w_t,    w_{t+1} = (1 - kappa_t) w_t - eta_t m_t - alpha_t g_t.
+
+    Where kappa = alpha mu, the decay is a part of the gradient: accelerated SGD on g + mu w. About a point w_0,
+    w = w_0 + e, the recurrence in e is the same with an affine drive: mu w_0 on m and -kappa w_0 on e.
+
+    Attributes
+    ----------
+    memory : number of memories beside the query point, with the decay.
+    beta, eta, alpha, kappa, mu : None with more memories.
+    block, pull, feed : the gauge-free form n+ = a n + feed y + b g, y+ = (1 - pull) y + p n + q g.
+    memories : what each memory is.
+    conditions : what must not be zero.
+    """
+
+    memory: int
+    beta: Any
+    eta: Any
+    alpha: Any
+    kappa: Any
+    mu: Any
+    block: Block
+    pull: Any
+    feed: Any
+    memories: tuple[str, ...]
+    conditions: tuple[str, ...]
+
+    @property
+    def in_gradient(self) -> bool:
+        """Whether the decay is a part of the gradient."""
+        return self.mu is not None and reduced(self.kappa - self.alpha * self.mu) == 0
+
+    @property
+    def law(self) -> str:
+        """The recurrence in words."""
+        if self.in_gradient:
+            return "accelerated SGD on g(t) + mu*w(t) in place of g(t)"
+        if self.mu is None:
+            return "n(t+1) = a*n(t) + feed*w(t) + b*g(t), w(t+1) = (1 - pull)*w(t) + p*n(t) + q*g(t)"
+        fed = " + mu*w(t)" if self.mu != 0 else ""
+        m = f"m(t) = beta*m(t-1) + g(t){fed}, " if self.memory else ""
+        step = "- eta*m(t) " if self.memory else ""
+        return f"{m}w(t+1) = (1 - kappa)*w(t) {step}- alpha*g(t)"
+
+    def to_json(self) -> dict[str, Any]:
+        """The form in strings."""
+        found: dict[str, Any] = {"law": self.law, "memory": self.memory}
+        if self.mu is not None:
+            found |= {name: str(getattr(self, name)) for name in ("beta", "eta", "alpha", "kappa", "mu")}
+        else:
+            drive = {"pull": str(self.pull), "feed": list(map(str, self.feed))}
+            found["block"] = {"memories": list(self.memories), **_texts(self.block), **drive}
+        return found | {"conditions": list(self.conditions)}
 
 
 @dataclass(frozen=True)
@@ -46,6 +120,8 @@ class Canonical:
     beta, eta, alpha : canonical coefficients in t and the hyperparameters; None where the rule has none.
     returned : what the user gets, in the query point w(t) and m(t-1) (or the memories n of the block form);
         None where it needs a memory of its own.
+    average : the returned iterate as a running average of query points; None where it is none.
+    decay : what weight decay, or whatever else stands against translation, makes of the form; None where nothing does.
     conditions : what must not be zero, and where coefficients are not determined.
     assumptions : what was set aside (signs, preconditioners, weight decay).
     block : the gauge-free form that the coefficients were printed from.
@@ -62,6 +138,8 @@ class Canonical:
     assumptions: tuple[str, ...]
     block: Block
     memories: tuple[str, ...]
+    average: Average | None = None
+    decay: Decay | None = None
 
     @property
     def canonical(self) -> bool:
@@ -74,10 +152,12 @@ class Canonical:
         if self.canonical:
             found |= {name: str(getattr(self, name)) for name in ("beta", "eta", "alpha")}
         else:
-            blocks = {name: [list(map(str, row)) for row in m.tolist()] for name, m in self.block._asdict().items()}
-            found["block"] = {"memories": list(self.memories), **blocks}
+            found["block"] = {"memories": list(self.memories), **_texts(self.block)}
         found["returned"] = None if self.returned is None else str(self.returned)
-        return found | {"conditions": list(self.conditions), "assumptions": list(self.assumptions)}
+        found |= {"conditions": list(self.conditions), "assumptions": list(self.assumptions)}
+        none = {"law": f"no running average of query points: no weight makes {AVERAGE}", "weight": None}
+        found["average"] = self.average.to_json() if self.average else none
+        return found | {"decay": self.decay.to_json() if self.decay else None}
 
     def _repr_latex_(self) -> str:
         from accelsim.symbolic.latex import canonical_latex
@@ -96,331 +176,155 @@ def canonical(optimizer: Optimizer, /, varying: Iterable[str] = (), **values: An
     Raises
     ------
     InputError
-        If the rule has no linear part, takes more than one gradient a step, or does not move along with a
-        translation (weight decay) whatever is left of it.
+        If the rule has no linear part or takes more than one gradient a step.
 
     References
     ----------
     Morwani et al. 2025, arXiv:2502.02431, Section 3.
     """
     part = linear_part(optimizer, varying, **values)
-    if part.tableau.gradients > 1:
+    _one_gradient(part)
+    without, name = without_decay(part)
+    still = not left_behind(without)
+    system = Reduction(without) if still else None
+    found = _canonical(system) if system else None
+    if found and name is None:
+        return found
+    drift = Drift(part, system)
+    decay = _decay(drift)
+    return replace(found or _drifting(drift, decay), decay=decay)
+
+
+def _one_gradient(part: LinearPart) -> None:
+    stages = part.tableau.stages
+    if sum(stages) > 1:
+        sample = "on the same sample" if len(stages) == 1 else "one after the other"
         raise InputError(
-            f"{optimizer} takes {part.tableau.gradients} gradients a step: "
+            f"{part.tableau.optimizer} takes {sum(stages)} gradients a step, {sample}: "
             "it is no recurrence in one gradient, and only such rules have a canonical form"
         )
-    return _Reduction(equivariant(part)).result()
 
 
-@dataclass(frozen=True)
-class LinearPart:
-    """A rule's matrices in SymPy with what was set aside for them.
-
-    Attributes
-    ----------
-    fixed : hyperparameters that are no symbols.
-    absorbed : symbols of the given sequences that were taken into the gradient.
-    """
-
-    tableau: Tableau
-    matrices: Matrices
-    assumptions: tuple[str, ...]
-    fixed: frozenset[str]
-    absorbed: frozenset[str] = frozenset()
-
-    def replaced(self, symbols: Mapping[Any, Any], *assumptions: str) -> LinearPart:
-        """The part with symbols replaced, and why."""
-        matrices = Matrices(*(m.xreplace(symbols) for m in self.matrices))
-        return replace(self, matrices=matrices, assumptions=(*self.assumptions, *assumptions))
+def _texts(block: Block) -> dict[str, list[list[str]]]:
+    return {name: [list(map(str, row)) for row in matrix.tolist()] for name, matrix in block._asdict().items()}
 
 
-def linear_part(optimizer: Optimizer, varying: Iterable[str] = (), **values: Any) -> LinearPart:
-    """A rule's matrices and what stands between them and the rule.
+class _Coefficients(NamedTuple):
+    """What a block form with at most one memory says, and b at the step before: n_t = before m_{t-1}."""
 
-    A preconditioner that acts on gradients before anything else is taken into the gradient.
-    """
+    beta: Any
+    eta: Any
+    alpha: Any
+    before: Any
+
+
+def _read(block: Block) -> _Coefficients | None:
+    """The canonical coefficients; None where there are more memories, or one of a single step."""
     import sympy
 
-    varying = tuple(varying)
-    for name in varying:
-        if name not in optimizer.hyperparameters:
-            raise unknown(f"hyperparameter of {optimizer}:", name, optimizer.hyperparameters)
-    known = {name: optimizer.value(name, value) for name, value in values.items()}
-    table = tableau(optimizer, **known)
-    notes = [f"{name} acts {when} the momentum and is set aside" for name, when in sorted(table.maps)]
-    part = LinearPart(table, table.symbolic(varying, **known), tuple(notes), frozenset({*varying, *known}))
-    for factor in table.factors.values():
-        sequence = sympy.Function(factor.symbol, positive=True)(time())
-        what = f"a given positive sequence, acting {factor.when} the momentum"
-        if _multiplies_gradients(part.matrices, sequence):
-            note = f"g is the preconditioned gradient {factor.symbol}(t) times the gradient, {factor.symbol}(t) {what}"
-            part = part.replaced({sequence: sympy.Integer(1)}, note)
-            part = replace(part, absorbed=part.absorbed | {factor.symbol})
-        else:
-            part = replace(part, assumptions=(*part.assumptions, f"{factor.symbol}(t) is {what}"))
-    return part
-
-
-def _multiplies_gradients(matrices: Matrices, sequence: Any) -> bool:
-    elsewhere = any(m.has(sequence) for m in (matrices.A, matrices.C, matrices.D, matrices.F))
-    rest = matrices.B - sequence * matrices.B.subs(sequence, 1)
-    return not elsewhere and all(reduced(entry) == 0 for entry in rest)
-
-
-def _left_behind(part: LinearPart) -> list[Any]:
-    """What a translation of all positions leaves behind; all zero where the rule is equivariant."""
-    import sympy
-
-    a, _, c, _, f = part.matrices
-    e = sympy.Matrix(part.tableau.translation)
-    ones = sympy.ones(c.rows, 1)
-    both = [*(a * e - e), *(c * e - ones), *(f * e - sympy.ones(1, 1))]
-    branches = [at_first(x, first) for x in both for first in (True, False)]
-    return [x for x in map(reduced, branches) if x != 0]
-
-
-def equivariant(part: LinearPart) -> LinearPart:
-    """The part, with the one hyperparameter (weight decay) zero that stands against equivariance, where one does.
-
-    Raises
-    ------
-    InputError
-        If the rule does not move along with a translation.
-    """
-    import sympy
-
-    left = _left_behind(part)
-    if not left:
-        return part
     zero = sympy.Integer(0)
-    optimizer = part.tableau.optimizer
-    for name, declared in optimizer.hyperparameters.items():
-        symbol = sympy.Symbol(name, real=True)
-        if name in part.fixed or not declared.holds(0) or not any(x.has(symbol) for x in left):
-            continue
-        without = part.replaced({symbol: zero}, f"{name} = 0: with it the rule does not move along with a translation")
-        moves = shifted(without.matrices.C, 1) * without.matrices.B
-        if any(entry != 0 for entry in moves) and not _left_behind(without):
-            return without
-    raise InputError(
-        f"{optimizer} does not move along with a translation of all positions (it leaves {left[0]} behind), "
-        "so it has no canonical form; weight decay, for one, must be 0"
-    )
+    if not block.a.rows:
+        return _Coefficients(zero, zero, -block.q[0], zero)
+    if block.a.rows > 1 or block.a[0] == 0:
+        return None
+    a, b, p, q = (m[0] for m in block)
+    before = shifted(b, -1)
+    eta = reduced(-p * b / a)
+    return _Coefficients(reduced(a * before / b), eta, reduced(-q - eta), before)
 
 
-class _Reduction:
-    """The reachable and observable part of a system, in the field of all its coefficients near step t.
-
-    It is taken modulo translations from the start: of the state only memories and differences of positions matter,
-    k - 1 coordinates that a translation leaves alone, named in `coordinates`.
-    """
-
-    def __init__(self, part: LinearPart) -> None:
-        self.part, self.table = part, part.tableau
-        states, e = self.table.states, self.table.translation
-        order = sorted(range(1, len(states)), key=e.__getitem__)
-        self.coordinates = [f"{states[i]} - {states[0]}" if e[i] else states[i] for i in order]
-        self.size = len(order)
-        self.special = any(map(special_steps, part.matrices))
-        self.near = self._near(order)
-        self.field = Field(entry for m in self.near.values() for entry in m)
-        self.reach: Any = self._reachable() if self.size else None
-        self.show: Any = self._observed(0) if self.size else None
-        self.rows, self.names = self._memories() if self.size else ([], [])
-
-    def _near(self, order: list[int]) -> dict[tuple[str, int], Any]:
-        """By name and step: A and B of the coordinates, P and Q of what moves the query point, R of what is returned.
-
-        B and Q have a second column, of the first step, where that differs.
-        """
-        import sympy
-
-        k, e = self.size + 1, self.table.translation
-        keep = sympy.Matrix(self.size, k, lambda i, j: int(j == order[i]) - e[order[i]] * int(j == 0))
-        place = sympy.Matrix(k, self.size, lambda i, j: int(i == order[j]))
-        a, b, c, _, f = (at_first(m, False) for m in self.part.matrices)
-        if self.special:
-            b = b.row_join(at_first(self.part.matrices.B, True))
-        ahead = shifted(c, 1)
-        system = {"A": keep * a * place, "B": keep * b, "P": (ahead * a - c) * place, "Q": ahead * b}
-        system["R"] = (f - c) * place
-        return {(name, s): shifted(m, s) for name, m in system.items() for s in range(-k, k + 1)}
-
-    def at(self, name: str, step: int = 0) -> Any:
-        """A matrix of the general step at t + step, over the field."""
-        matrix = self.near[name, step]
-        if not hasattr(matrix, "domain"):
-            matrix = self.near[name, step] = self.field.matrix(matrix)
-        return matrix
-
-    def _reachable(self) -> Any:
-        """Columns: what earlier gradients have made of the state at t; once older ones add nothing, none does."""
-        from sympy.polys.matrices import DomainMatrix
-
-        columns = _basis(self.at("B", -1))
-        for age in range(2, self.size + 1):
-            column = self.at("B", -age)
-            for step in range(-age + 1, 0):
-                column = self.at("A", step) * column
-            more = _basis(DomainMatrix.hstack(columns, column))
-            if more.shape == columns.shape:
-                break
-            columns = more
-        return columns
-
-    def _observed(self, step: int) -> Any:
-        """Rows: what later query points show of the state at t + step; once later ones add nothing, none does."""
-        rows, rank = self.at("P", step), 0
-        for ahead in range(1, self.size):
-            if rows.rank() == rank:
-                break
-            rank = rows.rank()
-            row = self.at("P", step + ahead)
-            for earlier in reversed(range(step, step + ahead)):
-                row = row * self.at("A", earlier)
-            rows = _stacked([rows, row])
-        return rows
-
-    def _memories(self) -> tuple[list[tuple[Any, Any]], list[str]]:
-        """Functionals that are memories, at t and at t + 1, with their names.
-
-        The rule's own memories and differences of its positions come first, what query points show last.
-        """
-        shown = self.show * self.reach
-        wanted = shown.rank()
-        chosen: list[tuple[Any, Any]] = []
-        names: list[str] = []
-        for here, there, name in chain(self._own(), self._shown()):
-            if len(chosen) == wanted:
-                break
-            both = [row * self.reach for row, _ in (*chosen, (here, there))]
-            if _stacked(both).rank() == len(both) and _stacked([shown, both[-1]]).rank() == wanted:
-                chosen.append((here, there))
-                names.append(name)
-        return chosen, names
-
-    def _own(self) -> Iterator[tuple[Any, Any, str]]:
-        import sympy
-
-        for i, name in enumerate(self.coordinates):
-            row = self.field.matrix(sympy.eye(self.size)[i, :])
-            yield row, row, name
-
-    def _shown(self) -> Iterator[tuple[Any, Any, str]]:
-        ahead = self._observed(1)
-        for i in range(self.show.shape[0]):
-            yield self.show[i : i + 1, :], ahead[i : i + 1, :], f"step {i} without a gradient"
-
-    def _solve(self, row: Any) -> Any:
-        """Coefficients of functionals in the memories, on what is reachable; None where there are none."""
-        import sympy
-
-        if self.reach is None:
-            return sympy.zeros(1, 0)
-        target = row * self.reach
-        if not self.rows:
-            return None if any(target.to_Matrix()) else sympy.zeros(1, 0)
-        here = _stacked([r for r, _ in self.rows]) * self.reach
-        pivots = list(here.rref()[1])
-        square = here.extract(list(range(len(self.rows))), pivots)
-        found = target.extract(list(range(target.shape[0])), pivots) * square.inv()
-        return self._written(found) if found * here == target else None
-
-    def block(self) -> Block:
-        """a, b, p, q at t."""
-        import sympy
-
-        q = self._written(self.at("Q")[:, :1])
-        if not self.rows:
-            return Block(sympy.zeros(0, 0), sympy.zeros(0, 1), sympy.zeros(1, 0), q)
-        ahead = _stacked([r for _, r in self.rows])
-        b = self._written(ahead * self.at("B")[:, :1])
-        return Block(self._solve(ahead * self.at("A")), b, self._solve(self.at("P")), q)
-
-    def first_input(self) -> tuple[Any, Any]:
-        """b and q at t = 0 where the rule treats the first step differently."""
-        import sympy
-
-        b = sympy.zeros(0, 1)
-        if self.rows:
-            b = self._written(_stacked([r for _, r in self.rows]) * self.at("B")[:, 1:])
-        q = self._written(self.at("Q")[:, 1:])
-        return b.subs(time(), 0), q.subs(time(), 0)
-
-    def _written(self, matrix: Any) -> Any:
-        import sympy
-
-        rows, columns = matrix.shape
-        return sympy.Matrix(rows, columns, lambda i, j: self.field.expression(matrix[i, j].element))
-
-    def result(self) -> Canonical:
-        """The normal form."""
-        block = self.block()
-        memory = len(self.rows)
-        returned = self._solve(self.at("R"))
-        make = {0: self._sgd, 1: self._one}.get(memory, self._many)
-        found = make(block, returned)
-        notes = list(self.part.assumptions)
-        if any(self.table.start):
-            notes.append("memories start at zero: the values that the rule declares leave a transient")
-        if returned is None:
-            notes.append(f"the returned {self.table.optimizer.returns} needs a memory of its own")
-        return replace(found, assumptions=tuple(notes))
-
-    def _form(self, block: Block, beta: Any, eta: Any, alpha: Any, returned: Any, conditions: list[str]) -> Canonical:
-        optimizer, names = self.table.optimizer, tuple(self.names)
-        return Canonical(optimizer, len(self.rows), beta, eta, alpha, returned, tuple(conditions), (), block, names)
-
-    def _sgd(self, block: Block, returned: Any) -> Canonical:
-        import sympy
-
-        zero = sympy.Integer(0)
-        alpha = -block.q[0]
-        if self.special:
-            alpha = _from(1, alpha, -self.first_input()[1][0])
-        shown = None if returned is None else _position()
-        return self._form(block, zero, zero, alpha, shown, [])
-
-    def _one(self, block: Block, returned: Any) -> Canonical:
-        a, b, p, q = (m[0] for m in block)
-        if a == 0:
-            return self._many(block, returned, ["one memory, of one step only: not accelerated SGD but a limit of it"])
-        before = shifted(b, -1)
-        beta, eta = reduced(a * before / b), reduced(-p * b / a)
-        alpha = reduced(-q - eta)
-        conditions = [f"{x} != 0" for x in dict.fromkeys(d for c in (beta, eta, alpha) for d in divisors(c))]
-        conditions.append("at t = 0 the memory is zero: only eta + alpha is determined there")
-        shown = None if returned is None else reduced(returned[0] * before)
-        if self.special:
-            b0, q0 = (m[0] for m in self.first_input())
-            beta = _from(2, beta, reduced((a * b0 / b).subs(time(), 1)))
-            shown = None if returned is None else _from(2, shown, reduced((returned[0] * b0).subs(time(), 1)))
-            alpha = _from(1, alpha, reduced(-q0 - eta.subs(time(), 0)))
-        shown = None if shown is None else _position() + shown * _function("m")(time() - 1)
-        return self._form(block, beta, eta, alpha, shown, conditions)
-
-    def _many(self, block: Block, returned: Any, conditions: Iterable[str] = ()) -> Canonical:
-        memory = len(self.rows)
-        reasons = list(conditions) or [f"{memory} memories: no accelerated SGD, which has one"]
-        if self.special:
-            reasons.append("the first step is different; the block form holds from t = 1 on")
-        shown = None
-        if returned is not None:
-            names = ["n"] if memory == 1 else [f"n{i + 1}" for i in range(memory)]
-            shown = _position() + sum(r * _function(n)(time()) for r, n in zip(returned, names, strict=True))
-        return self._form(block, None, None, None, shown, reasons)
+def _canonical(system: Reduction) -> Canonical:
+    """The normal form of a rule that moves along with a translation."""
+    block, row = system.block(), system.solve(system.at("R"))
+    read = _read(block)
+    found = _coefficients(system, block, read, row) if read else _in_blocks(system, block, row)
+    notes = _notes(system)
+    if row is None:
+        notes.append(f"the returned {found.optimizer.returns} needs a memory of its own")
+    return replace(found, assumptions=tuple(notes), average=_average(system))
 
 
-def _basis(columns: Any) -> Any:
-    """The simplest columns that span the same."""
-    echelon, pivots = columns.transpose().rref(method="CD")
-    return echelon[: len(pivots), :].transpose()
+def _notes(system: Reduction) -> list[str]:
+    transient = "memories start at zero: the values that the rule declares leave a transient"
+    return [*system.part.assumptions, *([transient] if any(system.table.start) else [])]
 
 
-def _stacked(rows: list[Any]) -> Any:
-    from sympy.polys.matrices import DomainMatrix
+def _coefficients(system: Reduction, block: Block, read: _Coefficients, row: Any) -> Canonical:
+    beta, eta, alpha, before = read
+    memory = len(system.rows)
+    conditions = _nonzero(beta, eta, alpha)
+    shown = None if row is None else reduced(row[0] * before) if memory else before
+    if system.special:
+        b0, q0 = system.first_input()
+        if memory:
+            beta = _from(2, beta, reduced((block.a[0] * b0[0] / block.b[0]).subs(time(), 1)))
+            shown = None if row is None else _from(2, shown, reduced((row[0] * b0[0]).subs(time(), 1)))
+        alpha = _from(1, alpha, reduced(-q0[0] - eta.subs(time(), 0)))
+    if memory:
+        conditions += ("at t = 0 the memory is zero: only eta + alpha is determined there",)
+    returned = None if row is None else _position() + shown * _function("m")(time() - 1)
+    names = tuple(system.names)
+    return Canonical(system.table.optimizer, memory, beta, eta, alpha, returned, conditions, (), block, names)
 
-    return DomainMatrix.vstack(*rows) if rows else None
+
+def _in_blocks(system: Reduction, block: Block, row: Any) -> Canonical:
+    memory = len(system.rows)
+    reasons = [f"{memory} memories: no accelerated SGD, which has one"]
+    if memory == 1:
+        reasons = ["one memory, of one step only: not accelerated SGD but a limit of it"]
+    if system.special:
+        reasons.append(_LATE)
+    returned = None if row is None else _position() + _in_memories(row)
+    form = (tuple(reasons), (), block, tuple(system.names))
+    return Canonical(system.table.optimizer, memory, None, None, None, returned, *form)
+
+
+def _in_memories(row: Any) -> Any:
+    names = ["n"] if len(row) == 1 else [f"n{i + 1}" for i in range(len(row))]
+    return sum(r * _function(n)(time()) for r, n in zip(row, names, strict=True))
+
+
+def _average(system: Reduction) -> Average | None:
+    kept = system.kept()
+    if kept is None:
+        return None
+    general, first = kept
+    conditions = _nonzero(general)
+    if system.special:
+        return Average(_from(1, reduced(1 - general), reduced(1 - first)), conditions)
+    return Average(reduced(1 - general), conditions)
+
+
+def _decay(system: Drift) -> Decay:
+    block, pull, feed = system.drifting()
+    read = _read(block)
+    names = tuple(system.names[1:])
+    memory = len(names)
+    late = (_LATE,) if system.special else ()
+    if read is None:
+        reason = f"{memory} memories" if memory > 1 else "one memory, of one step only"
+        return Decay(memory, None, None, None, None, None, block, pull, feed, names, (reason, *late))
+    beta, eta, alpha, _ = read
+    mu = reduced(feed[0] / block.b[0] if memory else pull / alpha)
+    kappa = reduced(pull - eta * mu)
+    conditions = (*_nonzero(beta, eta, alpha, kappa, mu), *late)
+    return Decay(memory, beta, eta, alpha, kappa, mu, block, pull, feed, names, conditions)
+
+
+def _drifting(system: Drift, decay: Decay) -> Canonical:
+    """What there is to say of a rule that no zero makes move along with a translation."""
+    row = system.solve(system.at("R"))
+    returned = None
+    if row is not None:
+        returned = row[0] * _position() + _in_memories(row[:, 1:])
+    reason = "it does not move along with a translation of all positions: the recurrence under decay holds instead"
+    form = ((reason,), tuple(_notes(system)), decay.block, decay.memories, _average(system))
+    return Canonical(system.table.optimizer, decay.memory, None, None, None, returned, *form)
+
+
+def _nonzero(*expressions: Any) -> tuple[str, ...]:
+    """The conditions that these expressions are finite."""
+    return tuple(f"{x} != 0" for x in dict.fromkeys(d for e in expressions for d in divisors(e)))
 
 
 def _function(name: str) -> Any:
