@@ -124,7 +124,7 @@ def _read(data: str, target: str | int | None) -> tuple[list[str], Array, Array]
     """Names of the features, the features (N, p), the target (N,)."""
     if data in BUNDLED and not Path(data).exists():
         return _bundled(data, target)
-    names, table = _npy(data) if Path(data).suffix == ".npy" else _csv(data)
+    names, table = _npy(data) if Path(data).suffix.lower() == ".npy" else _csv(data)
     column = _column(data, names, table.shape[1], target)
     if len(table) < 2:
         raise InputError(f"{data} has one row: at least two are needed")
