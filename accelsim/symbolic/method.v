@@ -1,0 +1,73 @@
+(* Two methods of the same queries are one method: the lemma, for every sequence of gradients. *)
+Require Export Reals ZArith Lra Nsatz.
+Open Scope R_scope.
+Coercion Z.of_nat : nat >-> Z. (* steps count from 0; what a schedule is before them is an argument like any other *)
+
+Section Run.
+  Variables state gradients : Type.
+  Variable step : nat -> state -> gradients -> state.
+
+  Fixpoint run (start : state) (g : nat -> gradients) (t : nat) : state :=
+    match t with
+    | O => start
+    | S before => step before (run start g before) (g before)
+    end.
+End Run.
+Arguments run {state gradients}.
+
+Section Equivalence.
+  Variables from to gradients points : Type.
+  Variable step : nat -> from -> gradients -> from.
+  Variable step' : nat -> to -> gradients -> to.
+  Variable transform : nat -> from -> to.
+  Variables (start : from) (start' : to).
+  Hypothesis starts : transform 0 start = start'.
+  Hypothesis steps : forall t s g, transform (S t) (step t s g) = step' t (transform t s) g.
+
+  Lemma carried : forall g t, transform t (run step start g t) = run step' start' g t.
+  Proof.
+    intros g t; induction t as [| t known]; cbn; [exact starts | now rewrite steps, known].
+  Qed.
+
+  (* What shows the same at every state and its transform shows the same at every step of a run. *)
+  Lemma shown : forall (show : nat -> from -> gradients -> points) (show' : nat -> to -> gradients -> points),
+    (forall t s g, show t s g = show' t (transform t s) g) ->
+    forall g t, show t (run step start g t) (g t) = show' t (run step' start' g t) (g t).
+  Proof.
+    intros show show' same g t; now rewrite same, carried.
+  Qed.
+End Equivalence.
+
+(* Steps after S t in terms of t, a schedule's arguments as t + k, powers unfolded. *)
+Ltac tidy :=
+  cbn [Nat.add Nat.eqb Rpow_def.pow]; unfold Z.sub;
+  rewrite ?Nat2Z.inj_succ; unfold Z.succ; rewrite <- ?Z.add_assoc;
+  cbn [Z.add Z.opp Pos.add Pos.succ Pos.pred_double Z.pos_sub Z.succ_double Z.pred_double Z.double];
+  rewrite ?Z.add_0_r, ?S_INR; change (INR 0) with 0.
+
+Ltac taken_apart := repeat match goal with g : (_ * _)%type |- _ => destruct g end.
+
+Ltac steps_are_positive := repeat match goal with
+  | n : nat |- _ => lazymatch goal with _ : 0 <= INR n |- _ => fail | _ => pose proof (pos_INR n) end
+  end.
+
+(* One hypothesis: the product of all that is known not to be zero. *)
+Ltac multiplied := repeat match goal with
+  | H : ?a <> 0, K : ?b <> 0 |- _ =>
+      let N := fresh in pose proof (Rmult_integral_contrapositive_currified a b H K) as N; clear H K
+  end.
+
+Ltac nonzero := repeat split; steps_are_positive; first
+  [ assumption
+  | let E := fresh in intro E; lra
+  | let E := fresh in intro E; match goal with H : _ <> 0 |- _ => apply H; lra end
+  | apply Rgt_not_eq, exp_pos
+  | multiplied; let E := fresh in intro E; cbn [Rpow_def.pow] in E;
+    match goal with H : _ <> 0 |- _ => solve [apply H; nsatz | apply (pow_nonzero _ 2 H); nsatz] end ].
+
+(* Equal states, tuples or numbers: coordinate by coordinate, as rational functions. *)
+Ltac agree := match goal with
+  | |- @eq R ?a ?b => tryif solve [reflexivity | ring | field; nonzero] then idtac else fail 1 "not shown:" a "=" b
+  | |- (_, _) = (_, _) => apply f_equal2; agree
+  | |- _ => f_equal; agree
+  end.
