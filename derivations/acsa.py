@@ -1,27 +1,26 @@
+from accelsim.optimizers.acsa import acsa
 from accelsim.optimizers.schedule_free import schedule_free
 from accelsim.symbolic.equivalence import Equivalence
 
-from .nesterov_sequences import two_sequences
-
-CLAIM = "Schedule-Free SGD with c = 1 - beta = 2/(t+2) and steps (t+2)/2 lr, which is AC-SA, is Nesterov's method."
-SOURCE = "Lan 2012, doi:10.1007/s10107-010-0434-y"
+CLAIM = "AC-SA is Schedule-Free SGD with c = 1 - beta = 1/beta_t and steps that grow with beta_t."
+SOURCE = "Lan 2012, doi:10.1007/s10107-010-0434-y, Section 3"
 
 
 def claimed(lr: str) -> Equivalence:
     return Equivalence(
-        two_sequences,
+        acsa,
         schedule_free,
-        map=dict(lr=lr, beta="t/(t+2)", c="2/(t+2)"),
-        transform=dict(x="x", z="y + t/2*(y - x)"),
-        given=dict(mu="t/(t+3)"),
+        map=dict(lr=lr, beta="1 - 1/beta(t)", c="1/beta(t)"),
+        transform=dict(x="ag", z="x"),
+        varying=("lr",),
         returned=True,
     )
 
 
 def certificate() -> Equivalence:
-    return claimed(lr="(t+2)/2*lr")
+    return claimed(lr="lr(t)*beta(t)")
 
 
 def near_miss() -> Equivalence:
-    """Steps that are one index late: another method."""
-    return claimed(lr="(t+1)/2*lr")
+    """Steps that do not grow."""
+    return claimed(lr="lr(t)")

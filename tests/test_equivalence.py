@@ -154,6 +154,65 @@ def test_adam_is_not_adam_without_its_bias_correction():
     assert check(right).status == "proved"
 
 
+def adam_as_laprop(**changes):
+    """Adam as LaProp, which has its preconditioner before the momentum."""
+    right = Equivalence(
+        find("adamw"),
+        find("laprop"),
+        map=dict(lr="lr", beta1="beta1"),
+        transform=dict(w="w", m="p*m"),
+        given=dict(weight_decay=0),
+        constant=("p",),
+    )
+    return replace(right, **changes)
+
+
+def test_a_preconditioner_that_both_rules_have_is_in_the_gradient_of_both_or_of_neither():
+    # Were it LaProp's alone that is absorbed, Adam's gradient and its preconditioned one would be called the same.
+    verdict = check(adam_as_laprop())
+    assert verdict.status == "proved"
+    assert "p does not vary in time" in verdict.assumptions
+    assert "laprop: p(t) is a given positive sequence, acting before the momentum" in verdict.assumptions
+    assert not any("g is the preconditioned gradient" in note for note in verdict.assumptions)
+    assert check(adam_as_laprop(map=dict(lr="lr*p", beta1="beta1"), transform=dict(w="w", m="m"))).status == "refuted"
+    assert check(adam_as_laprop(constant=(), transform=dict(w="w", m="p(t-1)*m"))).status == "refuted"
+
+
+def test_what_holds_for_a_constant_weight_is_refuted_for_a_schedule():
+    constant = Equivalence(
+        find("schedule_free"),
+        find("accelerated_sgd"),
+        map=dict(beta="1 - c", eta="beta*lr*c", alpha="(1 - beta)*lr"),
+        transform=dict(x="w + (1 - beta)*lr*(1 - c)*m", z="w - beta*lr*(1 - c)*m"),
+        backward=True,
+        constant=("c",),
+    )
+    assert check(constant).status == "proved"
+    here = {k: text.replace("c", "c(t)") for k, text in constant.map.items()}
+    varying = replace(
+        constant,
+        map=here,
+        transform={k: text.replace("(1 - c)", "(1 - c(t-1))") for k, text in constant.transform.items()},
+        constant=(),
+    )
+    assert check(varying).status == "refuted"
+    assert check(replace(varying, map=dict(here, beta="1 - c(t-1)"))).status == "proved"
+
+
+def test_only_functions_of_time_can_be_called_constant():
+    with pytest.raises(InputError, match="unknown function of t in schedule_free or sgd: 'd'"):
+        check(
+            Equivalence(
+                find("schedule_free"),
+                find("sgd"),
+                map=dict(lr="lr"),
+                transform=dict(w="z"),
+                given=dict(beta=0),
+                constant=("d",),
+            )
+        )
+
+
 def test_a_broken_second_route_is_noticed(monkeypatch):
     original = equivalence._own_step
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
 from typing import Any
@@ -45,6 +45,7 @@ class Equivalence:
     backward : whether the transform leads from the target's states to the source's.
     varying : the source's hyperparameters that are unknown functions of t; recurrences always are.
     given : the source's hyperparameters that are known: numbers, or schedules written in t.
+    constant : recurrences and given sequences (preconditioners) that are claimed for no change in time only.
     returned : whether the rules are claimed to return the same, beside querying the same points.
     """
 
@@ -55,6 +56,7 @@ class Equivalence:
     backward: bool = False
     varying: tuple[str, ...] = ()
     given: Mapping[str, Any] = field(default_factory=dict)
+    constant: tuple[str, ...] = ()
     returned: bool = False
 
     def __post_init__(self) -> None:
@@ -70,8 +72,8 @@ class Equivalence:
     def open(self) -> tuple[str, ...]:
         """The source's hyperparameters that are unknown functions of t."""
         declared = self.source.hyperparameters.items()
-        recurrences = (name for name, h in declared if isinstance(h.default, Recurrence) and name not in self.given)
-        return (*self.varying, *recurrences)
+        known = (*self.given, *self.constant)
+        return (*self.varying, *(n for n, h in declared if isinstance(h.default, Recurrence) and n not in known))
 
     @property
     def direction(self) -> str:
@@ -144,16 +146,47 @@ def _replayed(proof: _Proof, wanted: int) -> tuple[int, dict[str, Any] | None]:
     return agreed, None
 
 
+def linear_parts(claim: Equivalence) -> tuple[LinearPart, LinearPart]:
+    """Source and target, of which the target's hyperparameters are unknown functions of t.
+
+    A preconditioner that both rules have is taken into the gradient by both or by neither: it is one gradient that
+    they are given.
+    """
+    variable = tuple(k for k, v in claim.target.hyperparameters.items() if not v.switch)
+    source = linear_part(claim.source, claim.varying, **claim.given)
+    target = linear_part(claim.target, variable)
+    return _outside(source, target), _outside(target, source)
+
+
+def _outside(part: LinearPart, other: LinearPart) -> LinearPart:
+    """The part with what it has taken into the gradient, and the other has elsewhere, in its matrices again."""
+    import sympy
+
+    shared = {factor.symbol for factor in other.tableau.factors.values()}
+    for name in (part.absorbed - other.absorbed) & shared:
+        matrices = part.matrices._replace(B=part.matrices.B * sympy.Function(name, positive=True)(time()))
+        notes = [
+            note for note in part.assumptions if not note.startswith(f"g is the preconditioned gradient {name}(t)")
+        ]
+        notes.append(f"{name}(t) is a given positive sequence, acting before the momentum")
+        part = replace(part, matrices=matrices, assumptions=tuple(notes), absorbed=part.absorbed - {name})
+    return part
+
+
 class _Proof:
     """Both rules' matrices over the source's hyperparameters, and the transform between them."""
 
     def __init__(self, claim: Equivalence) -> None:
         self.claim = claim
-        self.source = linear_part(claim.source, claim.varying, **claim.given)
-        variable = tuple(k for k, v in claim.target.hyperparameters.items() if not v.switch)
-        target = linear_part(claim.target, variable)
+        source, target = linear_parts(claim)
+        functions = {factor.symbol for part in (source, target) for factor in part.tableau.factors.values()}
+        functions |= {k for k, v in claim.source.hyperparameters.items() if isinstance(v.default, Recurrence)}
+        for name in claim.constant:
+            if name not in functions:
+                raise unknown(f"function of t in {claim.source} or {claim.target}:", name, functions)
+        self.source = self._steady(source)
         self.mapped = self._mapped(target)
-        self.target = target.replaced(self.mapped)
+        self.target = self._steady(target.replaced(self.mapped))
         counts = [part.tableau.gradients for part in (self.source, self.target)]
         if counts[0] != counts[1]:
             raise InputError(
@@ -163,13 +196,22 @@ class _Proof:
         self.onto = (self.target, self.source) if claim.backward else (self.source, self.target)
         self.transform = self._transform()
 
+    def _steady(self, part: LinearPart) -> LinearPart:
+        """The part with a symbol for each function of t that the claim has constant."""
+        import sympy
+        from sympy.core.function import AppliedUndef
+
+        functions = {f for m in part.matrices for f in m.atoms(AppliedUndef) if f.func.__name__ in self.claim.constant}
+        return part.replaced({f: sympy.Symbol(f.func.__name__, real=True, positive=f.is_positive) for f in functions})
+
     def _names(self) -> dict[str, Any]:
         """What is known by name in a claim's texts: t, the source's hyperparameters, given sequences, functions."""
         import sympy
 
         known: dict[str, Any] = {**sympy_functions(), "t": time()}
         for factor in self.source.tableau.factors.values():
-            known[factor.symbol] = sympy.Function(factor.symbol, positive=True)
+            kind = sympy.Symbol if factor.symbol in self.claim.constant else sympy.Function
+            known[factor.symbol] = kind(factor.symbol, positive=True)
         for name in self.claim.source.hyperparameters:
             given = self.claim.given.get(name)
             if name in self.claim.open:
@@ -194,7 +236,7 @@ class _Proof:
 
         mapped = {}
         for name in needed(target):
-            text = _mapping(self.claim, name)
+            text = mapping(self.claim, name)
             mapped[sympy.Function(name, real=True)(time())] = self._written(text)
         return mapped
 
@@ -271,6 +313,7 @@ class _Proof:
         parts = (self.source, self.target)
         notes = [f"{part.tableau.optimizer}: {note}" for part in parts for note in part.assumptions]
         given = [f"{name} = {value}" for name, value in self.claim.given.items()]
+        given += [f"{name} does not vary in time" for name in self.claim.constant]
         if self.source.tableau.factors and self.target.tableau.factors:
             notes.append("given sequences of the same name are the same in both rules")
         return (*given, *notes, "coordinate by coordinate, from the same start, on the same gradients")
@@ -290,7 +333,8 @@ def needed(part: LinearPart) -> list[str]:
     return [name for name in part.tableau.optimizer.hyperparameters if name in called]
 
 
-def _mapping(claim: Equivalence, name: str) -> str:
+def mapping(claim: Equivalence, name: str) -> str:
+    """What a claim says a hyperparameter of the target is."""
     if name in claim.map:
         return claim.map[name]
     raise InputError(f"the map from {claim.source} does not say what {name} of {claim.target} is")
@@ -318,7 +362,9 @@ class _Replay:
                 self.names[name] = declared.default if declared.switch else _draw(declared, self._chance(name))
         for part in parts:
             for factor in part.tableau.factors.values():
-                self.names[factor.symbol] = self._sequence(factor.symbol, Hyperparameter(low=0))
+                name, positive = factor.symbol, Hyperparameter(low=0)
+                steady = name in claim.constant
+                self.names[name] = _draw(positive, self._chance(name)) if steady else self._sequence(name, positive)
         chance = self._chance("gradients")
         count = parts[0].tableau.gradients
         self.gradients = [tuple(Fraction(chance.randint(-3, 3)) for _ in range(count)) for _ in range(STEPS)]
@@ -331,8 +377,12 @@ class _Replay:
 
     def source(self, t: int) -> dict[str, Any]:
         """The source's hyperparameters at step t."""
-        own = {k: v for k, v in self.names.items() if k in self.claim.source.hyperparameters}
-        return {k: v(Fraction(t)) if callable(v) else v for k, v in own.items()}
+        return {k: self.at(k, t) for k in self.names if k in self.claim.source.hyperparameters}
+
+    def at(self, name: str, t: int) -> Any:
+        """What a name stands for at step t."""
+        value = self.names[name]
+        return value(Fraction(t)) if callable(value) else value
 
     def target(self, t: int) -> dict[str, Any]:
         """The target's hyperparameters at step t."""
@@ -354,7 +404,7 @@ class _Replay:
         """The linear part: signs set aside, sequences given; the absorbed ones are part of the gradient."""
         table = part.tableau
         symbols = {factor.symbol for factor in table.factors.values()}
-        given = {symbol: self.names[symbol](Fraction(t)) for symbol in symbols}
+        given = {symbol: self.at(symbol, t) for symbol in symbols}
         m = table.at(Fraction(t), h, exact, given | dict.fromkeys(part.absorbed, Fraction(1)))
         s = [state[name] for name in table.states]
         new = m.A.dot(s) + m.B.dot(gradients)
