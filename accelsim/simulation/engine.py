@@ -159,7 +159,7 @@ def _run(
     start = place.xp.asarray(problem.start, dtype=draws.dtype)
     state = optimizer.start(place.xp.zeros((draws.replicas, problem.dim), dtype=draws.dtype))
     rows = optimizer.rows(**hyperparameters)
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # divergence is found and counted, not warned of
+    with np.errstate(all="ignore"):  # divergence is found and counted, not warned of
         risks[0] = place.host(problem.risk(state[optimizer.returns] + start))
         for index, (begin, end) in enumerate(pairwise(recorded), 1):
             for t, h in islice(rows, int(end - begin)):
