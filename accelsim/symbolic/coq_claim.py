@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -12,8 +13,7 @@ from accelsim.program import Node, Tape, exact
 from accelsim.symbolic.algebra import evaluated
 from accelsim.symbolic.coq_divisors import Divisors
 from accelsim.symbolic.coq_rule import ATOM, Key, Rule, Terms, joined, names, reachable, shift, step_in_z
-from accelsim.symbolic.equivalence import Equivalence
-from accelsim.symbolic.normal_form import linear_part
+from accelsim.symbolic.equivalence import Equivalence, linear_parts
 
 
 class Texts:
@@ -29,14 +29,14 @@ class Texts:
         self.claim, self.given = claim, given
         self.tape = Tape()
         self.t = self.tape.node("step", kind="uniform")
-        self.sequences = {*claim.open, *given}
+        self.sequences = {*claim.open, *given} - {*claim.constant}
         clash = sorted(given & {*claim.source.hyperparameters})
         if clash:
             raise InputError(f"{clash[0]} is both a hyperparameter of {claim.source} and a given sequence")
 
     def node(self, text: str, /, **names: Node) -> Node:
         """A text as a node; more names than the source's may have a meaning, t another one."""
-        own = {name: self.known(name) for name in (*self.claim.source.hyperparameters, *self.sequences)}
+        own = {name: self.known(name) for name in (*self.claim.source.hyperparameters, *self.given)}
         said = {"t": self.t, "first": self._first, "Min": minimum, "Max": maximum}
         return self.tape.lift(evaluated(text, {**own, **said, **names}))
 
@@ -73,9 +73,8 @@ class Claim:
 
     def __init__(self, claim: Equivalence) -> None:
         self.claim = claim
-        variable = tuple(k for k, v in claim.target.hyperparameters.items() if not v.switch)
-        self.source = Rule("Source", linear_part(claim.source, claim.varying, **claim.given), claim.given)
-        self.target = Rule("Target", linear_part(claim.target, variable), {})
+        source, target = linear_parts(claim)
+        self.source, self.target = Rule("Source", source, claim.given), Rule("Target", target, {})
         if self.source.several != self.target.several:
             raise InputError(f"{claim.source} and {claim.target} take different numbers of gradients a step")
         self.rules = (self.source, self.target)
@@ -88,7 +87,10 @@ class Claim:
         self.transform = [
             texts.node(_said(claim.transform, state, "transform", claim), **states) for state in after.table.states
         ]
-        self.nodes = reachable([*(n for row in self.rows.values() for n in row.values()), *self.transform])
+        self.preconditioners = {rule.name: self._absorbed_elsewhere(rule) for rule in self.rules}
+        parameters = (node for row in self.rows.values() for node in row.values())
+        preconditioners = (node for nodes in self.preconditioners.values() for node in nodes)
+        self.nodes = reachable([*parameters, *self.transform, *preconditioners])
         self.divisors = Divisors(self.rules, self.rows, self.nodes, texts.given)
         self.names = names(self._free())
         self.terms = Terms(self._leaf, {})
@@ -102,13 +104,12 @@ class Claim:
     def _free(self) -> Iterator[Key]:
         """What the theorem is for all of: schedules and given sequences, then numbers."""
         yield from (("sequence", node.value[0]) for node in self.nodes if node.op == "sequence")
-        yield from (("sequence", name) for rule in self.rules for name in self._preconditioned(rule))
         yield from (("hyperparameter", node.value) for node in self.nodes if node.op == "hyperparameter")
 
-    def _preconditioned(self, rule: Rule) -> list[str]:
+    def _absorbed_elsewhere(self, rule: Rule) -> list[Node]:
         """The given sequences that the other rule has taken into its gradient, and this one has not."""
         (other,) = (r for r in self.rules if r is not rule)
-        return sorted(other.part.absorbed - rule.part.absorbed)
+        return [self.texts.now(name) for name in sorted(other.part.absorbed - rule.part.absorbed)]
 
     def _leaf(self, node: Node) -> str:
         if node.op == "state":
@@ -128,6 +129,7 @@ class Claim:
             *map(self._row, self.rules),
             *(self._wrapped(rule, what) for rule in self.rules for what in ("step", "query")),
             self._transform(),
+            self._unfolded(),
             *self._proofs(),
         ]
         lines = [line for block in section for line in block.splitlines()]
@@ -142,18 +144,20 @@ class Claim:
                 yield f"Variables {' '.join(called)} : {type_}."
 
     def _hypotheses(self) -> Iterator[str]:
-        for name in self.divisors.positive:
-            p = self.names["sequence", name]
-            yield f"Hypothesis {p}_positive : forall t : Z, 0 < {p} t."
+        for (kind, name), p in self.names.items():
+            if name in self.divisors.positive:
+                says = f"forall t : Z, 0 < {p} t" if kind == "sequence" else f"0 < {p}"
+                yield f"Hypothesis {p}_positive : {says}."
         for j, divisor in enumerate(self.divisors.found.values()):
             every = f"forall t : {divisor.steps}, " if divisor.steps else ""
             yield f"Hypothesis nonzero{j} : {every}{self.terms(self.texts.node(divisor.text))} <> 0."
 
     def _instances(self, t: str) -> Iterator[str]:
         """The hypotheses at all steps that proofs about the step t and the next one come across."""
-        for name, needed in self.divisors.positive.items():
-            p = self.names["sequence", name]
-            yield from (f"(Rgt_not_eq _ _ ({p}_positive {step_in_z(k, t)}))" for k in needed)
+        for (kind, name), p in self.names.items():
+            for k in self.divisors.positive.get(name, ()):
+                at = f" {step_in_z(k, t)}" if kind == "sequence" else ""
+                yield f"(Rgt_not_eq _ _ ({p}_positive{at}))"
         for j, divisor in enumerate(self.divisors.found.values()):
             if divisor.steps == "Z":
                 yield from (f"(nonzero{j} {step_in_z(k, t)})" for k in divisor.needed)
@@ -169,7 +173,7 @@ class Claim:
     def _wrapped(self, rule: Rule, what: str) -> str:
         """A rule's step or query at step t's row; gradients are multiplied by what only the other rule absorbed."""
         name, gradients = rule.name.lower(), "g"
-        factors = [f"{self.names['sequence', p]} t" for p in self._preconditioned(rule)]
+        factors = [self.terms(node, 3) for node in self.preconditioners[rule.name]]
         if factors:
             gradients = f"({rule.opened}{joined(' * '.join([*factors, g]) for g in rule.gradients)})"
         result = f"{rule.name}.state" if what == "step" else rule.several
@@ -182,6 +186,14 @@ class Claim:
         before, after = (rule.name for rule in self.onto)
         values = "".join(f"\n  {self.terms(node, ATOM)}" for node in self.transform)
         return f"Definition transform (t : nat) (s : {before}.state) : {after}.state := {after}.State{values}."
+
+    def _unfolded(self) -> str:
+        """The tactic that unfolds all definitions, and nothing of the real numbers."""
+        made = ["transform", *(f"{rule}{what}" for rule in ("source", "target") for what in ("", "_step", "_query"))]
+        for rule in self.rules:
+            made += (f"{rule.name}.{name}" for name in ("start", "query", "step", "returned", *rule.names.values()))
+        lines = textwrap.wrap(" ".join(made), 100, initial_indent="  ", subsequent_indent="  ")
+        return "\n".join(["Ltac unfolded := cbv beta iota zeta delta [", *lines, "]."])
 
     def _proofs(self) -> Iterator[str]:
         before, after = (rule.name for rule in self.onto)
@@ -204,7 +216,7 @@ class Claim:
             run = f"(run {rule.name.lower()}_step ({rule.name}.start w0) g t)"
             sides.append(shown.format(rule.name.lower(), rule.name, run=run))
         this, that = (rule.name.lower() for rule in self.onto)
-        lemma = f"shown _ _ _ _ {this}_step {that}_step transform _ _ (starts w0) steps {by} g t"
+        lemma = f"shown _ _ _ _ {this}_step {that}_step transform _ _ (starts w0) steps\n    {by} g t"
         return (
             f"Theorem {name} : forall (w0 : R) (g : nat -> {self.source.several}) (t : nat),\n"
             f"  {sides[0]}\n  = {sides[1]}.\n"
@@ -218,14 +230,8 @@ class Claim:
         if t != "0" and self.divisors.special:
             special = self.divisors.special
             lines.append("destruct t as [| t]; [| " * special + "idtac" + "]" * special + ".")
-        unfolded = " ".join(self._definitions())
-        lines.append(f"all: cbv beta iota zeta delta [{unfolded}]; tidy; intros; agree.")
+        lines.append("all: unfolded; tidy; intros; agree.")
         return "\n".join(["Proof.", *(f"  {line}" for line in lines), "Qed."])
-
-    def _definitions(self) -> Iterator[str]:
-        yield from ("transform", "source", "target", "source_step", "target_step", "source_query", "target_query")
-        for rule in self.rules:
-            yield from (f"{rule.name}.{name}" for name in ("start", "query", "step", "returned", *rule.names.values()))
 
 
 def _said(texts: Mapping[str, str], name: str, what: str, claim: Equivalence) -> str:

@@ -83,8 +83,10 @@ class Divisors:
         values = factor.atoms(AppliedUndef)
         shifts = [int(value.args[0] - time()) for value in values]
         around = factor.xreplace(dict.fromkeys(values, sympy.Integer(1)))
-        if factor in values and factor.func.__name__ in self.given:
-            self.positive.setdefault(factor.func.__name__, set()).update((shifts[0], shifts[0] + 1))
+        name = factor.func.__name__ if factor in values else str(factor)
+        if name in self.given:
+            latest = max(shifts, default=0)
+            self.positive.setdefault(name, set()).update((latest, latest + 1))
         elif around.has(time()) and (shifts or around.free_symbols != {time()}):
             self.found.setdefault(str(factor), Divisor(str(factor), "nat"))
         elif not around.has(time()) and not factor.is_number:
