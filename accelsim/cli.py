@@ -212,24 +212,26 @@ def canonical(optimizer: Name, set_: Set = [], json_: Json = False, rules: Rules
 @app.command()
 def verify(
     names: Annotated[list[str], typer.Argument(metavar="[NAME...]", show_default=False)] = [],  # noqa: B006
+    coq: Annotated[bool, typer.Option("--coq", help="Have Coq's kernel check the proofs, where it is.")] = False,
     json_: Json = False,
 ) -> None:
     """Check the derivations and refute their near misses; exit 0 only if every verdict is the expected one."""
     from accelsim.symbolic import verify as verification
 
-    verdicts = verification.verify(list(names) or None)
+    verdicts = verification.verify(list(names) or None, coq)
 
     def text() -> Any:
         from rich.console import Group
 
-        table = _table(
-            ["derivation", "status", "near miss", "seconds"],
-            [(v["name"], v["status"], v["near_miss"], f"{v['seconds']:.2f}") for v in verdicts],
-        )
-        notes = []
+        keys = ["name", "status", "near_miss"] + ["coq"] * coq
+        rows = [(*(v[key] for key in keys), f"{v['seconds']:.2f}") for v in verdicts]
+        table = _table(["derivation", "status", "near miss", *keys[3:], "seconds"], rows)
+        axioms = sorted({axiom for v in verdicts for axiom in v.get("coq_axioms", ())})
+        notes = ["", f"Coq's proofs rest on {', '.join(axioms)}"] if axioms else []
         for v in verdicts:
             notes += ["", f"{v['name']}: {v['claim']}"]
             notes += [f"  assuming {item}" for item in v["assumptions"]] + [f"  if {item}" for item in v["conditions"]]
+            notes += [f"  coq: {v['coq_message']}"] if v.get("coq_message") else []
         return Group(table, "\n".join(notes))
 
     _emit(verdicts, json_, text)

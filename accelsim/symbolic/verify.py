@@ -20,15 +20,32 @@ def known() -> dict[str, ModuleType]:
     return {module.__name__.rpartition(".")[2]: module for module in discovery.modules("accelsim.derivations")}
 
 
-def verify(names: Iterable[str] | None = None) -> list[dict[str, Any]]:
+def verify(names: Iterable[str] | None = None, coq: bool = False) -> list[dict[str, Any]]:
     """What became of each derivation (see `results`).
+
+    With `coq`, each also has `coq` (checked, failed, unsupported, or absent where coqc is not installed),
+    `coq_axioms` (what its theorems rest on) and `coq_message` (why it is not checked); one that Coq does not check
+    though coqc is there does not hold.
 
     Raises
     ------
     InputError
         For a name that no derivation has.
     """
-    return list(results(names))
+    found = list(results(names))
+    return _with_proofs(found) if coq else found
+
+
+def _with_proofs(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    from accelsim.symbolic.coq import check as compiled
+
+    derivations = known()
+    proofs = compiled({v["name"]: derivations[v["name"]].certificate() for v in found})
+    for verdict in found:
+        proof = proofs[verdict["name"]]
+        verdict |= {"coq": proof.status, "coq_axioms": list(proof.axioms), "coq_message": proof.message}
+        verdict["holds"] &= proof.status in ("checked", "absent")
+    return found
 
 
 def results(names: Iterable[str] | None = None) -> Iterator[dict[str, Any]]:
