@@ -104,7 +104,7 @@ def _standardized(columns: Array) -> Array:
     return centered / np.sqrt((centered**2).mean(axis=0))
 
 
-def _constant(columns: Array) -> Array:
+def _constant(columns: Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Whether a column varies no more than rounding does."""
     scaled = columns / np.maximum(np.abs(columns).max(axis=0), np.finfo(np.float64).tiny)
     return np.ptp(scaled, axis=0) <= 1e-12
