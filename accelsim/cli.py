@@ -140,14 +140,50 @@ def list_(json_: Json = False, rules: Rules = []) -> None:  # noqa: B006 (typer 
 
 
 @app.command()
-def show(optimizer: Name, json_: Json = False, rules: Rules = []) -> None:  # noqa: B006
-    """The rule, its matrices, its normal form, LaTeX, and its source as BibTeX."""
+def show(
+    optimizer: Name,
+    set_: Set = [],  # noqa: B006
+    latex_: Annotated[bool, typer.Option("--latex", help="A LaTeX document of rule and derivation instead.")] = False,
+    plot: Annotated[bool, typer.Option("--plot", help="Draw the canonical coefficients over t instead.")] = False,
+    steps: Annotated[int, typer.Option(metavar="T", help="Steps drawn.", min=2)] = 1000,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The drawing goes here.")] = Path("."),
+    json_: Json = False,
+    rules: Rules = [],  # noqa: B006
+) -> None:
+    """The rule, its matrices, its normal form, LaTeX, and its source as BibTeX; or its document, or its drawing."""
+    rule, values = _optimizer(optimizer, rules), _pairs(set_)
+    if latex_:
+        from accelsim.symbolic.document import document
+
+        text = document(rule, **values)
+        print(json.dumps({"document": text})) if json_ else print(text, end="")
+    elif plot:
+        _emit(*_drawn(rule, values, steps, out, json_))
+    else:
+        _show(rule, values, json_)
+
+
+def _drawn(
+    rule: Any, values: dict[str, str], steps: int, out: Path, json_: bool
+) -> tuple[Any, bool, Callable[[], Any]]:
+    from accelsim import plotting
+    from accelsim.symbolic.sequences import coefficients
+
+    found = coefficients(rule, steps, **values)
+    drawn = plotting.coefficients(rule.name, found.beta, found.eta, found.alpha)
+    paths = plotting.save(drawn, out, f"{rule.name}_coefficients")
+    document = {"drawn": list(map(str, paths)), "assumptions": list(found.assumptions)}
+    return document, json_, lambda: "\n".join(_lines(document))
+
+
+def _show(rule: Any, values: Mapping[str, str], json_: bool) -> None:
     from accelsim.symbolic import latex
     from accelsim.symbolic.tableau import tableau
 
-    rule = _optimizer(optimizer, rules)
-    found = tableau(rule)
-    canonical = _canonical_or_reason(rule)
+    known = {name: rule.value(name, value) for name, value in values.items()}
+    switches = {name: value for name, value in known.items() if rule.hyperparameters[name].switch}
+    found = tableau(rule, **known)
+    canonical = _canonical_or_reason(rule, known)
     document = {
         "optimizer": rule.name,
         "doc": rule.doc,
@@ -159,9 +195,9 @@ def show(optimizer: Name, json_: Json = False, rules: Rules = []) -> None:  # no
         "linear": found.nonlinearity is None,
         "nonlinearity": found.nonlinearity,
         "states": list(found.states),
-        "matrices": {name: str(m.tolist()) for name, m in found.symbolic()._asdict().items()},
+        "matrices": {name: str(m.tolist()) for name, m in found.symbolic(**known)._asdict().items()},
         "canonical": canonical,
-        "latex": {"rule": latex.rule_latex(rule), "matrices": latex.tableau_latex(found)},
+        "latex": {"rule": latex.rule_latex(rule, **switches), "matrices": latex.tableau_latex(found, **known)},
         "bibtex": latex.bibtex(rule),
     }
 
@@ -177,11 +213,11 @@ def show(optimizer: Name, json_: Json = False, rules: Rules = []) -> None:  # no
     _emit(document, json_, text)
 
 
-def _canonical_or_reason(rule: Any) -> dict[str, Any]:
+def _canonical_or_reason(rule: Any, values: Mapping[str, Any]) -> dict[str, Any]:
     from accelsim.symbolic.normal_form import canonical
 
     try:
-        return canonical(rule).to_json()
+        return canonical(rule, **values).to_json()
     except InputError as error:
         return {"reason": str(error)}
 

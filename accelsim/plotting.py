@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 MARKERS = "osD^v<>P*X"
 FORMATS = ("svg", "png")
+_DECADES = 1e-5  # of the largest coefficient: what a schedule brings below it on its way to zero is not drawn
 _SALT = 14746  # with it those that figures compare most differ in color and marker
 _RC: Any = {
     "figure.figsize": (6.4, 4.0),
@@ -49,16 +50,21 @@ def look(optimizer: str) -> dict[str, Any]:
 
 def render(result: Result) -> dict[str, bytes]:
     """The bytes of a result's figure by format."""
+    module = experiment.select([result.name])[result.name]
+    return _rendered(lambda figure: module.draw(result, figure))
+
+
+def _rendered(draw: Callable[[Any], None]) -> dict[str, bytes]:
+    """The bytes of a figure by format, from what draws on it."""
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    module = experiment.select([result.name])[result.name]
     drawn = {}
     with matplotlib.rc_context(_RC):
         figure = Figure()
         FigureCanvasAgg(figure)
-        module.draw(result, figure)
+        draw(figure)
         for form in FORMATS:
             stream = io.BytesIO()
             # Neither the date nor the version of the drawing library belongs to the figure.
@@ -66,6 +72,55 @@ def render(result: Result) -> dict[str, bytes]:
             figure.savefig(stream, format=form, metadata=metadata)
             drawn[form] = stream.getvalue()
     return drawn
+
+
+def coefficients(name: str, beta: Any, eta: Any, alpha: Any) -> dict[str, bytes]:
+    """The bytes of a figure of canonical coefficients over time, by format.
+
+    Parameters
+    ----------
+    name : the optimizer.
+    beta, eta, alpha : (steps,) arrays, of weight 1 on the current gradient; NaN is not drawn.
+    """
+    import numpy as np
+
+    rest = np.where(beta < 1, 1 - beta, np.nan)
+    panels = [
+        ("momentum", [(r"$\beta_t$", beta, 0)]),
+        (
+            r"theory units: $m_t = \beta_t m_{t-1} + g_t$",
+            [(r"$\eta_t$ on $m_t$", eta, 1), (r"$\alpha_t$ on $g_t$", alpha, 2)],
+        ),
+        (
+            r"EMA units: steps along $(1-\beta_t)\,m_t$",
+            [(r"$\eta_t/(1-\beta_t)$ on $(1-\beta_t)\,m_t$", eta / rest, 1), (r"$\alpha_t$ on $g_t$", alpha, 2)],
+        ),
+    ]
+
+    def draw(figure: Any) -> None:
+        figure.set_size_inches(9.6, 3.2)
+        figure.suptitle(look(name)["label"])
+        steps = np.arange(len(beta))
+        for axes, (title, lines) in zip(figure.subplots(1, 3), panels, strict=True):
+            shown = np.concatenate([values[np.isfinite(values) & (steps > 0)] for _, values, _ in lines])
+            for label, values, place in lines:
+                axes.plot(steps[1:], values[1:], color=PALETTE[place], linestyle=DASHES[place], label=label)
+            wide = shown.size and shown.min() > 0 and shown.max() > 20 * shown.min()
+            axes.set(title=title, xlabel="step t", xscale="log", yscale="log" if wide else "linear")
+            low, high = axes.get_ylim()
+            axes.set_ylim(bottom=max(low, _DECADES * high) if wide else min(low, 0))
+            axes.legend()
+
+    return _rendered(draw)
+
+
+def save(drawn: dict[str, bytes], folder: Path, name: str) -> list[Path]:
+    """Write a figure's formats into a folder; returns what was written."""
+    results.prepare(folder)
+    paths = [folder / f"{name}.{form}" for form in drawn]
+    for path, data in zip(paths, drawn.values(), strict=True):
+        results.write(path, data)
+    return paths
 
 
 def stored(folder: Path) -> list[Result]:

@@ -151,10 +151,10 @@ def test_latex_reads_as_the_paper_prints_it():
     assert rule_lines(find("schedule_free")) == [
         r"y_{t} &= \beta\,x_{t} + \left(1 - \beta\right)\,z_{t}",
         r"g_{t} &= \nabla f_t(y_{t})",
-        r"z_{t+1} &= z_{t} - \mathrm{lr}\,g_{t}",
+        r"z_{t+1} &= z_{t} - \eta\,g_{t}",
         r"x_{t+1} &= x_{t} + c_{t}\,\left(z_{t+1} - x_{t}\right)",
     ]
-    assert expression_latex(canonical(find("schedule_free")).eta) == r"\beta \mathrm{lr} c_{t}"
+    assert expression_latex(canonical(find("schedule_free")).eta) == r"\beta \eta c_{t}"
 
 
 @pytest.mark.parametrize("name", shipped())

@@ -1,8 +1,14 @@
-"""LaTeX: of a rule as it is written, of its matrices, of its normal form; and its source as BibTeX."""
+"""LaTeX: of a rule as it is written, of its matrices, of its normal form; and its source as BibTeX.
+
+Symbols are the same everywhere: the step size lr is eta, weight decay lambda, a preconditioner P, and what belongs to
+accelerated SGD rather than to the rule carries a hat, so that a rule's own beta is never taken for the coefficient.
+"""
 
 from __future__ import annotations
 
 import re
+from functools import cache
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from accelsim.optimizer import Optimizer
@@ -11,10 +17,11 @@ from accelsim.schedules import Recurrence
 
 if TYPE_CHECKING:
     from accelsim.symbolic.normal_form import Canonical
+    from accelsim.symbolic.reduction import Block
     from accelsim.symbolic.tableau import Tableau
 
 _GREEK = {"alpha", "beta", "gamma", "delta", "zeta", "eta", "theta", "kappa", "mu", "nu", "xi", "rho", "tau", "omega"}
-_RENAMED = {"eps": r"\epsilon", "lr": r"\mathrm{lr}"}
+_RENAMED = {"eps": r"\varepsilon", "lr": r"\eta", "weight_decay": r"\lambda", "p": "P"}
 _NAMED = {"minimum": r"\min", "maximum": r"\max", "exp": r"\exp", "log": r"\log", "cos": r"\cos"}
 _NAMED |= {"sign": r"\mathrm{sign}", "total": r"\mathrm{total}"}
 
@@ -49,23 +56,26 @@ def rule_latex(optimizer: Optimizer, **switches: Any) -> str:
 
     Hyperparameters that are recurrences carry the index t; `switches` are those on which the rule branches.
     """
-    return r"\begin{aligned}" + "\n" + " \\\\\n".join(rule_lines(optimizer, **switches)) + "\n" + r"\end{aligned}"
+    return aligned(rule_lines(optimizer, **switches))
 
 
 def rule_lines(optimizer: Optimizer, **switches: Any) -> list[str]:
     """The lines of `rule_latex`, each ``left &= right``."""
     program = optimizer.program(switches)
-    writer = _Writer(optimizer, program)
+    writer = Writer(optimizer, program)
     lines = []
     for place, left in writer.points.items():
         lines.append(f"{left} &= {writer.text(program.nodes[place])}")
     lines += [f"{name} &= {writer.gradient(j)}" for j, name in enumerate(writer.asked)]
-    updates = sorted(program.updates.items(), key=lambda item: item[1].index)
-    return lines + [f"{indexed(state, 't+1')} &= {writer.text(node, own=state)}" for state, node in updates]
+    named = [(node.index, indexed(state, "t+1"), node, state) for state, node in program.updates.items()]
+    named += [(place, name, program.nodes[place], "") for place, name in writer.shared.items()]
+    return lines + [
+        f"{name} &= {writer.text(node, own=own)}" for _, name, node, own in sorted(named, key=itemgetter(0))
+    ]
 
 
-class _Writer:
-    """Nodes in LaTeX; the new value of a state is written by its name wherever another line needs it."""
+class Writer:
+    """Nodes in LaTeX; a new state, and what several lines need, is written by its name wherever it is needed."""
 
     def __init__(self, optimizer: Optimizer, program: Program) -> None:
         self.optimizer = optimizer
@@ -80,8 +90,32 @@ class _Writer:
             if node.op != "state" and node.index not in self.names:
                 self.points.setdefault(node.index, indexed(f"y{j + 1}" if many else "y", "t"))
         self.names |= self.points
+        self.shared = self._shared(program)
+        self.names |= self.shared
         self.queried = queried
         self.asked = [indexed("g" if len(queried) == 1 else f"g{j + 1}", "t") for j in range(len(queried))]
+
+    def _shared(self, program: Program) -> dict[int, str]:
+        """Names of what is needed more than once and is no state, point or product of two."""
+        uses: dict[int, int] = {}
+        pending, seen = [*program.updates.values(), *(n for stage in program.queries for n in stage)], set()
+        while pending:
+            node = pending.pop()
+            if node.index in seen:
+                continue
+            seen.add(node.index)
+            pending.extend(node.args)
+            for arg in node.args:
+                uses[arg.index] = uses.get(arg.index, 0) + 1
+        found = [
+            place
+            for place, count in sorted(uses.items())
+            if count > 1
+            and place not in self.names
+            and program.nodes[place].op in ("add", "sub", "div", "where")
+            and program.nodes[place].kind != "uniform"
+        ]
+        return {place: indexed(f"u{i + 1}" if len(found) > 1 else "u", "t") for i, place in enumerate(found)}
 
     def gradient(self, j: int) -> str:
         """A gradient, as what it is."""
@@ -104,7 +138,7 @@ class _Writer:
             return self.names[node.index]
         if not node.args:
             return self._leaf(node)
-        own = {"add": 1, "sub": 1, "neg": 1, "mul": 2, "pow": 3}.get(node.op, 4)
+        own = {"add": 1, "sub": 1, "neg": 1, "mul": 2, "pow": 3, "div": 3}.get(node.op, 4)
         method = getattr(self, f"_{node.op}", self._call)
         written = method(node)
         return rf"\left({written}\right)" if own < rank else written
@@ -154,6 +188,9 @@ class _Writer:
         return rf"\left|{self._expression(node.args[0])}\right|"
 
     def _where(self, node: Node) -> str:
+        zero = node.args[1]
+        if zero.op == "mul" and any(arg.op == "const" and arg.value == 0 for arg in zero.args):
+            return rf"\mathbf{{1}}_{{t>0}}\,\left({self._expression(node.args[2])}\right)"
         first, later = (self._expression(arg) for arg in node.args[1:])
         return rf"\left\{{{first}\ \mathrm{{if}}\ t=0,\ {later}\ \mathrm{{otherwise}}\right\}}"
 
@@ -169,12 +206,28 @@ def expression_latex(expression: Any) -> str:
 
     written = {}
     for call in expression.atoms(AppliedUndef):
-        written[call] = sympy.Dummy(indexed(call.func.__name__, str(call.args[0]).replace(" ", "")))
+        hat = r"\hat " if call.func.__name__ == "m" else ""  # the momentum of accelerated SGD, no function of a rule's
+        written[call] = sympy.Dummy(hat + indexed(call.func.__name__, str(call.args[0]).replace(" ", "")))
     for plain in expression.free_symbols:
         if plain.name != "t":
             written[plain] = sympy.Dummy(indexed(plain.name, ""))
-    shown = expression.xreplace(written)
-    return str(sympy.latex(shown, symbol_names={dummy: dummy.name for dummy in written.values()}))
+    printer = _printer()({"symbol_names": {dummy: dummy.name for dummy in written.values()}})
+    return str(printer.doprint(expression.xreplace(written)))
+
+
+@cache
+def _printer() -> Any:
+    from sympy.printing.latex import LatexPrinter
+
+    class Printer(LatexPrinter):
+        """SymPy's own, except that a sum with minus signs in it begins with its positive constant: 1 - b + b c."""
+
+        def _as_ordered_terms(self, expr: Any, order: Any = None) -> Any:
+            terms = super()._as_ordered_terms(expr, order)
+            negative = any(term.could_extract_minus_sign() for term in terms)
+            return terms[::-1] if negative and terms[-1].is_positive and terms[-1].is_number else terms
+
+    return Printer
 
 
 def matrix_latex(matrix: Any) -> str:
@@ -190,28 +243,51 @@ def tableau_latex(tableau: Tableau, **values: Any) -> str:
     state = r",\ ".join(indexed(state, "t") for state in tableau.states)
     lines = [rf"s_t &= \left({state}\right)"]
     lines += [f"{name}_t &= {matrix_latex(m)}" for name, m in shown.items()]
-    return r"\begin{aligned}" + "\n" + " \\\\\n".join(lines) + "\n" + r"\end{aligned}"
+    return aligned(lines)
 
 
 def canonical_latex(form: Canonical) -> str:
     """The normal form: accelerated SGD and its coefficients, or the block form where it is not that."""
-    return r"\begin{aligned}" + "\n" + " \\\\\n".join(canonical_lines(form)) + "\n" + r"\end{aligned}"
+    return aligned(canonical_lines(form))
+
+
+def aligned(lines: list[str]) -> str:
+    """Lines in an aligned environment."""
+    return r"\begin{aligned}" + "\n" + " \\\\\n".join(lines) + "\n" + r"\end{aligned}"
 
 
 def canonical_lines(form: Canonical) -> list[str]:
-    """The lines of `canonical_latex`."""
+    """The lines of `canonical_latex`; the query point is w."""
     if form.canonical:
-        lines = [r"w_{t+1} &= w_t - \alpha_t\,g_t"]
-        if form.memory:
-            lines = [r"m_t &= \beta_t\,m_{t-1} + g_t", r"w_{t+1} &= w_t - \eta_t\,m_t - \alpha_t\,g_t"]
-        names = ("beta", "eta", "alpha") if form.memory else ("alpha",)
-        lines += [rf"\{name}_t &= {expression_latex(getattr(form, name))}" for name in names]
+        lines = [*method_lines("w", form.memory), *coefficient_lines(form)]
     else:
-        lines = [r"n_{t+1} &= a_t\,n_t + b_t\,g_t", r"w_{t+1} &= w_t + p_t\,n_t + q_t\,g_t"]
-        lines += [f"{name}_t &= {matrix_latex(matrix)}" for name, matrix in form.block._asdict().items()]
+        lines = [*block_lines("w", form.block)]
     if form.returned is not None:
         lines.append(rf"\mathrm{{returned}}_t &= {expression_latex(form.returned)}")
     return lines
+
+
+def method_lines(point: str, memory: int) -> list[str]:
+    """Accelerated SGD, or SGD, in a query point of some name."""
+    step = rf"{point}_{{t+1}} &= {point}_t"
+    if not memory:
+        return [rf"{step} - \hat\alpha_t\,g_t"]
+    return [
+        r"\hat m_t &= \hat\beta_t\,\hat m_{t-1} + g_t",
+        rf"{step} - \hat\eta_t\,\hat m_t - \hat\alpha_t\,g_t",
+    ]
+
+
+def coefficient_lines(form: Canonical) -> list[str]:
+    """What the coefficients of accelerated SGD are."""
+    names = ("beta", "eta", "alpha") if form.memory else ("alpha",)
+    return [rf"\hat\{name}_t &= {expression_latex(getattr(form, name))}" for name in names]
+
+
+def block_lines(point: str, block: Block) -> list[str]:
+    """The block form in a query point of some name."""
+    lines = [r"n_{t+1} &= a_t\,n_t + b_t\,g_t", rf"{point}_{{t+1}} &= {point}_t + p_t\,n_t + q_t\,g_t"]
+    return lines + [rf"{name}_t &= {matrix_latex(matrix)}" for name, matrix in block._asdict().items()]
 
 
 _SOURCE = re.compile(

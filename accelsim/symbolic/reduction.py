@@ -52,27 +52,48 @@ class Reduction:
         self.show = self._observed(0)
         self.rows, self.names = self._chosen()
 
-    def _inputs(self) -> tuple[Any, Any, Any, Any]:
-        """A, B, C, F of the general step; B has a second column, of the first step, where that differs."""
+    def inputs(self) -> tuple[Any, Any, Any, Any]:
+        """A, B, C, F over the rule's states at the general step.
+
+        B has a second column, of the first step, where that differs.
+        """
         a, b, c, _, f = (at_first(m, False) for m in self.part.matrices)
         return a, b.row_join(at_first(self.part.matrices.B, True)) if self.special else b, c, f
 
-    def _modulo(self) -> Any:
-        """The coordinates as rows over the states."""
+    def modulo(self) -> Any:
+        """The coordinates as rows over the rule's states."""
         import sympy
 
         order, e = self.order, self.table.translation
         k = len(order) + 1
         return sympy.Matrix(k - 1, k, lambda i, j: int(j == order[i]) - e[order[i]] * int(j == 0))
 
-    def _system(self) -> dict[str, Any]:
-        """A and B of the coordinates, P and Q of what moves the query point, R of what is returned."""
+    def _place(self) -> Any:
+        """The states, less the first position where they are one, over the coordinates."""
         import sympy
 
         k = len(self.order) + 1
-        keep = self._modulo()
-        place = sympy.Matrix(k, k - 1, lambda i, j: int(i == self.order[j]))
-        a, b, c, f = self._inputs()
+        return sympy.Matrix(k, k - 1, lambda i, j: int(i == self.order[j]))
+
+    def states(self) -> dict[str, Any]:
+        """Each state, less the query point where it is a position, in the memories; None where they do not say it."""
+        import sympy
+
+        query, names = self.inputs()[2], self.table.states
+        unit = sympy.eye(len(names))
+        rows = {
+            name: unit[i, :] - e * query for i, (name, e) in enumerate(zip(names, self.table.translation, strict=True))
+        }
+        return {name: self.solve(self.field.matrix(row * self._place())) for name, row in rows.items()}
+
+    def memories(self) -> list[tuple[Any, Any]]:
+        """Each memory, at t and at t + 1, as a row over the rule's states."""
+        return [(self.written(a) * self.modulo(), self.written(b) * self.modulo()) for a, b in self.rows]
+
+    def _system(self) -> dict[str, Any]:
+        """A and B of the coordinates, P and Q of what moves the query point, R of what is returned."""
+        keep, place = self.modulo(), self._place()
+        a, b, c, f = self.inputs()
         ahead = shifted(c, 1)
         system = {"A": keep * a * place, "B": keep * b, "P": (ahead * a - c) * place, "Q": ahead * b}
         return system | {"R": (f - c) * place}
@@ -245,9 +266,7 @@ class Drift(Reduction):
         """Take the memories of the rule without decay, on the whole space; whether they close the system."""
         import sympy
 
-        modulo = self._modulo()
-        over = [[self.field.matrix(still.written(row) * modulo) for row in pair] for pair in still.rows]
-        pairs = [(here, there) for here, there in over]
+        pairs = [(self.field.matrix(here), self.field.matrix(there)) for here, there in still.memories()]
         self.rows, self.names = [(self.at("P"), self.at("P", 1)), *pairs], ["query point", *still.names]
         self.reach = self.field.matrix(sympy.eye(self.size))
         return self.step is not None
@@ -260,13 +279,13 @@ class Drift(Reduction):
     def _system(self) -> dict[str, Any]:
         import sympy
 
-        a, b, c, f = self._inputs()
+        a, b, c, f = self.inputs()
         e = sympy.Matrix(self.table.translation)
         return {"A": a, "B": b, "P": c, "R": f, "e": e, "entering": b.row_join(e)}
 
     def _own(self) -> Iterator[tuple[Any, Any, str]]:
         yield self.at("P"), self.at("P", 1), "query point"
-        kept = self.field.matrix(self._modulo())
+        kept = self.field.matrix(self.modulo())
         for i, name in enumerate(self.coordinates):
             yield kept[i : i + 1, :], kept[i : i + 1, :], name
 
