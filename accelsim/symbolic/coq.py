@@ -19,14 +19,18 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from accelsim.errors import InputError
 from accelsim.symbolic.coq_claim import Claim
 from accelsim.symbolic.equivalence import Equivalence
 
 LEMMA = "method"
-AXIOMS = frozenset(  # those of Coq's real numbers
+REALS = frozenset(  # what Coq's real numbers rest on
     {"ClassicalDedekindReals.sig_forall_dec", "FunctionalExtensionality.functional_extensionality_dep"}
+)
+ANALYSIS = frozenset(  # what its roots, logarithms and powers rest on besides
+    {"ClassicalDedekindReals.sig_not_dec", "Classical_Prop.classic"}
 )
 SECONDS = 240.0  # for one proof, after which it counts as failed
 
@@ -47,7 +51,7 @@ class Proof:
     message: str | None = None
 
 
-def export(claim: Equivalence) -> str:
+def export(claim: Any) -> str:
     """A claim as one Coq file that needs no other: the lemma, both rules, the theorems and what they rest on.
 
     Raises
@@ -55,14 +59,20 @@ def export(claim: Equivalence) -> str:
     InputError
         For what has no counterpart in the file, such as a schedule's value at a fixed step.
     """
-    return f"{_lemma()}\n{Claim(claim).text()}"
+    return f"{_lemma()}\n{_text(claim)}"
+
+
+def _text(claim: Any) -> str:
+    if not isinstance(claim, Equivalence):
+        raise InputError(f"only equivalences become Coq files, not {type(claim).__name__}")
+    return Claim(claim).text()
 
 
 def _lemma() -> str:
     return resources.files(__package__).joinpath(f"{LEMMA}.v").read_text(encoding="utf-8")
 
 
-def check(claims: Mapping[str, Equivalence]) -> dict[str, Proof]:
+def check(claims: Mapping[str, Any]) -> dict[str, Proof]:
     """Compile claims, by name, as many at once as there are processors; the lemma is compiled once for all."""
     if shutil.which("coqc") is None:
         return dict.fromkeys(claims, Proof("absent", message="coqc is not installed"))
@@ -75,7 +85,7 @@ def check(claims: Mapping[str, Equivalence]) -> dict[str, Proof]:
         proofs: dict[str, Proof] = {}
         for i, (name, claim) in enumerate(claims.items()):
             try:
-                text = Claim(claim).text()
+                text = _text(claim)
             except InputError as error:
                 proofs[name] = Proof("unsupported", message=str(error))
                 continue
@@ -94,7 +104,7 @@ def _compiled(folder: str, module: str) -> Proof:
     if done.returncode:
         return Proof("failed", message=_blamed(Path(folder, f"{module}.v").read_text(encoding="utf-8"), done.stderr))
     axioms = assumptions(done.stdout)
-    foreign = sorted(set(axioms) - AXIOMS)
+    foreign = sorted(set(axioms) - REALS - ANALYSIS)
     if foreign:
         return Proof("failed", axioms, f"rests on {', '.join(foreign)}, no axiom of Coq's reals")
     return Proof("checked", axioms)

@@ -100,7 +100,7 @@ class Terms:
     def _ranked(self, node: Node) -> tuple[str, int]:
         k = shift(node)
         if k is not None:
-            return (f"INR t - {-k}", 1) if k < 0 else (f"INR ({k} + t)" if k else "INR t", 8)
+            return f"IZR {step_in_z(k)}" if k < 0 else (f"INR ({k} + t)" if k else "INR t"), 8
         if node.op == "const":
             return _number(node.value)
         if not node.args:

@@ -43,7 +43,7 @@ Ltac tidy :=
   cbn [Nat.add Nat.eqb Rpow_def.pow]; unfold Z.sub;
   rewrite ?Nat2Z.inj_succ; unfold Z.succ; rewrite <- ?Z.add_assoc;
   cbn [Z.add Z.opp Pos.add Pos.succ Pos.pred_double Z.pos_sub Z.succ_double Z.pred_double Z.double];
-  rewrite ?Z.add_0_r, ?S_INR; change (INR 0) with 0.
+  rewrite ?Z.add_0_r, ?plus_IZR, <- ?INR_IZR_INZ, ?S_INR; change (INR 0) with 0.
 
 Ltac taken_apart := repeat match goal with g : (_ * _)%type |- _ => destruct g end.
 
@@ -62,6 +62,9 @@ Ltac nonzero := repeat split; steps_are_positive; first
   | let E := fresh in intro E; lra
   | let E := fresh in intro E; match goal with H : _ <> 0 |- _ => apply H; lra end
   | apply Rgt_not_eq, exp_pos
+  | apply Rgt_not_eq, sqrt_lt_R0; lra
+  | apply Rgt_not_eq, Rmin_pos; lra
+  | apply pow_nonzero; lra
   | multiplied; let E := fresh in intro E; cbn [Rpow_def.pow] in E;
     match goal with H : _ <> 0 |- _ => solve [apply H; nsatz | apply (pow_nonzero _ 2 H); nsatz] end ].
 
