@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: test reproduce figures oracles lint clean
+.PHONY: test reproduce figures oracles coq lint clean
 
 $(VENV)/ready: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -30,6 +30,9 @@ figures: $(VENV)/ready  ## every experiment at full size, into figures/
 
 oracles: $(VENV)/oracles  ## the rules against real implementations, live
 	$(BIN)/python -m pytest tests/oracles/live.py
+
+coq: $(VENV)/ready  ## every derivation checked by Coq's kernel (Debian's package coq), every near miss refused
+	$(BIN)/python -m pytest tests/slow/coq.py
 
 lint: $(VENV)/lint  ## lint and types
 	$(BIN)/ruff check .
