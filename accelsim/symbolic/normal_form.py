@@ -219,13 +219,13 @@ class _Coefficients(NamedTuple):
 
 
 def _read(block: Block) -> _Coefficients | None:
-    """The canonical coefficients; None where there are more memories, or one of a single step."""
+    """The canonical coefficients; None where there are more memories, or one that is not kept or not written."""
     import sympy
 
     zero = sympy.Integer(0)
     if not block.a.rows:
         return _Coefficients(zero, zero, -block.q[0], zero)
-    if block.a.rows > 1 or block.a[0] == 0:
+    if block.a.rows > 1 or block.a[0] == 0 or block.b[0] == 0:
         return None
     a, b, p, q = (m[0] for m in block)
     before = shifted(b, -1)
@@ -272,6 +272,8 @@ def _in_blocks(system: Reduction, block: Block, row: Any) -> Canonical:
     reasons = [f"{memory} memories: no accelerated SGD, which has one"]
     if memory == 1:
         reasons = ["one memory, of one step only: not accelerated SGD but a limit of it"]
+        if block.b[0] == 0:
+            reasons = ["one memory, which the first gradient alone writes: not accelerated SGD"]
     if system.special:
         reasons.append(_LATE)
     returned = None if row is None else _position() + _in_memories(row)
@@ -302,7 +304,7 @@ def _decay(system: Drift) -> Decay:
     memory = len(names)
     late = (_LATE,) if system.special else ()
     if read is None:
-        reason = f"{memory} memories" if memory > 1 else "one memory, of one step only"
+        reason = f"{memory} memories" if memory > 1 else "one memory, not kept or not written after the first step"
         return Decay(memory, None, None, None, None, None, block, pull, feed, names, (reason, *late))
     beta, eta, alpha, _ = read
     mu = reduced(feed[0] / block.b[0] if memory else pull / alpha)
