@@ -92,7 +92,7 @@ def coefficients(name: str, beta: Any, eta: Any, alpha: Any) -> dict[str, bytes]
             [(r"$\eta_t$ on $m_t$", eta, 1), (r"$\alpha_t$ on $g_t$", alpha, 2)],
         ),
         (
-            r"EMA units: steps along $(1-\beta_t)\,m_t$",
+            r"EMA units: $(1-\beta_t)\,m_t$",
             [(r"$\eta_t/(1-\beta_t)$ on $(1-\beta_t)\,m_t$", eta / rest, 1), (r"$\alpha_t$ on $g_t$", alpha, 2)],
         ),
     ]
@@ -108,7 +108,7 @@ def coefficients(name: str, beta: Any, eta: Any, alpha: Any) -> dict[str, bytes]
             wide = shown.size and shown.min() > 0 and shown.max() > 20 * shown.min()
             axes.set(title=title, xlabel="step t", xscale="log", yscale="log" if wide else "linear")
             low, high = axes.get_ylim()
-            axes.set_ylim(bottom=max(low, _DECADES * high) if wide else min(low, 0))
+            axes.set_ylim(max(low, _DECADES * high) if wide else min(low, 0), high if wide else 1.05 * high)
             axes.legend()
 
     return _rendered(draw)

@@ -631,3 +631,14 @@ def test_importing_the_symbolic_rooms_does_not_load_sympy():
     lines = [f"import accelsim.symbolic.{name}" for name in names]
     code = "\n".join([*lines, "import sys", "sys.exit('sympy' in sys.modules)"])
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_missed_memory_is_said():
+    from accelsim.symbolic.linear_part import linear_part
+    from accelsim.symbolic.reduction import Reduction
+
+    system = Reduction(linear_part(optimizers.find("ademamix_sgd")))
+    system.block()
+    del system.rows[1]
+    with pytest.raises(ArithmeticError, match="not all there are"):
+        system.block()

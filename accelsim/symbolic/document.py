@@ -242,10 +242,10 @@ class _Form:
         a, b, c, _ = system.inputs()
         now, ahead = ([indexed(s, when) for s in system.table.states] for when in ("t", "t+1"))
         rows = system.memories()
-        count = {0: "no memory", 1: "one memory"}.get(form.memory, f"{form.memory} memories")
+        count = {0: "remains no memory", 1: "remains one memory"}.get(form.memory, f"remain {form.memory} memories")
         yield (
             rf"A translation of all positions moves ${point}_t$ along. Of the rest of the state, what no gradient "
-            f"reaches and no later query point shows is left out; there remains {count}."
+            f"reaches and no later query point shows is left out; there {count}."
         )
         if form.memory:
             defined = [

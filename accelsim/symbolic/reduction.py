@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from functools import cached_property
 from itertools import chain
@@ -10,6 +11,8 @@ from typing import Any, NamedTuple
 from accelsim.symbolic.algebra import Field, at_first, basis, reduced, shifted, special_steps, stacked
 from accelsim.symbolic.linear_part import LinearPart
 from accelsim.symbolic.tableau import time
+
+_PRIME = 2**61 - 1
 
 
 class Block(NamedTuple):
@@ -105,8 +108,42 @@ class Reduction:
             matrix = self.near[name, step] = self.field.matrix(matrix)
         return matrix
 
+    def sample(self, matrix: Any) -> Any:
+        """A matrix over the field, at one fixed point chosen at random and modulo a prime, where ranks cost nothing.
+
+        What is independent there is independent. What is dependent there but not everywhere, a chance of about one in
+        1e17, would leave `block` without a solution, which it says: no form rests on the chance.
+        """
+        from sympy import GF
+        from sympy.polys.matrices import DomainMatrix
+
+        rows = [[self._at_point(x) for x in row] for row in matrix.to_list()]
+        return DomainMatrix(rows, matrix.shape, GF(_PRIME))
+
+    def _at_point(self, element: Any) -> Any:
+        from sympy import GF
+
+        def value(polynomial: Any) -> int:
+            total = 0
+            for powers, c in polynomial.terms():
+                term = int(c.numerator) * pow(int(c.denominator), -1, _PRIME)
+                for x, power in zip(self._point, powers, strict=True):
+                    term = term * pow(x, power, _PRIME) % _PRIME
+                total += term
+            return total % _PRIME
+
+        if self.field.domain.is_QQ:
+            return GF(_PRIME)(int(element.numerator) * pow(int(element.denominator), -1, _PRIME))
+        return GF(_PRIME)(value(element.numer) * pow(value(element.denom), -1, _PRIME))
+
+    @cached_property
+    def _point(self) -> list[int]:
+        chance = random.Random(0)
+        return [chance.randrange(1, _PRIME) for _ in self.field.domain.gens]
+
     def _reachable(self) -> Any:
         """Columns: what earlier gradients have made of the state at t; once older ones add nothing, none does."""
+        import sympy
         from sympy.polys.matrices import DomainMatrix
 
         columns = basis(self.at(self.entering, -1))
@@ -116,17 +153,20 @@ class Reduction:
             column = self.at(self.entering, -age)
             for step in range(-age + 1, 0):
                 column = self.at("A", step) * column
-            more = basis(DomainMatrix.hstack(columns, column))
-            if more.shape == columns.shape:
+            more = DomainMatrix.hstack(columns, column)
+            rank = self.sample(more).rank()
+            if rank == self.size:
+                return self.field.matrix(sympy.eye(self.size))
+            if rank == columns.shape[1]:
                 break
-            columns = more
+            columns = basis(more)
         return columns
 
     def _observed(self, step: int) -> Any:
         """Rows: what later query points show of the state at t + step; once later ones add nothing, none does."""
         rows, rank = self.at("P", step), 0
         for ahead in range(1, self.size):
-            before, rank = rank, rows.rank()
+            before, rank = rank, self.sample(rows).rank()
             if rank in (before, self.size):
                 break
             row = self.at("P", step + ahead)
@@ -140,14 +180,15 @@ class Reduction:
 
         The rule's own memories and differences of its positions come first, what query points show last.
         """
-        shown = self.show * self.reach
+        reach = self.sample(self.reach)
+        shown = self.sample(self.show) * reach
         wanted = shown.rank()
         chosen: list[tuple[Any, Any]] = []
         names: list[str] = []
         for here, there, name in chain(self._own(), self._shown()):
             if len(chosen) == wanted:
                 break
-            both = [row * self.reach for row, _ in (*chosen, (here, there))]
+            both = [self.sample(row) * reach for row, _ in (*chosen, (here, there))]
             if stacked(both).rank() == len(both) and stacked([shown, both[-1]]).rank() == wanted:
                 chosen.append((here, there))
                 names.append(name)
@@ -175,13 +216,19 @@ class Reduction:
         if not self.rows:
             return None if any(target.to_Matrix()) else sympy.zeros(1, 0)
         here = stacked([r for r, _ in self.rows]) * self.reach
-        pivots = list(here.rref()[1])
+        pivots = list(self.sample(here).rref()[1])
         square = here.extract(list(range(len(self.rows))), pivots)
         found = target.extract(list(range(target.shape[0])), pivots) * square.inv()
         return self.written(found) if found * here == target else None
 
     def block(self) -> Block:
-        """a, b, p, q at t."""
+        """a, b, p, q at t.
+
+        Raises
+        ------
+        ArithmeticError
+            If the chance of `sample` has missed a memory.
+        """
         import sympy
 
         q = self.written(self.at("Q")[:, :1])
@@ -189,7 +236,10 @@ class Reduction:
             return Block(sympy.zeros(0, 0), sympy.zeros(0, 1), sympy.zeros(1, 0), q)
         ahead = stacked([r for _, r in self.rows])
         b = self.written(ahead * self.at("B")[:, :1])
-        return Block(self.solve(ahead * self.at("A")), b, self.solve(self.at("P")), q)
+        a, p = self.solve(ahead * self.at("A")), self.solve(self.at("P"))
+        if a is None or p is None:
+            raise ArithmeticError(f"{self.table.optimizer}: the memories {', '.join(self.names)} are not all there are")
+        return Block(a, b, p, q)
 
     def _lags(self) -> tuple[Any, Any, Any]:
         """Rows: x+ - y+ on the state at t + 1, x - y+ on the state at t and on what enters; x is what is returned."""
@@ -200,7 +250,11 @@ class Reduction:
 
         None where there is none, so that x is no running average of query points.
         """
+        import sympy
+
         ahead, state, entering = self._lags()
+        if self.size and not any(ahead.to_Matrix()):
+            return sympy.Integer(0), sympy.Integer(0)
         inputs = [(ahead * self.at("B"))[0, j].element if self.size else self.field.domain.zero for j in (0, -1)]
         left, right = [inputs[0]], [entering[0, 0].element]
         if self.reach is not None:
