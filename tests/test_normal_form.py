@@ -225,6 +225,18 @@ def _optimistic(s, t, h):
     return dict(w=s.w - 2 * h.lr * g + h.lr * s.last, last=g)
 
 
+def _first_alone(s, t, h):
+    """A memory that the first gradient alone writes."""
+    g = yield s.w
+    return dict(w=s.w - h.lr * (g + s.m), m=where(first(t), g, s.m))
+
+
+def test_memory_that_the_first_gradient_alone_writes_is_not_canonical():
+    found = canonical(_optimizer("w", "m", "w", _first_alone))
+    assert not found.canonical
+    assert "first gradient alone" in found.conditions[0]
+
+
 def test_optimistic_gradient_has_one_memory_and_is_not_canonical():
     found = canonical(_optimizer("w", "last", "w", _optimistic))
     assert found.memory == 1
@@ -376,6 +388,8 @@ def test_what_no_zero_makes_equivariant_is_a_recurrence_with_decay():
     assert (str(momentum.mu), str(momentum.kappa)) == ("1/8", "-lr/8")
     assert "(1 - kappa)*w(t)" in momentum.law
     assert "mu*w(t)" in momentum.law
+    resting = canonical(_optimizer("w", "", "w", _shrinking), lr=0).decay
+    assert (str(resting.kappa), resting.mu, resting.alpha) == ("1/100", 0, 0)
     given = canonical(optimizers.find("lion"), weight_decay=0.1)
     assert not given.canonical
     assert str(given.decay.kappa) == "lr/10"

@@ -219,8 +219,7 @@ class _Form:
         form, point = self.form, self.point
         where = f"the point ${point}_t$ where the gradient is taken"
         if not form.canonical:
-            why = f"has {form.memory} memories" if form.memory > 1 else "has one memory, which lasts a single step"
-            yield f"In {where}, the rule {why}: it is not accelerated SGD. Its block form is derived below."
+            yield f"In {where}, the rule has {_text(form.conditions[0])}. Its block form is derived below."
             return
         yield f"In {where}, the rule is {'accelerated SGD' if form.memory else 'SGD'},"
         yield _display(latex.method_lines(point, form.memory))

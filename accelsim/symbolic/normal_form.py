@@ -298,6 +298,8 @@ def _average(system: Reduction) -> Average | None:
 
 
 def _decay(system: Drift) -> Decay:
+    import sympy
+
     block, pull, feed = system.drifting()
     read = _read(block)
     names = tuple(system.names[1:])
@@ -307,7 +309,8 @@ def _decay(system: Drift) -> Decay:
         reason = f"{memory} memories" if memory > 1 else "one memory, not kept or not written after the first step"
         return Decay(memory, None, None, None, None, None, block, pull, feed, names, (reason, *late))
     beta, eta, alpha, _ = read
-    mu = reduced(feed[0] / block.b[0] if memory else pull / alpha)
+    fed, entering = (feed[0], block.b[0]) if memory else (pull, alpha)
+    mu = reduced(fed / entering) if entering != 0 else sympy.Integer(0)
     kappa = reduced(pull - eta * mu)
     conditions = (*_nonzero(beta, eta, alpha, kappa, mu), *late)
     return Decay(memory, beta, eta, alpha, kappa, mu, block, pull, feed, names, conditions)
