@@ -11,8 +11,9 @@ from accelsim.elementary import sign
 from accelsim.errors import InputError
 from accelsim.optimizer import optimizer, step
 from accelsim.optimizers import find, shipped
+from accelsim.symbolic import memories
 from accelsim.symbolic.algebra import evaluated, reduced
-from accelsim.symbolic.equivalence import _Proof, check
+from accelsim.symbolic.equivalence import Equivalence, _Proof, check
 from accelsim.symbolic.latex import (
     bibtex,
     canonical_latex,
@@ -39,7 +40,14 @@ def test_claim_is_proved_and_near_miss_refuted(name):
 
 
 def test_all_required_derivations_are_there():
-    required = "schedule_free ademamix simplified_ademamix mars lion nesterov accsgd jain"
+    required = """
+        schedule_free acsa acsa_nesterov polyak_averaging primal_averaging ema tail_averaging lookahead
+        ademamix ademamix_memories ademamix_simplified simplified_ademamix schedule_free_simplified
+        lion signum mars mars_exact nadam qhm qhadam adam adam_elementwise adam_laprop laprop
+        nesterov nesterov_sequences nesterov_velocity triple_momentum aggmo aggmo_memories
+        accsgd schedule_free_accsgd jain mass agnes dana adana
+        schedule_free_adamw schedule_free_adamw_decay adamw_decay decoupled_decay
+    """
     assert set(required.split()) <= set(DERIVATIONS)
 
 
@@ -51,7 +59,8 @@ def test_a_derivation_is_one_sentence_with_a_source(name):
     assert module.certificate() != module.near_miss()
 
 
-CANONICAL = [n for n, m in DERIVATIONS.items() if m.certificate().target.name == "accelerated_sgd"]
+EQUIVALENCES = {n: m for n, m in DERIVATIONS.items() if isinstance(m.certificate(), Equivalence)}
+CANONICAL = [n for n, m in EQUIVALENCES.items() if m.certificate().target.name == "accelerated_sgd"]
 
 
 @pytest.mark.parametrize("name", CANONICAL)
@@ -109,6 +118,37 @@ def test_ademamix_with_both_averages_is_refuted_for_its_two_memories():
     assert check(claim).status == "refuted"
     assert canonical(claim.source).memory == 2
     assert canonical(claim.source, beta1=0).memory == 1
+
+
+def test_the_minor_says_when_two_averages_are_two_memories():
+    found = memories.check(DERIVATIONS["ademamix_memories"].certificate())
+    assert found.status == "proved"
+    nonzero = {condition.partition(" != ")[0] for condition in found.conditions}
+    assert nonzero == {"alpha", "beta1", "beta3", "lr", "beta1 - beta3", "1 - beta3", "beta1 - 1"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "count"),
+    [("sgd", 0), ("accelerated_sgd", 1), ("schedule_free", 1), ("mars_sgd", 1), ("aggmo", 2), ("adan", 2)],
+)
+def test_memories_are_those_of_the_normal_form_and_no_more(rule, count):
+    # Two routes: a minor of what gradients do to later moves, and the reduction of the rule's matrices.
+    given = {"weight_decay": 0} if "weight_decay" in find(rule).hyperparameters else {}
+    assert canonical(find(rule), **given).memory == count
+    assert memories.check(memories.Memories(find(rule), count, given=given)).status == "proved"
+    assert memories.check(memories.Memories(find(rule), count + 1, given=given)).status == "refuted"
+
+
+def test_memories_of_a_rule_that_stands_still_are_not_counted():
+    with pytest.raises(InputError, match="no weight decay: adamw"):
+        memories.check(memories.Memories(find("adamw"), 1))
+
+
+def test_a_minor_that_runs_do_not_confirm_proves_nothing(monkeypatch):
+    monkeypatch.setattr(memories, "_impulses", lambda *_: Fraction(0))
+    assert memories.check(memories.Memories(find("aggmo"), 2)).status == "failed"
+    monkeypatch.setattr(memories, "_impulses", lambda *_: Fraction(1))
+    assert memories.check(memories.Memories(find("aggmo"), 3)).status == "failed"
 
 
 def test_unknown_derivation_is_told_the_nearest():

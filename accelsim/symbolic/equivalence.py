@@ -135,7 +135,7 @@ def _replayed(proof: _Proof, wanted: int) -> tuple[int, dict[str, Any] | None]:
     agreed = 0
     for seed in range(TRIES):
         try:
-            found = _Replay(proof.claim, (proof.source, proof.target), seed).difference()
+            found = Replay(proof.claim, (proof.source, proof.target), seed).difference()
         except ZeroDivisionError:
             continue  # this draw violates a condition of the claim
         if found:
@@ -346,7 +346,7 @@ def _draw(declared: Hyperparameter, chance: random.Random) -> Fraction:
     return low + (high - low) * Fraction(chance.randint(1, 11), 12)
 
 
-class _Replay:
+class Replay:
     """Runs of both rules in fractions, at rational values of all that a claim leaves open."""
 
     def __init__(self, claim: Equivalence, parts: tuple[LinearPart, LinearPart], seed: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from accelsim import discovery
 from accelsim.errors import unknown
-from accelsim.symbolic.equivalence import check
+from accelsim.symbolic import equivalence, memories
 
 EXPECTED = "proved"
 NEAR_MISS = "refuted"
@@ -24,8 +24,8 @@ def verify(names: Iterable[str] | None = None, coq: bool = False) -> list[dict[s
     """What became of each derivation (see `results`).
 
     With `coq`, each also has `coq` (checked, failed, unsupported, or absent where coqc is not installed),
-    `coq_axioms` (what its theorems rest on) and `coq_message` (why it is not checked); one that Coq does not check
-    though coqc is there does not hold.
+    `coq_axioms` (what its theorems rest on) and `coq_message` (why it is not checked); an equivalence that Coq does
+    not check though coqc is there does not hold. That rules differ in memories is no equivalence: unsupported.
 
     Raises
     ------
@@ -40,11 +40,13 @@ def _with_proofs(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     from accelsim.symbolic.coq import check as compiled
 
     derivations = known()
-    proofs = compiled({v["name"]: derivations[v["name"]].certificate() for v in found})
+    claims = {v["name"]: derivations[v["name"]].certificate() for v in found}
+    proofs = compiled(claims)
     for verdict in found:
         proof = proofs[verdict["name"]]
         verdict |= {"coq": proof.status, "coq_axioms": list(proof.axioms), "coq_message": proof.message}
-        verdict["holds"] &= proof.status in ("checked", "absent")
+        equal = isinstance(claims[verdict["name"]], equivalence.Equivalence)
+        verdict["holds"] &= proof.status in ("checked", "absent") or not equal
     return found
 
 
@@ -66,10 +68,14 @@ def results(names: Iterable[str] | None = None) -> Iterator[dict[str, Any]]:
         yield _result(name, derivations[name])
 
 
+def _checked(claim: Any) -> equivalence.Verdict:
+    return memories.check(claim) if isinstance(claim, memories.Memories) else equivalence.check(claim)
+
+
 def _result(name: str, module: ModuleType) -> dict[str, Any]:
     start = perf_counter()
     claim = module.certificate()
-    verdict, missed = check(claim), check(module.near_miss())
+    verdict, missed = _checked(claim), _checked(module.near_miss())
     return {
         "name": name,
         "claim": module.CLAIM,
