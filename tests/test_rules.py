@@ -21,7 +21,7 @@ from accelsim.errors import InputError
 from accelsim.optimizer import Optimizer, momentum, optimizer, real, step, step_size, switch, weight
 from accelsim.schedules import Schedule, cosine, linear, parse, recurrence, warmup
 
-WRAPPED = ("tail_average(jain)", "ema(tail_average(sgd))", "tail_average(mars_exact_sgd)")
+WRAPPED = ("tail_average(jain)", "ema(tail_average(sgd))", "tail_average(mars_exact_sgd)", "lookahead(schedule_free)")
 RULES = {**optimizers.shipped(), **{n: optimizers.find(n) for n in WRAPPED}}
 RATIONAL = {name: rule for name, rule in RULES.items() if "eps" not in rule.hyperparameters}
 LENGTH = 6
@@ -37,7 +37,7 @@ def values(draw: Any, rule: Optimizer, without: tuple[str, ...] = ()) -> dict[st
     drawn = {}
     for name, declared in rule.hyperparameters.items():
         if declared.switch:
-            drawn[name] = draw(st.integers(0, LENGTH))
+            drawn[name] = draw(st.integers(max(0, int(declared.low)), LENGTH))
         elif not callable(getattr(declared.default, "update", None)) and name not in without:
             low, high = max(declared.low, -1.0), min(declared.high, 2.0)
             drawn[name] = draw(st.integers(math.floor(1000 * low) + 1, math.ceil(1000 * high) - 1)) / 1000
@@ -193,6 +193,42 @@ def test_tail_average_is_the_mean_after_its_start_and_leaves_the_rule_alone(name
         np.testing.assert_array_equal(state[base.returns], iterates[t])
         expected = np.mean(iterates[start : t + 1], axis=0) if t >= start else iterates[t]
         np.testing.assert_allclose(state[averaged.returns], expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["sgd", "heavy_ball", "jain"])
+def test_lookahead_goes_on_from_its_slow_iterate_at_the_end_of_each_period(name: str) -> None:
+    base, wrapped = optimizers.find(name), optimizers.find(f"lookahead({name})")
+    given_values = {k: 0.3 for k, v in base.hyperparameters.items() if v.default is None}
+    gradients = whole(name).astype(float)
+    states = run(wrapped, np.ones(2), gradients, period=3, slow=0.25, **given_values)
+    plain = run(base, np.ones(2), gradients, **given_values)
+    for state, alone in zip(states[:2], plain, strict=False):
+        np.testing.assert_array_equal(state[base.returns], alone[base.returns])
+        np.testing.assert_array_equal(state["lookahead"], np.ones(2))
+    end = plain[2][base.returns]
+    for k, value in states[2].items():
+        back = 0.75 * (1 - end) if k in base.positions else 0  # all positions move alike
+        expected = 0.75 + 0.25 * end if k == "lookahead" else plain[2][k] + back
+        np.testing.assert_allclose(value, expected, rtol=1e-12)
+
+
+def test_lookahead_that_goes_all_the_way_is_the_rule_itself() -> None:
+    gradients = whole("all the way").astype(float)
+    kept = run(optimizers.find("lookahead(heavy_ball)"), np.ones(2), gradients, lr=0.1, beta=0.5, slow=1, period=2)
+    plain = run(optimizers.find("heavy_ball"), np.ones(2), gradients, lr=0.1, beta=0.5)
+    np.testing.assert_allclose([s["w"] for s in kept], [s["w"] for s in plain], rtol=1e-12)
+
+
+def test_mars_clips_what_is_longer_than_1_and_nothing_else() -> None:
+    gradients = whole("mars").astype(float)
+    short, long = (
+        [run(RULES["mars"], np.ones(2), scale * gradients, lr=0.1, clip=clip)[-1] for clip in (0, 1)]
+        for scale in (0.01, 1.0)
+    )
+    assert np.linalg.norm(0.1 * np.ones(2) + 0.01 * gradients[0]) * (1 + 0.025 * 19) < 1  # corrected, it is not longer
+    np.testing.assert_array_equal(short[0]["v"], short[1]["v"])
+    assert np.all(long[0]["v"] > 2 * long[1]["v"])
+    assert long[1]["v"].sum() <= LENGTH * 0.01  # squares of gradients of length 1, each with weight 1 - beta2
 
 
 def test_polyak_average_of_sgd_is_schedule_free_without_momentum() -> None:
