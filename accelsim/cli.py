@@ -246,6 +246,25 @@ def canonical(optimizer: Name, set_: Set = [], json_: Json = False, rules: Rules
 
 
 @app.command()
+def equivalent(
+    a: Annotated[str, typer.Argument(metavar="A", show_default=False)],
+    b: Annotated[str, typer.Argument(metavar="B", show_default=False)],
+    set_a: Annotated[list[str], typer.Option("--set-a", metavar="K=V", help="A hyperparameter of A.")] = [],  # noqa: B006
+    set_b: Annotated[list[str], typer.Option("--set-b", metavar="K=V", help="A hyperparameter of B.")] = [],  # noqa: B006
+    returned: Annotated[bool, typer.Option("--returned", help="Compare what the rules return, too.")] = False,
+    json_: Json = False,
+    rules: Rules = [],  # noqa: B006
+) -> None:
+    """Whether A is B at some choice of B's hyperparameters: map and transform, or what refutes it."""
+    from accelsim.symbolic import finder
+
+    one, other = (_optimizer(name, rules) for name in (a, b))
+    found = finder.equivalent(one, other, set_a=_pairs(set_a), set_b=_pairs(set_b), returned=returned)
+    document = found.to_json()
+    _emit(document, json_, lambda: "\n".join(_lines(document)))
+
+
+@app.command()
 def verify(
     names: Annotated[list[str], typer.Argument(metavar="[NAME...]", show_default=False)] = [],  # noqa: B006
     coq: Annotated[bool, typer.Option("--coq", help="Have Coq's kernel check the proofs, where it is.")] = False,

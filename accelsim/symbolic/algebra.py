@@ -73,6 +73,10 @@ class Field:
             return []
         return [factor.as_expr().xreplace(self._back) for factor, _ in numerator.factor_list()[1]]
 
+    def plain(self, element: Any) -> Any:
+        """An element as a SymPy expression, as it is."""
+        return self.domain.to_sympy(element).xreplace(self._back)
+
     @cached_property
     def _back(self) -> dict[Any, Any]:
         return {dummy: e for e, dummy in self._opaque.items()}

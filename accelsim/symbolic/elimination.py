@@ -1,0 +1,222 @@
+"""Polynomial systems solved one unknown at a time, in the order that keeps generic solutions before special ones.
+
+Unknowns are symbols (constants) or unknown functions of t, whose equations hold at every step and so may be shifted.
+Where an equation is linear in an unknown, the unknown is eliminated; where it factors, each factor is a branch, and
+so is a coefficient that might vanish. A branch ends in a solution, in an *obstruction* (an expression without
+unknowns that would have to be zero), or stuck. Only a search without stuck branches says that there is nothing more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+from accelsim.symbolic.algebra import Field, reduced, shifted
+from accelsim.symbolic.tableau import time
+
+
+class OutOfTime(Exception):
+    """The budget of a search is spent."""
+
+
+class Clock:
+    """A budget in seconds, asked for between steps of a search."""
+
+    def __init__(self, seconds: float) -> None:
+        self.end = perf_counter() + seconds
+
+    def part(self, share: float) -> Clock:
+        """A budget of one part in so many of what is left."""
+        return Clock((self.end - perf_counter()) / share)
+
+    def check(self) -> None:
+        """Raise `OutOfTime` past the end."""
+        if perf_counter() > self.end:
+            raise OutOfTime
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a search: solutions, generic ones first; obstructions; what it was stuck at."""
+
+    solutions: list[dict[Any, Any]] = field(default_factory=list)
+    obstructions: list[Any] = field(default_factory=list)
+    stuck: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Branch:
+    equations: tuple[Any, ...]
+    values: dict[Any, Any]
+    nonzero: tuple[Any, ...]
+
+
+def solve(equations: Iterable[Any], unknowns: Iterable[Any], clock: Clock, nonzero: Iterable[Any] = ()) -> Outcome:
+    """All solutions of equations = 0 that elimination reaches.
+
+    Parameters
+    ----------
+    equations : rational expressions in SymPy.
+    unknowns : symbols, and unknown functions of t as ``f(t)``.
+    nonzero : what a solution must not make zero, such as denominators.
+
+    Raises
+    ------
+    OutOfTime
+        Past the budget.
+    """
+    outcome = Outcome()
+    search = _Search(tuple(unknowns), clock, outcome)
+    search.run(_Branch(tuple(equations), {}, tuple(nonzero)))
+    return outcome
+
+
+class _Search:
+    def __init__(self, unknowns: tuple[Any, ...], clock: Clock, outcome: Outcome) -> None:
+        self.unknowns, self.clock, self.outcome = unknowns, clock, outcome
+        self.constants = {u for u in unknowns if u.is_Symbol}
+        self.functions = {u.func for u in unknowns if not u.is_Symbol}
+
+    def instances(self, expression: Any) -> set[Any]:
+        """The unknowns in an expression: symbols, and values of functions at shifts of t."""
+        from sympy.core.function import AppliedUndef
+
+        values = {f for f in expression.atoms(AppliedUndef) if f.func in self.functions}
+        return (expression.free_symbols & self.constants) | values
+
+    def run(self, branch: _Branch) -> None:
+        """Depth first, the generic branch of each fork before its special ones."""
+        self.clock.check()
+        open_: list[list[Any]] = []
+        for equation in branch.equations:
+            factors = self._factors(equation)
+            if factors is None:
+                continue
+            wanted = [f for f in factors if self.instances(f) and f not in branch.nonzero and -f not in branch.nonzero]
+            if not wanted:
+                self._obstructed(factors)
+                return
+            if wanted not in open_:
+                open_.append(wanted)
+        if not open_:
+            self._solved(branch)
+            return
+        open_.sort(key=lambda fs: (len(fs), sum(f.count_ops() for f in fs)))
+        rest = tuple(_product(fs) for fs in open_)
+        self._fork(branch, open_, rest)
+
+    def _factors(self, equation: Any) -> list[Any] | None:
+        """Irreducible factors of the numerator; None where the equation holds."""
+        field_ = Field([equation])
+        element = field_.element(equation)
+        return None if element == 0 else field_.factors(element)
+
+    def _obstructed(self, factors: list[Any]) -> None:
+        known = [f for f in factors if not self.instances(f)]
+        if known and _product(known) not in self.outcome.obstructions:
+            self.outcome.obstructions.append(_product(known))
+
+    def _solved(self, branch: _Branch) -> None:
+        if branch.values not in self.outcome.solutions:
+            self.outcome.solutions.append(branch.values)
+
+    def _fork(self, branch: _Branch, open_: list[list[Any]], rest: tuple[Any, ...]) -> None:
+        for certain in (True, False):
+            for i, factors in enumerate(open_):
+                if len(factors) > 1:
+                    continue
+                others = rest[:i] + rest[i + 1 :]
+                split = self._by_steps(factors[0])
+                if len(split) > 1:
+                    self.run(_Branch((*split, *others), branch.values, branch.nonzero))
+                    return
+                for unknown, slope, offset in self._linear(factors[0]):
+                    if bool(self.instances(slope)) != certain:
+                        self._eliminate(branch, others, unknown, slope, offset)
+                        return
+            several = next((i for i, factors in enumerate(open_) if len(factors) > 1), None)
+            if certain and several is not None:
+                self._by_factors(branch, open_[several], rest[:several] + rest[several + 1 :])
+                return
+        self.outcome.stuck.append(f"{open_[0][0]} = 0 is not linear in any of its unknowns")
+
+    def _by_steps(self, polynomial: Any) -> list[Any]:
+        """The equations that one of constants makes when it holds at every step: a coefficient each."""
+        import sympy
+        from sympy.core.function import AppliedUndef
+
+        if any(not u.is_Symbol for u in self.instances(polynomial)):
+            return [polynomial]
+        moving = {a for a in polynomial.atoms(AppliedUndef, sympy.Pow) if a.has(time()) and not a.is_Symbol}
+        if any(self.instances(a) for a in moving):
+            return [polynomial]
+        moving = {a for a in moving if not (a.is_Pow and a.exp.is_Integer)}
+        if not moving and not polynomial.has(time()):
+            return [polynomial]
+        names = {a: sympy.Dummy() for a in moving}
+        plain = sympy.expand(polynomial).xreplace(names)
+        over = [*names.values(), *({time()} & plain.free_symbols)]
+        if not over:
+            return [polynomial]
+        return list(dict.fromkeys(sympy.Poly(plain, *over).coeffs()))
+
+    def _linear(self, polynomial: Any) -> Iterator[tuple[Any, Any, Any]]:
+        """Unknowns in which a polynomial is linear, slope and offset; functions only where one value occurs."""
+        import sympy
+
+        found = sorted(self.instances(polynomial), key=str)
+        for unknown in found:
+            if not unknown.is_Symbol and sum(f.func == unknown.func for f in found if not f.is_Symbol) > 1:
+                continue
+            slope = sympy.diff(polynomial, unknown) if unknown.is_Symbol else _slope(polynomial, unknown)
+            if slope.has(unknown):
+                continue
+            yield unknown, slope, polynomial.subs(unknown, 0)
+
+    def _eliminate(self, branch: _Branch, others: tuple[Any, ...], unknown: Any, slope: Any, offset: Any) -> None:
+        value = reduced(-offset / slope)
+        more: list[Any] = []
+        if unknown.is_Symbol and value.has(time()):
+            more.append(shifted(value, 1) - value)
+        nonzero = branch.nonzero
+        if self.instances(slope):
+            nonzero = (*nonzero, slope)
+        equations = tuple(_put(e, unknown, value) for e in others)
+        apart = tuple(reduced(_put(e, unknown, value)) for e in nonzero)
+        if all(e != 0 for e in apart):
+            values = {u: _put(e, unknown, value) for u, e in branch.values.items()}
+            own = unknown if unknown.is_Symbol else unknown.func(time())
+            values[own] = value if unknown.is_Symbol else shifted(value, time() - unknown.args[0])
+            self.run(_Branch((*equations, *more), values, apart))
+        if self.instances(slope):
+            self.run(_Branch((slope, offset, *others), branch.values, branch.nonzero))
+
+    def _by_factors(self, branch: _Branch, factors: list[Any], others: tuple[Any, ...]) -> None:
+        for i, factor in enumerate(factors):
+            self.run(_Branch((factor, *others), branch.values, (*branch.nonzero, *factors[:i])))
+
+
+def _product(factors: list[Any]) -> Any:
+    import sympy
+
+    return sympy.Mul(*factors)
+
+
+def _slope(polynomial: Any, unknown: Any) -> Any:
+    import sympy
+
+    dummy = sympy.Dummy()
+    return sympy.diff(polynomial.xreplace({unknown: dummy}), dummy).xreplace({dummy: unknown})
+
+
+def _put(expression: Any, unknown: Any, value: Any) -> Any:
+    """An expression with an unknown replaced, a function of t at each of its shifts."""
+    from sympy.core.function import AppliedUndef
+
+    if unknown.is_Symbol:
+        return expression.xreplace({unknown: value})
+    here = unknown.args[0]
+    shifts = {f for f in expression.atoms(AppliedUndef) if f.func == unknown.func}
+    return expression.xreplace({f: shifted(value, f.args[0] - here) for f in shifts})

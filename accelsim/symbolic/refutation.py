@@ -1,0 +1,323 @@
+"""Refutations that can be replayed: finitely many sequences of gradients that no choice of hyperparameters follows.
+
+Each sequence is an impulse: gradient 1 at one step, 0 at all others, from the start w = 0. What rule `a` answers, at
+rational hyperparameters, are numbers; what `b` answers are rational functions of its own hyperparameters, constants
+or one unknown a step. Two kinds of contradiction are looked for:
+
+* a *minor*: the determinant of some of these answers is one number for `a`, and for `b` another whatever its
+  hyperparameters are, as it is zero for every rule of fewer memories;
+* an *identity* 1 = sum of cofactors times (b's answer minus a's), cleared of denominators, by Buchberger's algorithm.
+
+One sequence alone never refutes a rule whose step size may vary from step to step: it could follow anything.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from accelsim.optimizer import Hyperparameter, Optimizer
+from accelsim.program import exact
+from accelsim.symbolic.algebra import Field
+from accelsim.symbolic.elimination import Clock
+from accelsim.symbolic.linear_part import LinearPart, left_behind
+from accelsim.symbolic.tableau import time
+
+LONGEST = 7  # steps of a refutation
+SEEDS = 3  # choices of rational hyperparameters that are tried
+
+
+@dataclass(frozen=True)
+class Refuting:
+    """What is to be refuted: no choice of b's hyperparameters makes it a.
+
+    Attributes
+    ----------
+    a, b : the rules' linear parts, all that is not given being symbols or unknown functions of t.
+    set_a, varying : what is known of a's hyperparameters, and what varies.
+    unknown : the hyperparameters of b.
+    scheduled : whether those may vary from step to step; b's part then has functions of t for them.
+    memories : of a and b, beside the query point; None where unknown.
+    """
+
+    a: LinearPart
+    b: LinearPart
+    set_a: Mapping[str, Any]
+    varying: tuple[str, ...]
+    unknown: tuple[str, ...]
+    scheduled: bool
+    memories: tuple[int | None, int | None]
+
+
+def refute(claim: Refuting, clock: Clock) -> dict[str, Any] | None:
+    """A counterexample as a document (see `certificate.replay`), None where none was found.
+
+    Raises
+    ------
+    OutOfTime
+        Past the budget of the clock.
+    """
+    for seed in range(SEEDS):
+        values = numbers(claim.a.tableau.optimizer, claim.set_a, claim.varying, seed)
+        found = _minor(claim, values, seed) or _identity(claim, values, seed, clock)
+        if found is not None:
+            return found
+    return None
+
+
+def _leaf(values: Mapping[str, Any], sequences: set[str], seed: int) -> Callable[[str, int | None], Any]:
+    """What a symbol, or a function at a step, is in a run of rule a."""
+
+    def leaf(name: str, step: int | None) -> Any:
+        import sympy
+
+        if name in sequences:
+            return sympy.Rational(str(given_sequence(name, step or 0, seed)))
+        value = values[name]
+        return sympy.Rational(value if isinstance(value, str) else value[step or 0])
+
+    return leaf
+
+
+def given_sequence(name: str, step: int, seed: int) -> Fraction:
+    """A given positive sequence at a step, the same in both rules."""
+    return drawn(Hyperparameter(low=0), f"{seed} given {name} {step}")
+
+
+def _open(claim: Refuting, seed: int) -> Callable[[str, int | None], Any]:
+    sequences = _sequences(claim.b)
+
+    def leaf(name: str, step: int | None) -> Any:
+        import sympy
+
+        if name in sequences:
+            return sympy.Rational(str(given_sequence(name, step or 0, seed)))
+        return sympy.Symbol(unknown_at(name, step if claim.scheduled else None))
+
+    return leaf
+
+
+def unknown_at(name: str, step: int | None) -> str:
+    """The name of an unknown hyperparameter, of a step where it may vary."""
+    return name if step is None else f"{name}_{step}"
+
+
+def _sequences(part: LinearPart) -> set[str]:
+    return {factor.symbol for factor in part.tableau.factors.values()}
+
+
+Key = tuple[int, int, int, int]  # step and number of the query, step and number of the gradient; step -1: the start
+
+
+def _run(part: LinearPart, leaf: Callable[[str, int | None], Any], steps: int) -> dict[Key, Any]:
+    """What each query shows of each impulse, and of a start at 1 without gradients, in one field."""
+    import sympy
+
+    systems = [[_at(m, step, leaf) for m in part.matrices[:4]] for step in range(steps + 1)]
+    field = Field(entry for system in systems for m in system for entry in m)
+    over = [[field.matrix(m) for m in system] for system in systems]
+    count = part.tableau.gradients
+    start, zero = (
+        field.matrix(sympy.Matrix([sympy.Rational(str(exact(v))) for v in values]))
+        for values in (part.tableau.translation, part.tableau.start)
+    )
+    found: dict[Key, Any] = {}
+    running: dict[tuple[int, int], Any] = {(-1, 0): start + zero}
+    for step, (a, b, c, d) in enumerate(over):
+        free = zero
+        for (s, g), state in running.items():
+            for query in range(count):
+                found[step, query, s, g] = (c * state)[query, 0].element
+        for g in range(count):
+            for query in range(count):
+                found[step, query, step, g] = (c * free)[query, 0].element + d[query, g].element
+        running = {key: a * state for key, state in running.items()}
+        for g in range(count):
+            running[step, g] = a * free + b[:, g : g + 1]
+        zero = a * zero
+    return {key: field.domain.to_sympy(value) for key, value in found.items()}
+
+
+def _at(matrix: Any, step: int, leaf: Callable[[str, int | None], Any]) -> Any:
+    """A matrix at a step, its symbols and functions replaced."""
+    from sympy.core.function import AppliedUndef
+
+    here = matrix.subs(time(), step)
+    names = {f: leaf(f.func.__name__, int(f.args[0])) for f in here.atoms(AppliedUndef)}
+    return here.xreplace(names | {s: leaf(s.name, None) for s in here.free_symbols})
+
+
+def _document(claim: Refuting, values: Mapping[str, Any], seed: int, keys: Sequence[Key]) -> dict[str, Any]:
+    symbols = sorted(_sequences(claim.a) | _sequences(claim.b))
+    taken = claim.a.absorbed | claim.b.absorbed  # into the gradient
+    last = max(key[0] for key in keys)
+    return {
+        "hyperparameters": {**values, **{k: str(v) for k, v in claim.set_a.items()}},
+        "given": {k: [str(1 if k in taken else given_sequence(k, t, seed)) for t in range(last + 1)] for k in symbols},
+        "unknown": "one a step" if claim.scheduled else "constant",
+        "answers": [{"step": t, "query": q, "impulse": s, "gradient": g} for t, q, s, g in keys],
+    }
+
+
+def _minor(claim: Refuting, values: Mapping[str, Any], seed: int) -> dict[str, Any] | None:
+    """The determinant of what queries show of impulses: for rules that move with a translation, since a query before.
+
+    The position is no memory then; otherwise it counts as one more.
+    """
+    import sympy
+
+    counts = [m for m in claim.memories if m is not None]
+    if len(counts) < 2 or counts[0] == counts[1]:
+        return None
+    moving = not (left_behind(claim.a) or left_behind(claim.b))
+    size = min(counts) + (1 if moving else 2)
+    rows, columns = range(size + moving, 2 * size + moving), range(size)
+    small = len(claim.b.tableau.states) - moving < size  # so b's determinants vanish, whatever varies
+    if not small and claim.scheduled:
+        return None
+    one = _run(claim.a, _leaf(values, _sequences(claim.a), seed), rows[-1])
+    other = {} if small else _run(claim.b, _open(claim, seed), rows[-1])
+    before = [size] if moving else []
+    keys = [(row, 0, column, 0) for row in (*before, *rows) for column in columns]
+
+    def determinant(run: Mapping[Key, Any]) -> Any:
+        shown = sympy.Matrix(size, size, lambda i, j: run[rows[i], 0, j, 0] - sum(run[t, 0, j, 0] for t in before))
+        field = Field(shown)
+        return field.expression(field.matrix(shown).det())
+
+    left, right = determinant(one), sympy.Integer(0) if small else determinant(other)
+    if left == right or (right.free_symbols and left != 0):
+        return None
+    return {
+        "kind": "minor",
+        **_document(claim, values, seed, keys),
+        "values": [str(one[key]) for key in keys],
+        "since": before,
+        "determinant": str(left),
+        "other": str(right),
+        "unless": [str(f) for f, _ in sympy.factor_list(sympy.fraction(right)[0])[1]] if right.free_symbols else [],
+    }
+
+
+def _identity(claim: Refuting, values: Mapping[str, Any], seed: int, clock: Clock) -> dict[str, Any] | None:
+    longest = min(LONGEST, len(claim.a.tableau.states) + len(claim.b.tableau.states) + 1)
+    for last in range(1, longest + 1):
+        clock.check()
+        one = _run(claim.a, _leaf(values, _sequences(claim.a), seed), last)
+        other = _run(claim.b, _open(claim, seed), last)
+        keys = [key for key in one if one[key] != other[key]]
+        weights = keys and _weights([other[key] - one[key] for key in keys], clock)
+        if weights:
+            used = [i for i, w in enumerate(weights) if w != 0]
+            chosen = [keys[i] for i in used]
+            return {
+                "kind": "identity",
+                **_document(claim, values, seed, chosen),
+                "values": [str(one[key]) for key in chosen],
+                "cofactors": [str(weights[i]) for i in used],
+            }
+    return None
+
+
+def _weights(differences: Sequence[Any], clock: Clock) -> list[Any] | None:
+    """Rational functions c with sum c (difference) = 1, dividing by nothing that the differences do not divide by."""
+    import sympy
+
+    fractions = [sympy.fraction(sympy.together(d)) for d in differences]
+    apart = list(dict.fromkeys(f for _, below in fractions for f, _ in sympy.factor_list(below)[1]))
+    inverses = [sympy.Symbol(f"inverse{i}") for i in range(len(apart))]
+    above = [n for n, _ in fractions] + [z * f - 1 for z, f in zip(inverses, apart, strict=True)]
+    symbols = sorted(set().union(*(p.free_symbols for p in above)), key=str)
+    if not symbols:
+        return [1 / d if i == 0 else sympy.Integer(0) for i, d in enumerate(differences)]
+    ring = sympy.QQ.poly_ring(*symbols, order="grevlex").ring
+    found = cofactors([ring.from_expr(sympy.expand(p)) for p in above], clock)
+    if found is None:
+        return None
+    back = {z: 1 / f for z, f in zip(inverses, apart, strict=True)}
+    return [
+        sympy.factor(weight.as_expr().xreplace(back) * below)
+        for weight, (_, below) in zip(found, fractions, strict=False)
+    ]
+
+
+def numbers(rule: Optimizer, given: Mapping[str, Any], varying: Sequence[str], seed: int) -> dict[str, Any]:
+    """Rational values of a rule's hyperparameters inside their ranges; by step for those that vary."""
+    found: dict[str, Any] = {}
+    for name in rule.program(given).reads:
+        declared = rule.hyperparameters[name]
+        if name in given or declared.switch:
+            continue
+        steps = [str(drawn(declared, f"{seed} {name} {t}")) for t in range(-LONGEST, 2 * LONGEST)]
+        found[name] = steps[LONGEST:] if name in varying else steps[0]
+    return found
+
+
+def drawn(declared: Hyperparameter, key: str) -> Fraction:
+    """A rational number inside a range, not beyond 2 from 0, that depends on the key alone."""
+    low, high = (exact(min(max(edge, -2.0), 2.0)) for edge in (declared.low, declared.high))
+    return low + (high - low) * Fraction(random.Random(key).randint(1, 16), 17)
+
+
+def cofactors(polynomials: Sequence[Any], clock: Clock) -> list[Any] | None:
+    """Polynomials c with sum c p = 1, None where there are none.
+
+    Parameters
+    ----------
+    polynomials : elements of one SymPy ring over the rationals.
+
+    Raises
+    ------
+    OutOfTime
+        Past the budget of the clock.
+    """
+    ring = polynomials[0].ring
+    basis: list[tuple[Any, list[Any]]] = []
+    pairs: list[tuple[int, int]] = []
+
+    def reduce(polynomial: Any, weights: list[Any]) -> tuple[Any, list[Any]]:
+        quotients, rest = polynomial.div([p for p, _ in basis])
+        for quotient, (_, other) in zip(quotients, basis, strict=True):
+            if quotient:
+                weights = [w - quotient * o for w, o in zip(weights, other, strict=True)]
+        return rest, weights
+
+    def add(polynomial: Any, weights: list[Any]) -> None:
+        lead = polynomial.LC
+        pairs.extend((i, len(basis)) for i in range(len(basis)))
+        basis.append((polynomial.quo_ground(lead), [w.quo_ground(lead) for w in weights]))
+
+    for i, polynomial in sorted(enumerate(polynomials), key=lambda item: (item[1].degree(), len(item[1]))):
+        clock.check()
+        unit = [ring.one if j == i else ring.zero for j in range(len(polynomials))]
+        rest, weights = reduce(polynomial, unit) if basis else (polynomial, unit)
+        if rest:
+            add(rest, weights)
+            if rest.is_ground:
+                return basis[-1][1]
+    while pairs:
+        clock.check()
+        pairs.sort(key=lambda pair: sum(_lcm(basis, *pair)), reverse=True)
+        i, j = pairs.pop()
+        lcm = _lcm(basis, i, j)
+        (one, left), (other, right) = basis[i], basis[j]
+        if sum(lcm) == sum(one.LM) + sum(other.LM):
+            continue  # coprime leading monomials: their combination reduces to zero
+        factors = [ring({tuple(x - y for x, y in zip(lcm, p.LM, strict=True)): ring.domain.one}) for p in (one, other)]
+        combined = factors[0] * one - factors[1] * other
+        weights = [factors[0] * x - factors[1] * y for x, y in zip(left, right, strict=True)]
+        if not combined:
+            continue
+        rest, weights = reduce(combined, weights)
+        if rest:
+            add(rest, weights)
+            if rest.is_ground:
+                return basis[-1][1]
+    return None
+
+
+def _lcm(basis: list[tuple[Any, list[Any]]], i: int, j: int) -> tuple[int, ...]:
+    return tuple(map(max, basis[i][0].LM, basis[j][0].LM))
