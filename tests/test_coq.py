@@ -15,10 +15,10 @@ from accelsim.optimizer import optimizer
 from accelsim.optimizers import find
 from accelsim.symbolic import coq, verify
 from accelsim.symbolic.equivalence import Equivalence
+from accelsim.symbolic.memories import Memories
 
 CLAIMS = {name: module.certificate() for name, module in verify.known().items()}
-EQUIVALENCES = {name: claim for name, claim in CLAIMS.items() if isinstance(claim, Equivalence)}
-SCHEDULE_FREE = EQUIVALENCES["schedule_free"]
+SCHEDULE_FREE = CLAIMS["schedule_free"]
 compiled = pytest.mark.skipif(shutil.which("coqc") is None, reason="coqc is not installed")
 
 
@@ -44,10 +44,13 @@ def awkward(s, t, h):
 AWKWARD = itself(awkward, w0="w0", at="at", R="R")
 
 
-@pytest.mark.parametrize("name", EQUIVALENCES)
+@pytest.mark.parametrize("name", CLAIMS)
 def test_every_derivation_has_a_file_with_its_theorems_and_no_way_around_them(name):
-    text = coq.export(EQUIVALENCES[name])
-    theorems = ["same_queries", "same_returned"] if EQUIVALENCES[name].returned else ["same_queries"]
+    claim = CLAIMS[name]
+    text = coq.export(claim)
+    theorems = ["two_memories"]
+    if isinstance(claim, Equivalence):
+        theorems = ["same_queries", "same_returned"] if claim.returned else ["same_queries"]
     assert re.findall(r"Theorem (\w+)", text) == theorems
     assert re.findall(r"^Print Assumptions (\w+)\.", text, flags=re.MULTILINE) == theorems
     assert not re.search(r"\b(Admitted|admit|Axiom|Axioms|Parameter|Conjecture|Abort|bypass_check)\b", text)
@@ -85,7 +88,8 @@ def test_names_of_coq_are_left_to_coq():
         (replace(SCHEDULE_FREE, map={**SCHEDULE_FREE.map, "alpha": "lr(t)/(beta(t) - beta(t))"}), "which is zero"),
         (replace(SCHEDULE_FREE, map={"beta": "0"}), "does not say what"),
         (itself(find("mars_exact_sgd")), "does not say what"),
-        ("a sentence", "only equivalences"),
+        (Memories(find("heavy_ball"), 2), "minor of heavy_ball at the first step is zero"),
+        (Memories(find("aggmo"), 3), "only two memories"),
     ],
 )
 def test_what_cannot_be_exported_is_said_so(claim, message):
@@ -96,8 +100,8 @@ def test_what_cannot_be_exported_is_said_so(claim, message):
 @compiled
 def test_the_kernel_takes_what_is_true():
     # All derivations are compiled by `make coq`; here the kinds of them, and what none of them has.
-    quick = ("schedule_free", "accsgd", "mars", "laprop", "decoupled_decay")
-    claims = {name: EQUIVALENCES[name] for name in quick}
+    quick = ("schedule_free", "accsgd", "laprop", "decoupled_decay", "aggmo_memories")
+    claims = {name: CLAIMS[name] for name in quick}
     assert {name: proof.status for name, proof in coq.check(claims).items()} == dict.fromkeys(claims, "checked")
 
 
@@ -115,11 +119,10 @@ def test_roots_exponentials_and_steps_of_their_own_are_taken_too():
 @compiled
 def test_the_kernel_takes_no_corrupted_certificate():
     transform = {**SCHEDULE_FREE.transform, "z": SCHEDULE_FREE.transform["z"].replace("beta(t)", "beta(t-1)")}
-    qhm = EQUIVALENCES["qhm"]
     claims = {
         "map": verify.known()["schedule_free"].near_miss(),
         "transform": replace(SCHEDULE_FREE, transform=transform),
-        "direction": replace(qhm, transform=dict(w="w", m="m/(1 - beta(t-1))")),
+        "direction": replace(CLAIMS["qhm"], transform=dict(w="w", m="m/(1 - beta(t-1))")),
         "returned": replace(SCHEDULE_FREE, returned=True),
         "start": replace(itself(find("heavy_ball"), lr="lr", beta="beta"), transform=dict(w="w + m", m="m")),
     }

@@ -1,10 +1,10 @@
-"""Proofs that Coq's kernel checks: a claimed equivalence as a Coq file, and what coqc says of it.
+"""Proofs that Coq's kernel checks: a derivation's claim as a Coq file, and what coqc says of it.
 
 A file states both rules as they are traced (their linear part, with given sequences p, where they are not linear),
 never their matrices; hyperparameters are real numbers, schedules are functions from Z to R, and what is divided by
 is assumed not to be zero. The lemma in ``method.v``, an induction on steps for every sequence of gradients, leaves to
 each claim that one step commutes with the transform, that the queries agree, and that the starts do: identities
-between rational functions, for Coq's `field`.
+between rational functions, for Coq's `field`. That a rule has two memories is a theorem about all rules of one.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from accelsim.errors import InputError
-from accelsim.symbolic.coq_claim import Claim
+from accelsim.symbolic.coq_claim import Same
+from accelsim.symbolic.coq_memories import TwoMemories
 from accelsim.symbolic.equivalence import Equivalence
+from accelsim.symbolic.memories import Memories
 
 LEMMA = "method"
 REALS = frozenset(  # what Coq's real numbers rest on
@@ -51,7 +52,7 @@ class Proof:
     message: str | None = None
 
 
-def export(claim: Any) -> str:
+def export(claim: Equivalence | Memories) -> str:
     """A claim as one Coq file that needs no other: the lemma, both rules, the theorems and what they rest on.
 
     Raises
@@ -62,17 +63,15 @@ def export(claim: Any) -> str:
     return f"{_lemma()}\n{_text(claim)}"
 
 
-def _text(claim: Any) -> str:
-    if not isinstance(claim, Equivalence):
-        raise InputError(f"only equivalences become Coq files, not {type(claim).__name__}")
-    return Claim(claim).text()
+def _text(claim: Equivalence | Memories) -> str:
+    return TwoMemories(claim).text() if isinstance(claim, Memories) else Same(claim).text()
 
 
 def _lemma() -> str:
     return resources.files(__package__).joinpath(f"{LEMMA}.v").read_text(encoding="utf-8")
 
 
-def check(claims: Mapping[str, Any]) -> dict[str, Proof]:
+def check(claims: Mapping[str, Equivalence | Memories]) -> dict[str, Proof]:
     """Compile claims, by name, as many at once as there are processors; the lemma is compiled once for all."""
     if shutil.which("coqc") is None:
         return dict.fromkeys(claims, Proof("absent", message="coqc is not installed"))

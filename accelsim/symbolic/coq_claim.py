@@ -1,9 +1,9 @@
-"""A claimed equivalence as Coq text: hypotheses, definitions, theorems and the scripts that prove them."""
+"""Claims as Coq text: hypotheses, definitions, theorems and the scripts that prove them."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -68,74 +68,54 @@ class Texts:
         return self.tape.node("first", value=shift(t), kind="uniform")
 
 
-class Claim:
-    """A claimed equivalence, ready to be written."""
+class Section:
+    """Rules at their rows, over all that is free: hypotheses and definitions of a file.
 
-    def __init__(self, claim: Equivalence) -> None:
-        self.claim = claim
-        source, target = linear_parts(claim)
-        self.source, self.target = Rule("Source", source, claim.given), Rule("Target", target, {})
-        if self.source.several != self.target.several:
-            raise InputError(f"{claim.source} and {claim.target} take different numbers of gradients a step")
-        self.rules = (self.source, self.target)
-        self.onto = self.rules[::-1] if claim.backward else self.rules
-        texts = Texts(claim, {f.symbol for rule in self.rules for f in rule.table.factors.values()})
-        self.texts = texts
-        self.rows = {rule.name: {key: self._parameter(rule, key) for key in rule.row} for rule in self.rules}
-        before, after = self.onto
-        states = {state: texts.state(state) for state in before.table.states}
-        self.transform = [
-            texts.node(_said(claim.transform, state, "transform", claim), **states) for state in after.table.states
-        ]
-        self.preconditioners = {rule.name: self._absorbed_elsewhere(rule) for rule in self.rules}
-        parameters = (node for row in self.rows.values() for node in row.values())
-        preconditioners = (node for nodes in self.preconditioners.values() for node in nodes)
-        self.nodes = reachable([*parameters, *self.transform, *preconditioners])
-        self.divisors = Divisors(self.rules, self.rows, self.nodes, texts.given)
-        self.names = names(self._free())
-        self.terms = Terms(self._leaf, {})
+    Attributes
+    ----------
+    rows : each rule's hyperparameters and given sequences at step t.
+    more : what the claim says besides.
+    absorbed : what a rule's gradients are multiplied by before it sees them, by the rule's name.
+    """
 
-    def _parameter(self, rule: Rule, key: Key) -> Node:
-        """A hyperparameter or given sequence at step t, over the source's."""
-        if key[0] == "given" or rule is self.source:
-            return self.texts.now(key[1])
-        return self.texts.node(_said(self.claim.map, key[1], "map", self.claim))
+    def __init__(
+        self,
+        texts: Texts,
+        rules: tuple[Rule, ...],
+        rows: Mapping[str, Mapping[Key, Node]],
+        more: Iterable[Node] = (),
+        absorbed: Mapping[str, list[Node]] | None = None,
+    ) -> None:
+        self.texts, self.rules, self.rows, self.absorbed = texts, rules, rows, absorbed or {}
+        parameters = (node for row in rows.values() for node in row.values())
+        preconditioners = (node for nodes in self.absorbed.values() for node in nodes)
+        nodes = reachable([*parameters, *more, *preconditioners])
+        self.divisors = Divisors(rules, rows, nodes, texts.given)
+        sequences = (("sequence", node.value[0]) for node in nodes if node.op == "sequence")
+        numbers = (("hyperparameter", node.value) for node in nodes if node.op == "hyperparameter")
+        self.names = names([*sequences, *numbers])
+        self.terms = Terms(self.leaf, {})
 
-    def _free(self) -> Iterator[Key]:
-        """What the theorem is for all of: schedules and given sequences, then numbers."""
-        yield from (("sequence", node.value[0]) for node in self.nodes if node.op == "sequence")
-        yield from (("hyperparameter", node.value) for node in self.nodes if node.op == "hyperparameter")
-
-    def _absorbed_elsewhere(self, rule: Rule) -> list[Node]:
-        """The given sequences that the other rule has taken into its gradient, and this one has not."""
-        (other,) = (r for r in self.rules if r is not rule)
-        return [self.texts.now(name) for name in sorted(other.part.absorbed - rule.part.absorbed)]
-
-    def _leaf(self, node: Node) -> str:
-        if node.op == "state":
-            before = self.onto[0]
-            return f"{before.name}.{before.names['state', node.value]} s"
+    def leaf(self, node: Node) -> str:
+        """A schedule at a step, or a number, by name."""
         if node.op == "sequence":
             name, k = node.value
             return f"{self.names['sequence', name]} {step_in_z(k)}"
         return self.names["hyperparameter", node.value]
 
-    def text(self) -> str:
-        """Both rules' modules, the theorems, and what they rest on."""
-        theorems = ["same_queries"] + ["same_returned"] * self.claim.returned
-        section = [
+    def text(self, body: Iterable[str], theorems: Iterable[str]) -> str:
+        """Modules, the section with a body, and what its theorems rest on."""
+        blocks = [
             *self._variables(),
             *self._hypotheses(),
             *map(self._row, self.rules),
             *(self._wrapped(rule, what) for rule in self.rules for what in ("step", "query")),
-            self._transform(),
-            self._unfolded(),
-            *self._proofs(),
+            *body,
         ]
-        lines = [line for block in section for line in block.splitlines()]
+        lines = [f"  {line}" for block in blocks for line in block.splitlines()]
         printed = [f"Print Assumptions {theorem}." for theorem in theorems]
-        parts = ["\nSection Claim.", *(f"  {line}" for line in lines), "End Claim.", *printed]
-        return self.source.text() + self.target.text() + "\n".join(parts) + "\n"
+        section = "\n".join(["", "Section Claim.", *lines, "End Claim.", *printed, ""])
+        return "".join(rule.text() for rule in self.rules) + section
 
     def _variables(self) -> Iterator[str]:
         for kind, type_ in (("sequence", "Z -> R"), ("hyperparameter", "R")):
@@ -152,8 +132,11 @@ class Claim:
             every = f"forall t : {divisor.steps}, " if divisor.steps else ""
             yield f"Hypothesis nonzero{j} : {every}{self.terms(self.texts.node(divisor.text))} <> 0."
 
+    def instances(self, t: str) -> Iterator[str]:
+        """Tactics that bring in the hypotheses at all steps that proofs about the steps t and t + 1 come across."""
+        return (f"generalize {fact}." for fact in self._instances(t))
+
     def _instances(self, t: str) -> Iterator[str]:
-        """The hypotheses at all steps that proofs about the step t and the next one come across."""
         for (kind, name), p in self.names.items():
             for k in self.divisors.positive.get(name, ()):
                 at = f" {step_in_z(k, t)}" if kind == "sequence" else ""
@@ -171,9 +154,9 @@ class Claim:
         return f"Definition {rule.name.lower()} (t : nat) : {rule.name}.row := {rule.name}.Row{values}."
 
     def _wrapped(self, rule: Rule, what: str) -> str:
-        """A rule's step or query at step t's row; gradients are multiplied by what only the other rule absorbed."""
+        """A rule's step or query at step t's row."""
         name, gradients = rule.name.lower(), "g"
-        factors = [self.terms(node, 3) for node in self.preconditioners[rule.name]]
+        factors = [self.terms(node, 3) for node in self.absorbed.get(rule.name, ())]
         if factors:
             gradients = f"({rule.opened}{joined(' * '.join([*factors, g]) for g in rule.gradients)})"
         result = f"{rule.name}.state" if what == "step" else rule.several
@@ -182,18 +165,67 @@ class Claim:
             f"  {rule.name}.{what} t ({name} t) s {gradients}."
         )
 
+    def unfolded(self, *more: str) -> str:
+        """The tactic that unfolds all definitions, and nothing of the real numbers."""
+        made = list(more)
+        for rule in self.rules:
+            made += (f"{rule.name.lower()}{what}" for what in ("", "_step", "_query"))
+            made += (f"{rule.name}.{name}" for name in ("start", "query", "step", "returned", *rule.names.values()))
+        lines = textwrap.wrap(" ".join(made), 100, initial_indent="  ", subsequent_indent="  ")
+        return "\n".join(["Ltac unfolded := cbv beta iota zeta delta [", *lines, "]."])
+
+
+def proof(*lines: str) -> str:
+    """A script as a proof."""
+    return "\n".join(["Proof.", *(f"  {line}" for line in lines), "Qed."])
+
+
+class Same:
+    """The claim that two rules are one method."""
+
+    def __init__(self, claim: Equivalence) -> None:
+        self.claim = claim
+        source, target = linear_parts(claim)
+        self.source, self.target = Rule("Source", source, claim.given), Rule("Target", target, {})
+        if self.source.several != self.target.several:
+            raise InputError(f"{claim.source} and {claim.target} take different numbers of gradients a step")
+        rules = (self.source, self.target)
+        self.onto = rules[::-1] if claim.backward else rules
+        texts = Texts(claim, {f.symbol for rule in rules for f in rule.table.factors.values()})
+        mapped = {
+            key: texts.now(key[1]) if key[0] == "given" else texts.node(_said(claim.map, key[1], "map", claim))
+            for key in self.target.row
+        }
+        before, after = self.onto
+        states = {state: texts.state(state) for state in before.table.states}
+        self.transform = [
+            texts.node(_said(claim.transform, state, "transform", claim), **states) for state in after.table.states
+        ]
+        absorbed = source.absorbed ^ target.absorbed  # by one rule: the other is given the gradient times it
+        self.section = Section(
+            texts,
+            rules,
+            {"Source": {key: texts.now(key[1]) for key in self.source.row}, "Target": mapped},
+            self.transform,
+            {rule.name: [texts.now(p) for p in sorted(absorbed - rule.part.absorbed)] for rule in rules},
+        )
+        self.terms = Terms(self._leaf, {})
+
+    def _leaf(self, node: Node) -> str:
+        if node.op == "state":
+            return f"{self.onto[0].name}.{self.onto[0].names['state', node.value]} s"
+        return self.section.leaf(node)
+
+    def text(self) -> str:
+        """The file, but for the lemma."""
+        theorems = ["same_queries"] + ["same_returned"] * self.claim.returned
+        body = [self._transform(), self.section.unfolded("transform"), *self._proofs()]
+        return self.section.text(body, theorems)
+
     def _transform(self) -> str:
         before, after = (rule.name for rule in self.onto)
         values = "".join(f"\n  {self.terms(node, ATOM)}" for node in self.transform)
         return f"Definition transform (t : nat) (s : {before}.state) : {after}.state := {after}.State{values}."
-
-    def _unfolded(self) -> str:
-        """The tactic that unfolds all definitions, and nothing of the real numbers."""
-        made = ["transform", *(f"{rule}{what}" for rule in ("source", "target") for what in ("", "_step", "_query"))]
-        for rule in self.rules:
-            made += (f"{rule.name}.{name}" for name in ("start", "query", "step", "returned", *rule.names.values()))
-        lines = textwrap.wrap(" ".join(made), 100, initial_indent="  ", subsequent_indent="  ")
-        return "\n".join(["Ltac unfolded := cbv beta iota zeta delta [", *lines, "]."])
 
     def _proofs(self) -> Iterator[str]:
         before, after = (rule.name for rule in self.onto)
@@ -212,7 +244,7 @@ class Claim:
     def _theorem(self, name: str, shown: str, by: str) -> str:
         """A quantity is the same in both runs, by what shows it and a lemma that the transform preserves it."""
         sides = []
-        for rule in self.rules:
+        for rule in (self.source, self.target):
             run = f"(run {rule.name.lower()}_step ({rule.name}.start w0) g t)"
             sides.append(shown.format(rule.name.lower(), rule.name, run=run))
         this, that = (rule.name.lower() for rule in self.onto)
@@ -220,18 +252,17 @@ class Claim:
         return (
             f"Theorem {name} : forall (w0 : R) (g : nat -> {self.source.several}) (t : nat),\n"
             f"  {sides[0]}\n  = {sides[1]}.\n"
-            f"Proof.\n  intros w0 g t; {'symmetry; ' if self.claim.backward else ''}exact ({lemma}).\nQed."
+            + proof(f"intros w0 g t; {'symmetry; ' if self.claim.backward else ''}exact ({lemma}).")
         )
 
     def _script(self, t: str = "t") -> str:
         """A proof: what is not zero there, special steps one by one, everything unfolded, then algebra."""
         lines = ["intros."] if t == "0" else ["intros; destruct s; taken_apart."]
-        lines += [f"generalize {fact}." for fact in self._instances(t)]
-        if t != "0" and self.divisors.special:
-            special = self.divisors.special
+        lines += self.section.instances(t)
+        special = 0 if t == "0" else self.section.divisors.special
+        if special:
             lines.append("destruct t as [| t]; [| " * special + "idtac" + "]" * special + ".")
-        lines.append("all: unfolded; tidy; intros; agree.")
-        return "\n".join(["Proof.", *(f"  {line}" for line in lines), "Qed."])
+        return proof(*lines, "all: unfolded; tidy; intros; agree.")
 
 
 def _said(texts: Mapping[str, str], name: str, what: str, claim: Equivalence) -> str:

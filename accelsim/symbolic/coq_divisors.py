@@ -31,7 +31,7 @@ class Divisor:
 
 
 class Divisors:
-    """What two rules at the rows of a claim, and its texts, divide by.
+    """What rules at the rows of a claim, and its texts, divide by.
 
     A divisor is split into irreducible factors. One in the step alone is no hypothesis (Coq has to find that it is
     not zero at any step), nor is a given sequence, which is positive.
@@ -44,7 +44,7 @@ class Divisors:
     """
 
     def __init__(
-        self, rules: tuple[Rule, Rule], rows: Mapping[str, Mapping[Key, Node]], nodes: list[Node], given: set[str]
+        self, rules: tuple[Rule, ...], rows: Mapping[str, Mapping[Key, Node]], nodes: list[Node], given: set[str]
     ) -> None:
         self.given = given
         self.found: dict[str, Divisor] = {}
@@ -57,7 +57,7 @@ class Divisors:
     @staticmethod
     def _of_row(rule: Rule, row: Mapping[Key, Node], node: Node) -> Any:
         key = rule.parameter(node)
-        return evaluate(row[key], _symbol, to_sympy, {}) if key else _symbol(node)
+        return symbolic(row[key]) if key else _symbol(node)
 
     def _collect(self, nodes: list[Node], leaf: Callable[[Node], Any]) -> None:
         known: dict[int, Any] = {}
@@ -96,8 +96,12 @@ class Divisors:
             divisor.needed.update((latest, latest + 1))
 
 
+def symbolic(node: Node) -> Any:
+    """What a claim says in SymPy; nothing is known of the sign of anything."""
+    return evaluate(node, _symbol, to_sympy, {})
+
+
 def _symbol(node: Node) -> Any:
-    """A leaf in SymPy; nothing is known of the sign of anything."""
     import sympy
 
     if node.op == "step":

@@ -38,6 +38,42 @@ Section Equivalence.
   Qed.
 End Equivalence.
 
+(* Methods of two memories: no rule of one memory, whatever its coefficients, has their queries. *)
+Section Memories.
+  Variable state : Type.
+  Variable query : nat -> state -> R -> R.
+  Variable step : nat -> state -> R -> state.
+  Variable start : state.
+
+  Definition impulse (k t : nat) : R := if Nat.eqb t k then 1 else 0.
+
+  Definition move (g : nat -> R) (t : nat) : R :=
+    query (S t) (run step start g (S t)) (g (S t)) - query t (run step start g t) (g t).
+
+  (* What a gradient at step k changes in the move after step t. *)
+  Definition response (k t : nat) : R := move (impulse k) t - move (fun _ => 0) t.
+
+  Definition minor : R := response 0 2 * response 1 3 - response 1 2 * response 0 3.
+End Memories.
+Arguments minor {state}.
+
+Lemma minor_of_queries : forall (state state' : Type) query query' step step' (start : state) (start' : state'),
+  (forall g t, query t (run step start g t) (g t) = query' t (run step' start' g t) (g t)) ->
+  minor query step start = minor query' step' start'.
+Proof.
+  intros * same; unfold minor, response, move; now rewrite !same.
+Qed.
+
+(* y+ = y + p n + q g, n+ = a n + b g; accelerated SGD is one of them. *)
+Definition one_memory (a b p q : nat -> R) (t : nat) (s : R * R) (g : R) : R * R :=
+  let (y, n) := s in (y + p t * n + q t * g, a t * n + b t * g).
+Definition position (t : nat) (s : R * R) (g : R) : R := fst s.
+
+Lemma minor_of_one_memory : forall a b p q start, minor position (one_memory a b p q) start = 0.
+Proof.
+  intros a b p q [y n]; unfold minor, response, move, position, impulse; cbn [run Nat.eqb one_memory fst]; ring.
+Qed.
+
 (* Steps after S t in terms of t, a schedule's arguments as t + k, powers unfolded. *)
 Ltac tidy :=
   cbn [Nat.add Nat.eqb Rpow_def.pow]; unfold Z.sub;
