@@ -45,7 +45,7 @@ class Config:
 
 
 FULL = Config()
-TINY = Config(replicas=10_000, steps=24, tables=("diabetes",))
+TINY = Config(replicas=6_000, steps=24, tables=("diabetes",))
 
 
 def problems(config: Config) -> dict[str, Problem]:
