@@ -71,6 +71,22 @@ def test_a_sign_before_the_momentum_is_not_one_after_it():
         check(Equivalence(averaged, signum, **SAME))
 
 
+@optimizer(positions="w", memories="m", returns="w", lr=step_size(), beta=momentum(0.9))
+def summed(s, t, h):
+    """Signum with the sum of decayed gradients: its sign knows no scale."""
+    g = yield s.w
+    m = h.beta * s.m + g
+    return dict(w=s.w - h.lr * sign(m), m=m)
+
+
+def test_what_stands_before_a_sign_must_agree_and_the_scale_within_need_not():
+    shared = dict(transform=dict(w="w", m="m/(1 - beta)"), returned=True)
+    halved = Equivalence(signum, summed, map=dict(lr="lr*(1 - beta)", beta="beta"), **shared)
+    assert check(halved).status == "failed"  # the linear parts agree, and the rules do not
+    true = Equivalence(signum, summed, map=dict(lr="lr", beta="beta"), **shared)
+    assert check(true).status == "failed"  # the rules agree, and the linear parts do not: nothing is refuted
+
+
 def test_a_proof_of_what_the_sign_is_applied_to_says_so():
     verdict = check(Equivalence(signum, averaged, **SAME))
     assert verdict.status == "proved"

@@ -6,8 +6,8 @@ states it is enough that, as identities between rational functions of hyperparam
     T_{t+1} A_t = A'_t T_t,    T_{t+1} B_t = B'_t,    C_t = C'_t T_t,    T_0 s_0 = s'_0,
 
 the primed matrices being those of the rule that the transform leads to. A verdict is confirmed on a second route
-without SymPy: both rules are run in fractions on the same gradients. Linear rules are run by their own program; of
-the others, the linear part is, signs set aside and preconditioners given.
+without SymPy: both rules are run in fractions on the same gradients. Linear rules are run by their own program, and so
+are rules that both apply a sign; of the others, the linear part is, signs set aside and preconditioners given.
 """
 
 from __future__ import annotations
@@ -464,12 +464,18 @@ class Replay:
     def run(self, part: LinearPart, row: Callable[[int], dict[str, Any]]) -> Iterator[dict[str, Any]]:
         """Step by step, the point or points queried and the state returned before the step, of a run from 1."""
         rule = part.tableau.optimizer
-        step = self._linear_step if part.tableau.nonlinearity else _own_step
+        step = _own_step if self._runs_itself(part) else self._linear_step
         state = {name: exact(value) for name, value in rule.start(Fraction(1)).items()}
         for t, gradients in enumerate(self.gradients):
             returned = state[rule.returns]
             points, state = step(part, state, t, row(t), gradients)
             yield {"query": points, **({"returned": (returned,)} if self.claim.returned else {})}
+
+    def _runs_itself(self, part: LinearPart) -> bool:
+        """Whether a rule is run as it is: where it is linear, or where both rules apply the same signs alone."""
+        tables = [each.tableau for each in self.parts]
+        signs_alone = not any(table.factors or table.dropped for table in tables)
+        return not part.tableau.nonlinearity or (signs_alone and tables[0].maps == tables[1].maps)
 
     def _linear_step(self, part: LinearPart, state: Any, t: int, h: Any, gradients: Any) -> Any:
         """The linear part: signs set aside, sequences given; the absorbed ones are part of the gradient."""
