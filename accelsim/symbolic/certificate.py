@@ -158,9 +158,39 @@ def _refutation(document: Mapping[str, Any], a: Optimizer, b: Optimizer) -> Veri
     one = _answers(a, known, found["given"], keys)
     if [str(value) for value in one] != found["values"]:
         return Verified(False, f"{a} answers otherwise")
+    if found["kind"] == "scale":
+        if one == [0] or not scale_free(b) or any(a.memories.values()) or tableau(a).nonlinearity:
+            return Verified(False, "the length of gradients may matter to both rules or to neither")
+        return Verified(True, f"{b} queries the same points when gradients are twice as long, {a} does not")
     if found["kind"] == "minor":
         return _minor(found, keys, one, b, lambda: _answers(b, unknown, found["given"], keys))
     return _identity(found, one, _answers(b, unknown, found["given"], keys))
+
+
+def scale_free(rule: Optimizer) -> bool:
+    """Whether multiplying all gradients by a positive number leaves every query point alone.
+
+    Every node is homogeneous in gradients and memories, of degree 0 (positions) or 1 (memories), or has no degree.
+    """
+    program = rule.program()
+    degrees: dict[int, int | None] = {}
+    for node in program.nodes:
+        below = [degrees[arg.index] for arg in node.args]
+        if node.op in ("gradient", "state"):
+            degrees[node.index] = int(node.op == "gradient" or node.value in rule.memories)
+        elif node.op == "sign" or node.kind == "uniform":
+            degrees[node.index] = None if None in below else 0
+        elif None in below:
+            degrees[node.index] = None
+        elif node.op in ("add", "sub"):
+            degrees[node.index] = below[0] if below[0] == below[1] else None
+        elif node.op in ("mul", "div"):
+            degrees[node.index] = below[0] + (below[1] if node.op == "mul" else -below[1])  # type: ignore[operator]
+        else:
+            degrees[node.index] = below[0] if node.op == "neg" else None
+    points = [point for stage in program.queries for point in stage]
+    steady = all(degrees[point.index] == 0 for point in points) and not any(rule.memories.values())
+    return steady and all(degrees[n.index] == int(k in rule.memories) for k, n in program.updates.items())
 
 
 def _minor(

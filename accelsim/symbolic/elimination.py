@@ -8,7 +8,10 @@ unknowns that would have to be zero), or stuck. Only a search without stuck bran
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
@@ -17,7 +20,7 @@ from accelsim.symbolic.algebra import Field, reduced, shifted
 from accelsim.symbolic.tableau import time
 
 
-class OutOfTime(Exception):
+class OutOfTime(BaseException):
     """The budget of a search is spent."""
 
 
@@ -27,9 +30,35 @@ class Clock:
     def __init__(self, seconds: float) -> None:
         self.end = perf_counter() + seconds
 
-    def part(self, share: float) -> Clock:
-        """A budget of one part in so many of what is left."""
-        return Clock((self.end - perf_counter()) / share)
+    @property
+    def left(self) -> float:
+        """What is left of it, in seconds."""
+        return self.end - perf_counter()
+
+    def at_most(self, seconds: float) -> Clock:
+        """A budget of some seconds, or of what is left."""
+        return Clock(min(seconds, self.left))
+
+    @contextmanager
+    def enforced(self) -> Iterator[None]:
+        """Interrupt what runs past the end, where that can be done: in the main thread."""
+        if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+            yield
+            return
+
+        def stop(*_: Any) -> None:
+            raise OutOfTime
+
+        began, (outer, _) = perf_counter(), signal.getitimer(signal.ITIMER_REAL)
+        handler = signal.signal(signal.SIGALRM, stop)
+        signal.setitimer(signal.ITIMER_REAL, max(1e-3, self.end - began))
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, handler)
+            if outer:
+                signal.setitimer(signal.ITIMER_REAL, max(1e-3, outer - (perf_counter() - began)))
 
     def check(self) -> None:
         """Raise `OutOfTime` past the end."""
@@ -88,6 +117,10 @@ class _Search:
 
     def run(self, branch: _Branch) -> None:
         """Depth first, the generic branch of each fork before its special ones."""
+        with suppress(ZeroDivisionError):  # where something divides by zero there is no solution
+            self._run(branch)
+
+    def _run(self, branch: _Branch) -> None:
         self.clock.check()
         open_: list[list[Any]] = []
         for equation in branch.equations:

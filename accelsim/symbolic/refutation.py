@@ -68,6 +68,16 @@ def refute(claim: Refuting, clock: Clock) -> dict[str, Any] | None:
     return None
 
 
+def scaled(claim: Refuting) -> dict[str, Any] | None:
+    """A gradient of 1, and one of 2: what refutes rules to which the length of gradients is all the same."""
+    values = numbers(claim.a.tableau.optimizer, claim.set_a, claim.varying, seed=0)
+    run = _run(claim.a, _leaf(values, _sequences(claim.a), seed=0), steps=LONGEST)
+    for key in ((step, 0, 0, 0) for step in range(1, LONGEST + 1)):
+        if run[key] != 0:
+            return {"kind": "scale", **_document(claim, values, 0, [key]), "values": [str(run[key])]}
+    return None
+
+
 def _leaf(values: Mapping[str, Any], sequences: set[str], seed: int) -> Callable[[str, int | None], Any]:
     """What a symbol, or a function at a step, is in a run of rule a."""
 

@@ -1,0 +1,70 @@
+"""Expressions to and from the language in which claims are written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from numbers import Real
+from typing import Any
+
+from accelsim.errors import InputError
+from accelsim.program import exact
+from accelsim.symbolic.algebra import evaluated, shifted
+from accelsim.symbolic.tableau import sympy_functions, time
+
+
+def number(value: Any) -> Any:
+    """A number as the SymPy rational it was written as."""
+    import sympy
+
+    return sympy.Rational(str(exact(value)))
+
+
+def given_value(value: Any) -> Any:
+    """What was given for a hyperparameter, a number or a text in t, in SymPy."""
+    import sympy
+
+    if isinstance(value, str):
+        return sympy.sympify(evaluated(value, {**sympy_functions(), "t": time()}, number))
+    if not isinstance(value, Real):
+        raise InputError(f"a hyperparameter must be given as a number or as text in t, not as {value!r}")
+    return number(value)
+
+
+def put_functions(matrices: Any, functions: Mapping[Any, Any]) -> Any:
+    """Matrices with unknown functions of t replaced by expressions in t."""
+    from sympy.core.function import AppliedUndef
+
+    def one(matrix: Any) -> Any:
+        called = [f for f in matrix.atoms(AppliedUndef) if f.func in functions]
+        return matrix.xreplace({f: shifted(functions[f.func], f.args[0] - time()) for f in called})
+
+    return type(matrices)(*map(one, matrices))
+
+
+def text_of(expression: Any) -> str:
+    """An expression in the language of claims."""
+    from sympy.printing.str import StrPrinter
+
+    class Printer(StrPrinter):
+        def _print_Min(self, e: Any) -> str:
+            return _nested("minimum", [self._print(x) for x in e.args])
+
+        def _print_Max(self, e: Any) -> str:
+            return _nested("maximum", [self._print(x) for x in e.args])
+
+    return str(Printer().doprint(expression))
+
+
+def _nested(name: str, texts: list[str]) -> str:
+    return texts[0] if len(texts) == 1 else f"{name}({texts[0]}, {_nested(name, texts[1:])})"
+
+
+def combination(row: Any, states: Iterable[str]) -> str:
+    """A row of a transform, in states."""
+    terms = []
+    for entry, state in zip(row, states, strict=True):
+        if entry == 0:
+            continue
+        text = text_of(entry)
+        terms.append(state if entry == 1 else f"({text})*{state}" if entry.is_Add else f"{text}*{state}")
+    return " + ".join(terms) or "0"
