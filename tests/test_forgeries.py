@@ -1,16 +1,23 @@
 """Claims that are false must not be proved, true ones not refuted by rounding, and nonsense not printed."""
 
+import json
+
 import pytest
 
 from accelsim.elementary import first, sign, sqrt, where
 from accelsim.errors import InputError
 from accelsim.optimizer import momentum, optimizer, step_size
+from accelsim.optimizers.accelerated_sgd import accelerated_sgd
 from accelsim.optimizers.adamw import adamw
+from accelsim.optimizers.ademamix import ademamix_sgd
 from accelsim.optimizers.laprop import laprop
 from accelsim.optimizers.qhm import mean
+from accelsim.optimizers.schedule_free import schedule_free
 from accelsim.optimizers.sgd import sgd
 from accelsim.optimizers.signum import signum
+from accelsim.symbolic.certificate import verify_certificate
 from accelsim.symbolic.equivalence import Equivalence, check
+from accelsim.symbolic.finder import equivalent
 from accelsim.symbolic.normal_form import canonical
 
 
@@ -126,3 +133,34 @@ def test_conditions_at_special_steps_are_listed():
     late = "lr*where(first(t), 1/(1 - beta), 1)"
     claim = Equivalence(averaged, averaged, map=dict(lr=late, beta="beta"), transform=dict(w="w", m="m"))
     assert "1 - beta != 0 (at t = 0)" in check(claim).conditions
+
+
+@optimizer(positions="w", memories="v", returns="w", lr=step_size())
+def halved(s, t, h):
+    """Half of what `root` multiplies by."""
+    g = yield s.w
+    v = s.v + g * g
+    return dict(w=s.w - h.lr * g / (2 * sqrt(v) + 2), v=v)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "set_a", "set_b"),
+    [
+        (root, halved, dict(lr=0.1), dict(lr=0.2)),  # the same method
+        (summed, signum, dict(lr=0.1), dict(lr=0.1)),  # the same method
+        (schedule_free, accelerated_sgd, dict(c="1/(t+1)"), {}),  # the same method, by a schedule
+    ],
+    ids=str,
+)
+def test_what_linear_parts_or_constants_cannot_tell_is_not_refuted(one, other, set_a, set_b):
+    assert equivalent(one, other, set_a=set_a, set_b=set_b).status != "refuted"
+
+
+def test_a_determinant_of_sums_of_answers_certifies_nothing():
+    found = equivalent(ademamix_sgd, accelerated_sgd)
+    assert found.status == "refuted"
+    document = json.loads(json.dumps(found.certificate))
+    assert verify_certificate(document).holds
+    since = document["counterexample"]["since"]
+    document["counterexample"]["since"] = [*since, *(since or [3])] if since else [3, 4]
+    assert not verify_certificate(document).holds

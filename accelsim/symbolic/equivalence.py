@@ -340,7 +340,7 @@ class _Proof:
 
     def unlike(self) -> list[str]:
         """Given sequences that go by one name in both rules and are not one formula, if any."""
-        ours, theirs = (_formulas(part, part is self.source, self.claim) for part in (self.source, self.target))
+        ours, theirs = formulas(self.source, self.claim.given), formulas(self.target, {})
         return [
             f"{name}(t) is {ours[name]} in {self.claim.source} and {theirs[name]} in {self.claim.target}"
             for name in ours
@@ -361,9 +361,9 @@ class _Proof:
         return (*given, *notes, "coordinate by coordinate, from the same start, on the same gradients")
 
 
-def _formulas(part: LinearPart, known: bool, claim: Equivalence) -> dict[str, str]:
+def formulas(part: LinearPart, given: Mapping[str, Any]) -> dict[str, str]:
     """What each given sequence is, in words that two rules share where they share the formula."""
-    traced = part.tableau.optimizer.program(claim.given if known else None)
+    traced = part.tableau.optimizer.program(given)
     found = {}
     for factor in part.tableau.factors.values():
         operation, index = factor.node.value

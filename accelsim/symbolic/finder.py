@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -26,7 +25,7 @@ from accelsim.symbolic import certificate
 from accelsim.symbolic.algebra import Field, divisors, reduced
 from accelsim.symbolic.answer import Answer
 from accelsim.symbolic.elimination import Clock, OutOfTime, solve
-from accelsim.symbolic.equivalence import Equivalence, Verdict, check, linear_parts, needed
+from accelsim.symbolic.equivalence import Equivalence, Verdict, check, formulas, linear_parts, needed
 from accelsim.symbolic.linear_part import LinearPart
 from accelsim.symbolic.refutation import Refuting, refute, scaled
 from accelsim.symbolic.responses import Side, invariants, minors, side_of, window
@@ -37,6 +36,7 @@ from accelsim.symbolic.written import combination, given_value, number, put_func
 
 BUDGET = 10.0  # seconds
 SHARE = 0.4  # of what is left of them for constants, then for schedules; the rest is for a refutation
+CHOICES = 1.0  # seconds of them for other choices where hyperparameters are left free
 SCHEDULED = 1.5  # seconds of them for a refutation of all schedules, before one of all constants
 SPECIAL = 3.0  # seconds of them for special cases
 DRAWS = 12  # values of the first rule's hyperparameters at which ranges are looked at
@@ -92,6 +92,9 @@ class Question:
     set_b: Mapping[str, Any]
     returned: bool
     varying: tuple[str, ...]
+
+
+Solution = tuple[dict[str, Any], tuple[str, ...]]  # values of hyperparameters, and which of them were chosen
 
 
 @dataclass(frozen=True)
@@ -177,12 +180,12 @@ class _Finder:
                 return found
         return self._not_found()
 
-    def _attempted(self, attempt: Callable[[Clock], list[dict[str, Any]]]) -> Answer | None:
+    def _attempted(self, attempt: Callable[[Clock], list[Solution]]) -> Answer | None:
         """What an attempt proves in its share of the time."""
         clock = self.clock.at_most(self.clock.left * SHARE)
         try:
             with clock.enforced():
-                candidates = [c for solution in attempt(clock) for c in self._completed(solution)]
+                candidates = [c for solution in attempt(clock) for c in self._completed(*solution)]
                 for candidate in sorted(candidates, key=lambda c: c.score):
                     found = self._proved(candidate)
                     if found is not None:
@@ -200,38 +203,40 @@ class _Finder:
             return self._undecided(f"{reason}: linear parts cannot tell")
         return self._refuted(f"{reason}: it is all the same to it how long gradients are", found)
 
-    def _with_constants(self, clock: Clock) -> list[dict[str, Any]]:
+    def _with_constants(self, clock: Clock) -> list[Solution]:
         self.tried.append("constant hyperparameters")
         equations = self._equations(self.b)
         if equations is None:
             return []
         solutions = self._solved(equations, clock)
-        for solution in solutions[:1]:
-            solutions = [*self._pinned(solution, equations, clock), *solutions]
-        return solutions
-
-    def _pinned(self, solution: dict[str, Any], equations: list[Any], clock: Clock) -> list[dict[str, Any]]:
-        """Solutions with one hyperparameter at its default or a plain number, where one can be chosen."""
-        import sympy
-
-        found: list[dict[str, Any]] = []
-        names = [k for k in needed(self.open) if k in self.unknown]
-        if not self._left(solution):
-            return found
-        for name in names:
-            for choice in self._choices(name):
-                fixed = {sympy.Symbol(name + MARK, real=True): choice}
-                with suppress(ZeroDivisionError):
-                    found += [{name: choice, **s} for s in self._solved([e.xreplace(fixed) for e in equations], clock)]
+        found: list[Solution] = [(solution, ()) for solution in solutions]
+        best = self._completed(*found[0]) if found else []
+        if best and best[0].left and best[0].score[0]:  # another choice may lie inside the ranges
+            self._pin(found, equations, clock.at_most(CHOICES))
         return found
 
-    def _with_schedules(self, clock: Clock) -> list[dict[str, Any]]:
+    def _pin(self, found: list[Solution], equations: list[Any], clock: Clock) -> None:
+        """Add solutions with one hyperparameter at its default or a plain number."""
+        import sympy
+
+        names = [k for k in needed(self.open) if k in self.unknown]
+        try:
+            with clock.enforced():
+                for name, choice in ((k, choice) for k in names for choice in self._choices(k)):
+                    fixed = {sympy.Symbol(name + MARK, real=True): choice}
+                    left = [e.xreplace(fixed) for e in equations]
+                    if not any(e.has(sympy.zoo, sympy.nan) for e in left):
+                        found += [({name: choice, **s}, (name,)) for s in self._solved(left, clock)]
+        except OutOfTime:
+            self.clock.check()
+
+    def _with_schedules(self, clock: Clock) -> list[Solution]:
         one = self.a.memory in (0, 1) and self.a.memory == self.b.memory and self.a.moves
         if not one or not self.unknown or self.q.returned:
             return []
         self.tried.append("hyperparameters that are functions of t")
         equations = self._equations(self.scheduled)
-        return [] if equations is None else self._solved(equations, clock)
+        return [] if equations is None else [(solution, ()) for solution in self._solved(equations, clock)]
 
     def _solved(self, equations: list[Any], clock: Clock) -> list[dict[str, Any]]:
         import sympy
@@ -316,14 +321,14 @@ class _Finder:
         finder = _Finder(replace(self.q, set_b=given), self.clock, self.tried, self.deep)
         return finder.answer()
 
-    def _namesakes(self, clock: Clock) -> list[dict[str, Any]]:
+    def _namesakes(self, clock: Clock) -> list[Solution]:
         """Every hyperparameter as the one of the same name, where that makes the same matrices."""
         names = self._left({})
         if not set(names) <= set(self.a_names) or self.q.a.states != self.q.b.states:
             return []
         values = {k: self.a_names[k] for k in names}
         same = all(x == y for x, y in zip(self._target(values).matrices, self.a.part.matrices, strict=True))
-        return [values] if same else []
+        return [(values, ())] if same else []
 
     @cached_property
     def a_names(self) -> dict[str, Any]:
@@ -348,9 +353,21 @@ class _Finder:
                 if not scheduled:
                     raise
                 continue
+            if found is not None and found["unknown"] == "constant" and not self.a.constant and not fewer:
+                return self._undecided(f"no constants make {self.q.b} of {self.q.a}; whether schedules do is open")
+            if found is not None and self._beyond():
+                return self._undecided(f"the linear parts differ, and {self._beyond()}, so they cannot tell")
             if found is not None:
                 return self._refuted(self._reason(found), found, self._special())
         return self._undecided(self.doubt or "neither a solution nor a counterexample was found")
+
+    def _beyond(self) -> str | None:
+        """What may make rules the same whose linear parts differ."""
+        if self.a.part.tableau.maps and self.b.part.tableau.maps:
+            return "a sign knows no scale"
+        ours, theirs = formulas(self.a.part, self.q.set_a), formulas(self.b.part, self.q.set_b)
+        unlike = [name for name in ours if name in theirs and ours[name] != theirs[name]]
+        return f"{unlike[0]}(t) is not the same formula in both" if unlike else None
 
     def _refuting(self, scheduled: bool) -> Refuting:
         memories = (self.a.memory, self.b.memory)
@@ -432,7 +449,7 @@ class _Finder:
                 return self._equivalent(claim, verdict, candidate)
         return None
 
-    def _completed(self, solution: dict[str, Any]) -> list[Candidate]:
+    def _completed(self, solution: dict[str, Any], pinned: tuple[str, ...]) -> list[Candidate]:
         """The solution with all that is left open in it chosen, inside declared ranges where that can be."""
         import sympy
 
@@ -446,8 +463,10 @@ class _Finder:
                 values = {k: _filled(v, names, functions) for k, v in solution.items()} | chosen
             except ZeroDivisionError:
                 continue
+            if any(v.has(sympy.zoo, sympy.nan) for v in values.values()):
+                continue
             if not self._by_coordinate(values):
-                found.append(Candidate(values, left, self._outside(values)))
+                found.append(Candidate(values, (*pinned, *left), self._outside(values)))
             if found and not found[-1].score[0]:
                 break
         return sorted(found, key=lambda c: c.score)[:1]

@@ -17,6 +17,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from typing import Any
 
 from accelsim.optimizer import Hyperparameter, Optimizer
@@ -60,12 +61,10 @@ def refute(claim: Refuting, clock: Clock) -> dict[str, Any] | None:
     OutOfTime
         Past the budget of the clock.
     """
-    for seed in range(SEEDS):
-        values = numbers(claim.a.tableau.optimizer, claim.set_a, claim.varying, seed)
-        found = _minor(claim, values, seed) or _identity(claim, values, seed, clock)
-        if found is not None:
-            return found
-    return None
+    draws = [numbers(claim.a.tableau.optimizer, claim.set_a, claim.varying, seed) for seed in range(SEEDS)]
+    minors = (_minor(claim, values, seed) for seed, values in enumerate(draws))
+    identities = (_identity(claim, values, seed, clock) for seed, values in enumerate(draws))
+    return next((found for found in chain(minors, identities) if found is not None), None)
 
 
 def scaled(claim: Refuting) -> dict[str, Any] | None:
@@ -213,45 +212,88 @@ def _minor(claim: Refuting, values: Mapping[str, Any], seed: int) -> dict[str, A
 
 
 def _identity(claim: Refuting, values: Mapping[str, Any], seed: int, clock: Clock) -> dict[str, Any] | None:
+    import sympy
+
     longest = min(LONGEST, len(claim.a.tableau.states) + len(claim.b.tableau.states) + 1)
     for last in range(1, longest + 1):
         clock.check()
         one = _run(claim.a, _leaf(values, _sequences(claim.a), seed), last)
         other = _run(claim.b, _open(claim, seed), last)
-        keys = [key for key in one if one[key] != other[key]]
-        weights = keys and _weights([other[key] - one[key] for key in keys], clock)
+        apart = {key: other[key] - one[key] for key in one if one[key] != other[key]}
+        ideal = [_cleared({key: 1}, apart) for key in apart]
+        if claim.memories == (1, 1) and claim.a.tableau.gradients == 1:
+            ideal = _decays(one, other, apart, last) + ideal[: 2 * last]
+        below = [sympy.fraction(sympy.cancel(value))[1] for value in other.values()]
+        divided = list(dict.fromkeys(f for d in below for f, _ in sympy.factor_list(d)[1]))
+        weights = _combined(ideal, divided, clock) if ideal else None
         if weights:
-            used = [i for i, w in enumerate(weights) if w != 0]
-            chosen = [keys[i] for i in used]
+            chosen = [key for key, weight in weights.items() if weight != 0]
             return {
                 "kind": "identity",
                 **_document(claim, values, seed, chosen),
                 "values": [str(one[key]) for key in chosen],
-                "cofactors": [str(weights[i]) for i in used],
+                "cofactors": [str(weights[key]) for key in chosen],
             }
     return None
 
 
-def _weights(differences: Sequence[Any], clock: Clock) -> list[Any] | None:
-    """Rational functions c with sum c (difference) = 1, dividing by nothing that the differences do not divide by."""
+@dataclass(frozen=True)
+class _Member:
+    """A polynomial that vanishes with the differences of answers: the sum of these weights times them."""
+
+    polynomial: Any
+    weights: Mapping[Key, Any]
+
+
+def _cleared(weights: Mapping[Key, Any], apart: Mapping[Key, Any]) -> _Member:
+    """A combination of differences, times its denominator."""
     import sympy
 
-    fractions = [sympy.fraction(sympy.together(d)) for d in differences]
-    apart = list(dict.fromkeys(f for _, below in fractions for f, _ in sympy.factor_list(below)[1]))
+    above, below = sympy.fraction(sympy.cancel(sum(w * apart.get(key, 0) for key, w in weights.items())))
+    return _Member(above, {key: w * below for key, w in weights.items() if key in apart})
+
+
+def _decays(one: Mapping[Key, Any], other: Mapping[Key, Any], apart: Mapping[Key, Any], last: int) -> list[_Member]:
+    """Of one memory, what decays: the ratio of what two impulses do to one later move, in lowest terms.
+
+    With N and M these moves and their ratio n/d for b, d times N's difference less n times M's has no more of M in it.
+    """
+    import sympy
+
+    def move(run: Mapping[Key, Any], step: int, impulse: int) -> Any:
+        return run[step + 1, 0, impulse, 0] - run[step, 0, impulse, 0]
+
+    found = []
+    for s in range(last - 2):
+        ratio = sympy.cancel(move(other, s + 2, s) / move(other, s + 2, s + 1))
+        above, below = sympy.fraction(ratio)
+        at = [(s + 3, 0, s, 0), (s + 2, 0, s, 0), (s + 3, 0, s + 1, 0), (s + 2, 0, s + 1, 0)]
+        found.append(_cleared(dict(zip(at, (below, -below, -above, above), strict=True)), apart))
+    return found
+
+
+def _combined(ideal: Sequence[_Member], apart: Sequence[Any], clock: Clock) -> dict[Key, Any] | None:
+    """Rational functions c with sum c (difference) = 1, dividing by nothing but what the answers divide by."""
+    import sympy
+
     inverses = [sympy.Symbol(f"inverse{i}") for i in range(len(apart))]
-    above = [n for n, _ in fractions] + [z * f - 1 for z, f in zip(inverses, apart, strict=True)]
+    members = [m for m in ideal if m.polynomial != 0]
+    above = [m.polynomial for m in members] + [z * f - 1 for z, f in zip(inverses, apart, strict=True)]
     symbols = sorted(set().union(*(p.free_symbols for p in above)), key=str)
-    if not symbols:
-        return [1 / d if i == 0 else sympy.Integer(0) for i, d in enumerate(differences)]
-    ring = sympy.QQ.poly_ring(*symbols, order="grevlex").ring
-    found = cofactors([ring.from_expr(sympy.expand(p)) for p in above], clock)
-    if found is None:
-        return None
-    back = {z: 1 / f for z, f in zip(inverses, apart, strict=True)}
-    return [
-        sympy.factor(weight.as_expr().xreplace(back) * below)
-        for weight, (_, below) in zip(found, fractions, strict=False)
-    ]
+    if symbols:
+        ring = sympy.QQ.poly_ring(*symbols, order="grevlex").ring
+        found = cofactors([ring.from_expr(sympy.expand(p)) for p in above], clock)
+        if found is None:
+            return None
+        back = {z: 1 / f for z, f in zip(inverses, apart, strict=True)}
+        factors = [c.as_expr().xreplace(back) for c in found[: len(members)]]
+    else:
+        factors = [1 / above[0], *[sympy.Integer(0)] * (len(members) - 1)]
+    weights: dict[Key, Any] = {}
+    for factor, member in zip(factors, members, strict=True):
+        for key, weight in member.weights.items():
+            weights[key] = weights.get(key, 0) + factor * weight
+    return {key: sympy.factor(weight) for key, weight in weights.items()}
 
 
 def numbers(rule: Optimizer, given: Mapping[str, Any], varying: Sequence[str], seed: int) -> dict[str, Any]:
@@ -269,7 +311,7 @@ def numbers(rule: Optimizer, given: Mapping[str, Any], varying: Sequence[str], s
 def drawn(declared: Hyperparameter, key: str) -> Fraction:
     """A rational number inside a range, not beyond 2 from 0, that depends on the key alone."""
     low, high = (exact(min(max(edge, -2.0), 2.0)) for edge in (declared.low, declared.high))
-    return low + (high - low) * Fraction(random.Random(key).randint(1, 16), 17)
+    return low + (high - low) * Fraction(random.Random(key).randint(1, 36), 37)
 
 
 def cofactors(polynomials: Sequence[Any], clock: Clock) -> list[Any] | None:
