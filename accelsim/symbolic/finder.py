@@ -9,7 +9,6 @@ Nothing is called equivalent that `equivalence.check` has not proved.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -19,15 +18,14 @@ from typing import Any
 
 from accelsim.errors import InputError
 from accelsim.optimizer import Hyperparameter, Optimizer
-from accelsim.program import exact
 from accelsim.schedules import Recurrence
 from accelsim.symbolic import certificate
 from accelsim.symbolic.algebra import Field, divisors, reduced
 from accelsim.symbolic.answer import Answer
-from accelsim.symbolic.elimination import Clock, OutOfTime, solve
+from accelsim.symbolic.elimination import Clock, Outcome, OutOfTime, solve
 from accelsim.symbolic.equivalence import Equivalence, Verdict, check, formulas, linear_parts, needed
 from accelsim.symbolic.linear_part import LinearPart
-from accelsim.symbolic.refutation import Refuting, refute, scaled
+from accelsim.symbolic.refutation import Refuting, drawn, refute, scaled
 from accelsim.symbolic.responses import Side, invariants, minors, side_of, window
 from accelsim.symbolic.specialized import specialized, switched
 from accelsim.symbolic.tableau import time
@@ -236,9 +234,27 @@ class _Finder:
             return []
         self.tried.append("hyperparameters that are functions of t")
         equations = self._equations(self.scheduled)
-        return [] if equations is None else [(solution, ()) for solution in self._solved(equations, clock)]
+        if equations is None or not self._outcome(self._at_numbers(equations), clock).solutions:
+            return []
+        return [(solution, ()) for solution in self._solved(equations, clock)]
+
+    def _at_numbers(self, equations: list[Any]) -> list[Any]:
+        """The equations at one choice of the first rule's constants; what has no solution there has none at all."""
+        symbols = [s for s in self.a_names.values() if s.is_Symbol]
+        chosen = {s: number(drawn(self.q.a.hyperparameters[s.name], f"one choice {s}")) for s in symbols}
+        return [e.xreplace(chosen) for e in equations]
 
     def _solved(self, equations: list[Any], clock: Clock) -> list[dict[str, Any]]:
+        outcome = self._outcome(equations, clock)
+        self.obstructions += [o for o in outcome.obstructions if o not in self.obstructions]
+        self.stuck += outcome.stuck
+        plain = []
+        for solution in outcome.solutions:
+            names = {(u.name if u.is_Symbol else u.func.__name__): value for u, value in solution.items()}
+            plain.append({name.removesuffix(MARK): value for name, value in names.items()})
+        return plain
+
+    def _outcome(self, equations: list[Any], clock: Clock) -> Outcome:
         import sympy
         from sympy.core.function import AppliedUndef
 
@@ -249,14 +265,7 @@ class _Finder:
         unknowns = [u for u in constants if u in found] + [f for f in functions if f.func in called]
         below = [d for e in equations for d in divisors(sympy.together(e))]
         nonzero = list(dict.fromkeys(d for d in below if unknowns and d.has(*unknowns)))
-        outcome = solve(equations, unknowns, clock, nonzero)
-        self.obstructions += [o for o in outcome.obstructions if o not in self.obstructions]
-        self.stuck += outcome.stuck
-        plain = []
-        for solution in outcome.solutions:
-            names = {(u.name if u.is_Symbol else u.func.__name__): value for u, value in solution.items()}
-            plain.append({name.removesuffix(MARK): value for name, value in names.items()})
-        return plain
+        return solve(equations, unknowns, clock, nonzero)
 
     # -- equations --
 
@@ -496,8 +505,8 @@ class _Finder:
         counts = dict.fromkeys(values, 0)
         for seed in range(DRAWS):
             for name, value in values.items():
-                drawn = _drawn(value, self.q.a, seed)
-                counts[name] += drawn is not None and not self.q.b.hyperparameters[name].holds(drawn)
+                found = _drawn(value, self.q.a, seed)
+                counts[name] += found is not None and not self.q.b.hyperparameters[name].holds(found)
         return counts
 
     def _claim(self, values: dict[str, Any], transform: Any, backward: bool) -> Equivalence:
@@ -566,8 +575,8 @@ def _roots(factor: Any, rule: Optimizer) -> Iterator[tuple[str, str]]:
         value = reduced(sympy.solve(factor, symbol)[0])
         if value.atoms(AppliedUndef) or value.has(time()):
             continue
-        drawn = [_drawn(value, rule, seed) for seed in range(DRAWS)]
-        if any(x is not None and declared.holds(x) for x in drawn):
+        values = [_drawn(value, rule, seed) for seed in range(DRAWS)]
+        if any(x is not None and declared.holds(x) for x in values):
             yield name, text_of(value).replace(MARK, "")
             return
 
@@ -588,15 +597,11 @@ def _drawn(value: Any, rule: Optimizer, seed: int) -> Fraction | None:
     import sympy
     from sympy.core.function import AppliedUndef
 
-    chance = random.Random(f"ranges {seed}")
-    step = chance.randint(3, 12)
-    names: dict[Any, Any] = {}
-    for leaf in sorted(value.free_symbols | value.atoms(AppliedUndef), key=str):
+    names: dict[Any, Any] = {time(): sympy.Integer(3 + seed)}
+    for leaf in value.free_symbols | value.atoms(AppliedUndef):
         name = leaf.name if leaf.is_Symbol else leaf.func.__name__
         declared = rule.hyperparameters.get(name, Hyperparameter(low=0))
-        low, high = (exact(min(max(edge, -2.0), 2.0)) for edge in (declared.low, declared.high))
-        names[leaf] = number(low + (high - low) * Fraction(chance.randint(1, 11), 12))
-    names[time()] = sympy.Integer(step)
+        names.setdefault(leaf, number(drawn(declared, f"range {seed} {leaf}")))
     found = value.xreplace(names)
     return Fraction(str(found)) if found.is_Rational else None
 

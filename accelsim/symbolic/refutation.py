@@ -14,7 +14,7 @@ One sequence alone never refutes a rule whose step size may vary from step to st
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
@@ -215,17 +215,18 @@ def _identity(claim: Refuting, values: Mapping[str, Any], seed: int, clock: Cloc
     import sympy
 
     longest = min(LONGEST, len(claim.a.tableau.states) + len(claim.b.tableau.states) + 1)
-    for last in range(1, longest + 1):
+    canonical = claim.memories == (1, 1) and not left_behind(claim.a) and not left_behind(claim.b)
+    for last in range(3 if canonical else 1, longest + 1):
         clock.check()
         one = _run(claim.a, _leaf(values, _sequences(claim.a), seed), last)
         other = _run(claim.b, _open(claim, seed), last)
         apart = {key: other[key] - one[key] for key in one if one[key] != other[key]}
-        ideal = [_cleared({key: 1}, apart) for key in apart]
-        if claim.memories == (1, 1) and claim.a.tableau.gradients == 1:
-            ideal = _decays(one, other, apart, last) + ideal[: 2 * last]
+        ideal = [_Member(value, {key: sympy.Integer(1)}) for key, value in apart.items()]
+        if canonical:
+            ideal = [*_one_memory(one, other, last), *ideal[:2]]
         below = [sympy.fraction(sympy.cancel(value))[1] for value in other.values()]
         divided = list(dict.fromkeys(f for d in below for f, _ in sympy.factor_list(d)[1]))
-        weights = _combined(ideal, divided, clock) if ideal else None
+        weights = _combined([_bare(m, divided) for m in ideal], divided, clock) if ideal else None
         if weights:
             chosen = [key for key, weight in weights.items() if weight != 0]
             return {
@@ -239,37 +240,66 @@ def _identity(claim: Refuting, values: Mapping[str, Any], seed: int, clock: Cloc
 
 @dataclass(frozen=True)
 class _Member:
-    """A polynomial that vanishes with the differences of answers: the sum of these weights times them."""
+    """A polynomial (or a fraction) that vanishes with the differences of answers: the sum of weights times them."""
 
     polynomial: Any
     weights: Mapping[Key, Any]
 
 
-def _cleared(weights: Mapping[Key, Any], apart: Mapping[Key, Any]) -> _Member:
-    """A combination of differences, times its denominator."""
+def _sum(*terms: tuple[Any, _Member]) -> _Member:
+    """A combination of members."""
     import sympy
 
-    above, below = sympy.fraction(sympy.cancel(sum(w * apart.get(key, 0) for key, w in weights.items())))
-    return _Member(above, {key: w * below for key, w in weights.items() if key in apart})
+    weights: dict[Key, Any] = {}
+    for factor, member in terms:
+        for key, weight in member.weights.items():
+            weights[key] = weights.get(key, 0) + factor * weight
+    return _Member(sympy.cancel(sum(factor * member.polynomial for factor, member in terms)), weights)
 
 
-def _decays(one: Mapping[Key, Any], other: Mapping[Key, Any], apart: Mapping[Key, Any], last: int) -> list[_Member]:
-    """Of one memory, what decays: the ratio of what two impulses do to one later move, in lowest terms.
+def _bare(member: _Member, apart: Sequence[Any]) -> _Member:
+    """The member as a polynomial, without denominator and without factors that are not zero."""
+    import sympy
 
-    With N and M these moves and their ratio n/d for b, d times N's difference less n times M's has no more of M in it.
+    above, below = sympy.fraction(sympy.cancel(member.polynomial))
+    factors = [f**power for f, power in sympy.factor_list(above)[1] if f in apart or -f in apart]
+    product = sympy.Mul(*factors) / below
+    return _Member(sympy.cancel(member.polynomial / product), {k: w / product for k, w in member.weights.items()})
+
+
+def _one_memory(one: Mapping[Key, Any], other: Mapping[Key, Any], last: int) -> Iterator[_Member]:
+    """Of rules of one memory: numerators of differences of beta, eta and alpha, for each step that is seen.
+
+    With mu the move one step after an impulse, q the move at it, m the later of two moves that two impulses share,
+
+        beta = m'/m = n/d,    eta = -mu/beta,    alpha = -q - eta,
+
+    these are combinations of differences of answers: where A is the one rule's, n/d is the other's beta,
+
+        m_A (n - beta_A d) = d (m'_B - m'_A) - n (m_B - m_A),
+        -beta_A d (eta_B - eta_A) = d (mu_B - mu_A) + eta_B (n - beta_A d),
+
+    the latter -d mu_A where beta_A is zero.
     """
     import sympy
 
-    def move(run: Mapping[Key, Any], step: int, impulse: int) -> Any:
-        return run[step + 1, 0, impulse, 0] - run[step, 0, impulse, 0]
+    def move(step: int, impulse: int) -> tuple[Any, Any, _Member]:
+        at = {(step + 1, 0, impulse, 0): sympy.Integer(1), (step, 0, impulse, 0): sympy.Integer(-1)}
+        mine, theirs = (sum(w * run[key] for key, w in at.items()) for run in (one, other))
+        return mine, theirs, _Member(sympy.cancel(theirs - mine), at)
 
-    found = []
     for s in range(last - 2):
-        ratio = sympy.cancel(move(other, s + 2, s) / move(other, s + 2, s + 1))
-        above, below = sympy.fraction(ratio)
-        at = [(s + 3, 0, s, 0), (s + 2, 0, s, 0), (s + 3, 0, s + 1, 0), (s + 2, 0, s + 1, 0)]
-        found.append(_cleared(dict(zip(at, (below, -below, -above, above), strict=True)), apart))
-    return found
+        (m_before, b_before, before), (m_here, b_here, here) = move(s + 2, s), move(s + 2, s + 1)
+        (_, b_mu, apart), (_, _, newest) = move(s + 1, s), move(s + 1, s + 1)
+        if m_here == 0 or b_before == 0 or b_here == 0:
+            continue
+        beta = m_before / m_here
+        n, d = sympy.fraction(sympy.cancel(b_before / b_here))
+        decay = _sum((d / m_here, before), (-n / m_here, here))
+        momentum = _sum((d, apart), (sympy.cancel(-b_mu * d / n), decay))
+        yield from (decay, momentum)
+        if beta:
+            yield _sum((-d * beta, newest), (1, momentum))
 
 
 def _combined(ideal: Sequence[_Member], apart: Sequence[Any], clock: Clock) -> dict[Key, Any] | None:

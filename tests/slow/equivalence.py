@@ -1,0 +1,77 @@
+"""Five hundred pairs found and five hundred refuted, and python-control's transfer functions beside them."""
+
+import json
+import random
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from conftest import seed_of
+from pairs import pair
+
+from accelsim.optimizers import find
+from accelsim.symbolic.algebra import evaluated
+from accelsim.symbolic.certificate import verify_certificate
+from accelsim.symbolic.finder import equivalent
+from accelsim.symbolic.tableau import tableau
+
+HOW_MANY = {1: 320, 2: 150, 3: 40}  # pairs by number of memories
+CASES = [(seed, memories) for memories, count in HOW_MANY.items() for seed in range(1000, 1000 + count)]
+
+
+@pytest.mark.parametrize(("seed", "memories"), CASES)
+@pytest.mark.parametrize("perturbed", [False, True], ids=["found", "refuted"])
+def test_pairs_made_by_chance_are_decided(seed, memories, perturbed):
+    one, two = pair(seed, memories, perturbed)
+    answer = equivalent(one, two, budget=60)
+    assert answer.status == ("refuted" if perturbed else "equivalent"), answer.reason
+    verified = verify_certificate(json.loads(json.dumps(answer.certificate)), {"one": one, "two": two}.__getitem__)
+    assert verified.holds, verified.reason
+
+
+# -- python-control ---------------------------------------------------------------------------------------------------
+
+CONSTANT = ["accelerated_sgd", "accsgd", "agnes", "heavy_ball", "jain", "mass", "mars_sgd", "nesterov", "qhm"]
+CONSTANT += ["triple_momentum", "ademamix_sgd", "simplified_ademamix_sgd", "aggmo", "sgd"]
+
+
+def transfer(rule, values):
+    """Numerator and denominator of what the moves of the query point show of gradients, after cancellation."""
+    import control
+
+    h = {name: Fraction(value) for name, value in values.items()}
+    m = tableau(rule).at(Fraction(0), h, Fraction)
+    a, b, c, d = (np.array(x, dtype=float) for x in (m.A, m.B, m.C, m.D))
+    system = control.ss(a, b, c, d, dt=1) * control.tf([1, -1], [1, 0], dt=1)
+    return control.minreal(control.ss2tf(system), tol=1e-6, verbose=False)
+
+
+def agree(one, other):
+    points = np.exp(1j * np.linspace(0.3, 3.0, 23)) * 1.7
+    left, right = (np.array([system(z) for z in points]) for system in (one, other))
+    return np.allclose(left, right, rtol=1e-7, atol=1e-9)
+
+
+def drawn(rule, name):
+    declared = rule.hyperparameters[name]
+    low, high = Fraction(max(declared.low, 0)), Fraction(min(declared.high, 2))
+    return low + (high - low) * Fraction(random.Random(seed_of(f"{rule} {name}")).randint(10, 90), 101)
+
+
+@pytest.mark.parametrize("a", CONSTANT)
+@pytest.mark.parametrize("b", CONSTANT)
+def test_python_control_agrees(a, b):
+    """Where a rule is found, the transfer functions are one; where it is not found, no map of names makes them so."""
+    one, other = find(a), find(b)
+    answer = equivalent(one, other)
+    values = {name: drawn(one, name) for name in one.program().reads}
+    assert answer.status in ("equivalent", "refuted")
+    if answer.status == "equivalent":
+        mapped = {name: evaluated(text, values) for name, text in answer.map.items()}
+        assert agree(transfer(one, values), transfer(other, mapped))
+        name = next(name for name, text in answer.map.items() if not text.isdigit())
+        wrong = {k: v * Fraction(11, 10) + Fraction(1, 50) if k == name else v for k, v in mapped.items()}
+        assert not agree(transfer(one, values), transfer(other, wrong))
+    else:
+        same = {name: values.get(name, drawn(other, name)) for name in other.program().reads}
+        assert not agree(transfer(one, values), transfer(other, same))
