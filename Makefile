@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: test reproduce figures oracles coq lint clean
+.PHONY: test reproduce figures oracles coq slow lint clean
 
 $(VENV)/ready: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -33,6 +33,9 @@ oracles: $(VENV)/oracles  ## the rules against real implementations, live
 
 coq: $(VENV)/ready  ## every derivation checked by Coq's kernel (Debian's package coq), every near miss refused
 	$(BIN)/python -m pytest tests/slow/coq.py
+
+slow: $(VENV)/ready  ## equivalences of rules made by chance, five hundred each way; python-control's transfer functions
+	$(BIN)/python -m pytest --numprocesses 2 tests/slow/equivalence.py
 
 lint: $(VENV)/lint  ## lint and types
 	$(BIN)/ruff check .
