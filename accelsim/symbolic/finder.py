@@ -364,16 +364,19 @@ class _Finder:
                 continue
             if found is not None and found["unknown"] == "constant" and not self.a.constant and not fewer:
                 return self._undecided(f"no constants make {self.q.b} of {self.q.a}; whether schedules do is open")
-            if found is not None and self._beyond():
-                return self._undecided(f"the linear parts differ, and {self._beyond()}, so they cannot tell")
+            beyond = self._beyond(scheduled)
+            if found is not None and beyond:
+                return self._undecided(f"the linear parts differ, and {beyond}, so they cannot tell")
             if found is not None:
                 return self._refuted(self._reason(found), found, self._special())
         return self._undecided(self.doubt or "neither a solution nor a counterexample was found")
 
-    def _beyond(self) -> str | None:
+    def _beyond(self, scheduled: bool) -> str | None:
         """What may make rules the same whose linear parts differ."""
         if self.a.part.tableau.maps and self.b.part.tableau.maps:
             return "a sign knows no scale"
+        if scheduled and (self.a.part.tableau.factors or self.b.part.tableau.factors):
+            return "schedules were looked at in one coordinate, where none can be told from a preconditioner"
         ours, theirs = formulas(self.a.part, self.q.set_a), formulas(self.b.part, self.q.set_b)
         unlike = [name for name in ours if name in theirs and ours[name] != theirs[name]]
         return f"{unlike[0]}(t) is not the same formula in both" if unlike else None
