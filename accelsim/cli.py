@@ -255,13 +255,12 @@ def equivalent(
     json_: Json = False,
     rules: Rules = [],  # noqa: B006
 ) -> None:
-    """Whether A is B at some choice of B's hyperparameters: map and transform, or what refutes it."""
+    """Whether A is B at some choice of B's hyperparameters: map and transform, or a refutation; exit 0 either way."""
     from accelsim.symbolic import finder
 
     one, other = (_optimizer(name, rules) for name in (a, b))
     found = finder.equivalent(one, other, set_a=_pairs(set_a), set_b=_pairs(set_b), returned=returned)
-    document = found.to_json()
-    _emit(document, json_, lambda: "\n".join(_lines(document)))
+    _emit(found.to_json(), json_, lambda: "\n".join(_lines(found.to_text())))
 
 
 @app.command()

@@ -67,7 +67,7 @@ def test_a_cofactor_may_not_divide_by_what_might_be_zero(certificates):
     document = copy.deepcopy(certificates["identity"])
     found = document["counterexample"]
     rate = found["hyperparameters"]["lr"]
-    found["answers"] = [{"step": 1, "query": 0, "impulse": 0, "gradient": 0}]
+    found["answers"] = [{"step": 1, "query": 0, "impulse": 0, "gradient": 0, "coordinate": 0}]
     found["values"], found["cofactors"] = [f"-{rate}"], [f"1/({rate} - lr_0*(1 + beta_0))"]
     verified = verify_certificate(document)
     assert not verified.holds

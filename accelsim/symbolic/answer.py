@@ -54,9 +54,51 @@ class Answer:
             "status": self.status,
         }
         if self.status == "equivalent":
-            for name in ("map", "transform", "direction", "initial", "free"):
-                found[name] = getattr(self, name)
+            found |= {name: getattr(self, name) for name in ("map", "transform", "direction", "initial", "free")}
         found |= {"conditions": self.conditions, "assumptions": self.assumptions, "reason": self.reason}
         if self.status != "equivalent":
             found |= {"special": self.special, "counterexample": self.counterexample}
-        return found | ({"tried": self.tried} if self.status == "undecided" else {})
+        if self.status == "undecided":
+            found["tried"] = self.tried
+        return found | {"certificate": self.certificate}
+
+    def to_text(self) -> dict[str, Any]:
+        """The document for a reader: special cases in a line each, the counterexample in words."""
+        found = {k: v for k, v in self.to_json().items() if k not in ("certificate", "status")}
+        found["equivalent"] = {True: "yes", False: "no", None: "undecided"}[found["equivalent"]]
+        if self.special:
+            found["special"] = [f"{case['when']}: {_equations(case['map'])}" for case in self.special]
+        if self.counterexample:
+            found["counterexample"] = _told(self.a, self.b, self.counterexample)
+        return found
+
+
+def _equations(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} = {value}" for name, value in values.items())
+
+
+def _told(a: Optimizer, b: Optimizer, found: Mapping[str, Any]) -> list[str]:
+    """A counterexample in lines that can be followed by hand."""
+    plain = {k: v if isinstance(v, str) else f"({', '.join(v[:4])}, ...)" for k, v in found["hyperparameters"].items()}
+    given = {
+        f"{k}(t)" + (f" in coordinate {i}" if len(rows) > 1 else ""): f"({', '.join(row)})"
+        for k, rows in found["given"].items()
+        for i, row in enumerate(rows)
+    }
+    lines = [f"{a} at {_equations({**plain, **given})}"]
+    for key, value in zip(found["answers"], found["values"], strict=True):
+        what = "the start at 1" if key["impulse"] < 0 else f"a gradient of 1 at t = {key['impulse']} alone"
+        where = f" in coordinate {key['coordinate']}" if key["coordinate"] else ""
+        lines.append(f"queries {value} at t = {key['step']} after {what}{where}")
+    whatever = "schedules" if found["unknown"] == "one a step" else "constants"
+    if found["kind"] == "minor":
+        since = "".join(f", each less that at t = {t}," for t in found["since"])
+        other = f"that of {b} is {found['other']}, whatever {whatever} its hyperparameters are"
+        lines.append(f"the determinant of these{since} is {found['determinant']}; {other}")
+    elif found["kind"] == "identity":
+        lines.append(f"{b} cannot answer so, whatever {whatever} its hyperparameters are: with its answers y,")
+        terms = zip(found["cofactors"], found["values"], strict=True)
+        lines.append(" + ".join(f"({c})*(y{i} - ({v}))" for i, (c, v) in enumerate(terms)) + " = 1")
+    else:
+        lines.append(f"twice that after a gradient of 2, while to {b} gradients of 1 and of 2 are the same")
+    return lines

@@ -21,7 +21,7 @@ from accelsim.symbolic.equivalence import Equivalence, Verdict, check
 from accelsim.symbolic.linear_part import left_behind, linear_part
 from accelsim.symbolic.tableau import sympy_functions, tableau, to_sympy
 
-Key = tuple[int, int, int, int]  # step and number of a query, step and number of a gradient; -1: the start
+Key = tuple[int, int, int, int, int]  # step and number of a query, of a gradient (step -1: the start), coordinate
 FORMAT = "accelsim certificate 1"
 
 
@@ -143,7 +143,7 @@ def _refutation(document: Mapping[str, Any], a: Optimizer, b: Optimizer) -> Veri
     import sympy
 
     found = document["counterexample"]
-    keys = [(k["step"], k["query"], k["impulse"], k["gradient"]) for k in found["answers"]]
+    keys = [(k["step"], k["query"], k["impulse"], k["gradient"], k["coordinate"]) for k in found["answers"]]
     scheduled = found["unknown"] == "one a step"
 
     def known(name: str, t: int) -> Any:
@@ -208,8 +208,8 @@ def _minor(
 
     def determinant(answers: list[Any]) -> Any:
         at = dict(zip(keys, answers, strict=True))
-        since = [sum(at[t, 0, column, 0] for t in found["since"]) for column in columns]
-        shown = [[at[row, 0, c, 0] - s for c, s in zip(columns, since, strict=True)] for row in rows]
+        since = [sum(at[t, 0, column, 0, 0] for t in found["since"]) for column in columns]
+        shown = [[at[row, 0, c, 0, 0] - s for c, s in zip(columns, since, strict=True)] for row in rows]
         field = Field(entry for line in shown for entry in line)
         return field.expression(field.matrix(sympy.Matrix(shown)).det())
 
@@ -275,11 +275,13 @@ def _answers(
     given: Mapping[str, Any],
     keys: list[Key],
 ) -> list[Any]:
-    """What a rule's queries show, each key being (step, query, step of the impulse, gradient); -1: a start at 1."""
+    """What a rule's queries show of a gradient of 1 at one step alone, or (step -1) of a start at 1 without any."""
     last = max(key[0] for key in keys)
     shown: dict[Key, Any] = {}
     for impulse in sorted({key[2:] for key in keys}):
-        for t, points in enumerate(_run(rule, hyperparameter, given, impulse, last)):
+        step, gradient, coordinate = impulse
+        sequences = {name: values[coordinate] for name, values in given.items()}
+        for t, points in enumerate(_run(rule, hyperparameter, sequences, (step, gradient), last)):
             shown |= {(t, query, *impulse): point for query, point in enumerate(points)}
     return [shown[key] for key in keys]
 

@@ -82,7 +82,9 @@ class _Branch:
     nonzero: tuple[Any, ...]
 
 
-def solve(equations: Iterable[Any], unknowns: Iterable[Any], clock: Clock, nonzero: Iterable[Any] = ()) -> Outcome:
+def solve(
+    equations: Iterable[Any], unknowns: Iterable[Any], clock: Clock, nonzero: Iterable[Any] = (), enough: int = 2
+) -> Outcome:
     """All solutions of equations = 0 that elimination reaches.
 
     Parameters
@@ -90,6 +92,7 @@ def solve(equations: Iterable[Any], unknowns: Iterable[Any], clock: Clock, nonze
     equations : rational expressions in SymPy.
     unknowns : symbols, and unknown functions of t as ``f(t)``.
     nonzero : what a solution must not make zero, such as denominators.
+    enough : solutions after which the search stops.
 
     Raises
     ------
@@ -97,14 +100,14 @@ def solve(equations: Iterable[Any], unknowns: Iterable[Any], clock: Clock, nonze
         Past the budget.
     """
     outcome = Outcome()
-    search = _Search(tuple(unknowns), clock, outcome)
+    search = _Search(tuple(unknowns), clock, outcome, enough)
     search.run(_Branch(tuple(equations), {}, tuple(nonzero)))
     return outcome
 
 
 class _Search:
-    def __init__(self, unknowns: tuple[Any, ...], clock: Clock, outcome: Outcome) -> None:
-        self.unknowns, self.clock, self.outcome = unknowns, clock, outcome
+    def __init__(self, unknowns: tuple[Any, ...], clock: Clock, outcome: Outcome, enough: int) -> None:
+        self.clock, self.outcome, self.enough = clock, outcome, enough
         self.constants = {u for u in unknowns if u.is_Symbol}
         self.functions = {u.func for u in unknowns if not u.is_Symbol}
 
@@ -117,6 +120,8 @@ class _Search:
 
     def run(self, branch: _Branch) -> None:
         """Depth first, the generic branch of each fork before its special ones."""
+        if len(self.outcome.solutions) >= self.enough:
+            return
         with suppress(ZeroDivisionError):  # where something divides by zero there is no solution
             self._run(branch)
 

@@ -33,9 +33,9 @@ from accelsim.symbolic.transforms import transforms
 from accelsim.symbolic.written import combination, given_value, number, put_functions, text_of
 
 BUDGET = 10.0  # seconds
-SHARE = 0.4  # of what is left of them for constants, then for schedules; the rest is for a refutation
+SHARE = 0.5  # of what is left of them for constants, then for schedules; the rest is for a refutation
 CHOICES = 1.0  # seconds of them for other choices where hyperparameters are left free
-SCHEDULED = 1.5  # seconds of them for a refutation of all schedules, before one of all constants
+SCHEDULED = 3.0  # seconds of them for a refutation of all schedules, before one of all constants
 SPECIAL = 3.0  # seconds of them for special cases
 DRAWS = 12  # values of the first rule's hyperparameters at which ranges are looked at
 CASE = ("map", "transform", "direction", "conditions")  # what is said of a special case
@@ -263,7 +263,7 @@ class _Finder:
         functions = [sympy.Function(k + MARK, real=True)(time()) for k in self.unknown]
         called = {f.func for f in found if isinstance(f, AppliedUndef)}
         unknowns = [u for u in constants if u in found] + [f for f in functions if f.func in called]
-        below = [d for e in equations for d in divisors(sympy.together(e))]
+        below = [d for e in equations for term in sympy.Add.make_args(e) for d in divisors(term)]
         nonzero = list(dict.fromkeys(d for d in below if unknowns and d.has(*unknowns)))
         return solve(equations, unknowns, clock, nonzero)
 
@@ -544,7 +544,6 @@ class _Finder:
     def _equivalent(self, claim: Equivalence, verdict: Verdict, candidate: Candidate) -> Answer:
         to = claim.source if claim.backward else claim.target
         start = dict.fromkeys(to.positions, "w0") | {k: str(v) for k, v in to.memories.items()}
-        functions = [] if self.q.returned else ["the query points are compared"]
         return Answer(
             self.q.a,
             self.q.b,
@@ -555,7 +554,7 @@ class _Finder:
             initial=start,
             free=candidate.left,
             conditions=(*verdict.conditions, *_range_notes(self.q.b, candidate)),
-            assumptions=(*verdict.assumptions, *functions),
+            assumptions=verdict.assumptions,
             reason=verdict.reason,
             certificate=certificate.of_equivalence(claim, verdict),
         )

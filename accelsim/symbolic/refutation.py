@@ -70,43 +70,57 @@ def refute(claim: Refuting, clock: Clock) -> dict[str, Any] | None:
 def scaled(claim: Refuting) -> dict[str, Any] | None:
     """A gradient of 1, and one of 2: what refutes rules to which the length of gradients is all the same."""
     values = numbers(claim.a.tableau.optimizer, claim.set_a, claim.varying, seed=0)
-    run = _run(claim.a, _leaf(values, _sequences(claim.a), seed=0), steps=LONGEST)
-    for key in ((step, 0, 0, 0) for step in range(1, LONGEST + 1)):
+    run = _mine(claim, values, 0, LONGEST)
+    for key in ((step, 0, 0, 0, 0) for step in range(1, LONGEST + 1)):
         if run[key] != 0:
             return {"kind": "scale", **_document(claim, values, 0, [key]), "values": [str(run[key])]}
     return None
 
 
-def _leaf(values: Mapping[str, Any], sequences: set[str], seed: int) -> Callable[[str, int | None], Any]:
-    """What a symbol, or a function at a step, is in a run of rule a."""
+Key = tuple[int, int, int, int, int]  # step and number of query, of gradient (step -1: the start), coordinate
+Leaf = Callable[[str, int | None], Any]  # what a symbol is, or a function at a step
 
-    def leaf(name: str, step: int | None) -> Any:
-        import sympy
 
-        if name in sequences:
-            return sympy.Rational(str(given_sequence(name, step or 0, seed)))
+def _mine(claim: Refuting, values: Mapping[str, Any], seed: int, steps: int, coordinates: int = 1) -> dict[Key, Any]:
+    """What rule a answers: numbers."""
+    import sympy
+
+    def known(name: str, step: int | None) -> Any:
         value = values[name]
         return sympy.Rational(value if isinstance(value, str) else value[step or 0])
 
-    return leaf
+    leaves = [_given(claim.a, known, seed, coordinate) for coordinate in range(coordinates)]
+    return {(*key, i): value for i, leaf in enumerate(leaves) for key, value in _run(claim.a, leaf, steps).items()}
 
 
-def given_sequence(name: str, step: int, seed: int) -> Fraction:
-    """A given positive sequence at a step, the same in both rules."""
-    return drawn(Hyperparameter(low=0), f"{seed} given {name} {step}")
+def _theirs(claim: Refuting, seed: int, steps: int, coordinates: int = 1) -> dict[Key, Any]:
+    """What rule b answers, in its unknowns, which are the same in all coordinates."""
+    import sympy
 
-
-def _open(claim: Refuting, seed: int) -> Callable[[str, int | None], Any]:
-    sequences = _sequences(claim.b)
-
-    def leaf(name: str, step: int | None) -> Any:
-        import sympy
-
-        if name in sequences:
-            return sympy.Rational(str(given_sequence(name, step or 0, seed)))
+    def unknown(name: str, step: int | None) -> Any:
         return sympy.Symbol(unknown_at(name, step if claim.scheduled else None))
 
+    leaves = [_given(claim.b, unknown, seed, coordinate) for coordinate in range(coordinates)]
+    return {(*key, i): value for i, leaf in enumerate(leaves) for key, value in _run(claim.b, leaf, steps).items()}
+
+
+def _given(part: LinearPart, other: Leaf, seed: int, coordinate: int) -> Leaf:
+    """A leaf where given sequences are numbers of their coordinate."""
+    import sympy
+
+    sequences = _sequences(part)
+
+    def leaf(name: str, step: int | None) -> Any:
+        if name in sequences:
+            return sympy.Rational(str(given_sequence(name, step or 0, seed, coordinate)))
+        return other(name, step)
+
     return leaf
+
+
+def given_sequence(name: str, step: int, seed: int, coordinate: int) -> Fraction:
+    """A given positive sequence at a step, the same in both rules."""
+    return drawn(Hyperparameter(low=0), f"{seed} given {name} {step} {coordinate}")
 
 
 def unknown_at(name: str, step: int | None) -> str:
@@ -118,10 +132,7 @@ def _sequences(part: LinearPart) -> set[str]:
     return {factor.symbol for factor in part.tableau.factors.values()}
 
 
-Key = tuple[int, int, int, int]  # step and number of the query, step and number of the gradient; step -1: the start
-
-
-def _run(part: LinearPart, leaf: Callable[[str, int | None], Any], steps: int) -> dict[Key, Any]:
+def _run(part: LinearPart, leaf: Leaf, steps: int) -> dict[tuple[int, int, int, int], Any]:
     """What each query shows of each impulse, and of a start at 1 without gradients, in one field."""
     import sympy
 
@@ -133,7 +144,7 @@ def _run(part: LinearPart, leaf: Callable[[str, int | None], Any], steps: int) -
         field.matrix(sympy.Matrix([sympy.Rational(str(exact(v))) for v in values]))
         for values in (part.tableau.translation, part.tableau.start)
     )
-    found: dict[Key, Any] = {}
+    found: dict[tuple[int, int, int, int], Any] = {}
     running: dict[tuple[int, int], Any] = {(-1, 0): start + zero}
     for step, (a, b, c, d) in enumerate(over):
         free = zero
@@ -150,7 +161,7 @@ def _run(part: LinearPart, leaf: Callable[[str, int | None], Any], steps: int) -
     return {key: field.domain.to_sympy(value) for key, value in found.items()}
 
 
-def _at(matrix: Any, step: int, leaf: Callable[[str, int | None], Any]) -> Any:
+def _at(matrix: Any, step: int, leaf: Leaf) -> Any:
     """A matrix at a step, its symbols and functions replaced."""
     from sympy.core.function import AppliedUndef
 
@@ -160,14 +171,18 @@ def _at(matrix: Any, step: int, leaf: Callable[[str, int | None], Any]) -> Any:
 
 
 def _document(claim: Refuting, values: Mapping[str, Any], seed: int, keys: Sequence[Key]) -> dict[str, Any]:
-    symbols = sorted(_sequences(claim.a) | _sequences(claim.b))
     taken = claim.a.absorbed | claim.b.absorbed  # into the gradient
-    last = max(key[0] for key in keys)
+    steps, coordinates = (range(max(key[place] for key in keys) + 1) for place in (0, 4))
+
+    def told(name: str) -> list[list[str]]:
+        return [[str(1 if name in taken else given_sequence(name, t, seed, i)) for t in steps] for i in coordinates]
+
+    names = ("step", "query", "impulse", "gradient", "coordinate")
     return {
         "hyperparameters": {**values, **{k: str(v) for k, v in claim.set_a.items()}},
-        "given": {k: [str(1 if k in taken else given_sequence(k, t, seed)) for t in range(last + 1)] for k in symbols},
+        "given": {name: told(name) for name in sorted(_sequences(claim.a) | _sequences(claim.b))},
         "unknown": "one a step" if claim.scheduled else "constant",
-        "answers": [{"step": t, "query": q, "impulse": s, "gradient": g} for t, q, s, g in keys],
+        "answers": [dict(zip(names, key, strict=True)) for key in keys],
     }
 
 
@@ -187,13 +202,15 @@ def _minor(claim: Refuting, values: Mapping[str, Any], seed: int) -> dict[str, A
     small = len(claim.b.tableau.states) - moving < size  # so b's determinants vanish, whatever varies
     if not small and claim.scheduled:
         return None
-    one = _run(claim.a, _leaf(values, _sequences(claim.a), seed), rows[-1])
-    other = {} if small else _run(claim.b, _open(claim, seed), rows[-1])
+    one = _mine(claim, values, seed, rows[-1])
+    other = {} if small else _theirs(claim, seed, rows[-1])
     before = [size] if moving else []
-    keys = [(row, 0, column, 0) for row in (*before, *rows) for column in columns]
+    keys = [(row, 0, column, 0, 0) for row in (*before, *rows) for column in columns]
 
     def determinant(run: Mapping[Key, Any]) -> Any:
-        shown = sympy.Matrix(size, size, lambda i, j: run[rows[i], 0, j, 0] - sum(run[t, 0, j, 0] for t in before))
+        shown = sympy.Matrix(
+            size, size, lambda i, j: run[rows[i], 0, j, 0, 0] - sum(run[t, 0, j, 0, 0] for t in before)
+        )
         field = Field(shown)
         return field.expression(field.matrix(shown).det())
 
@@ -216,14 +233,16 @@ def _identity(claim: Refuting, values: Mapping[str, Any], seed: int, clock: Cloc
 
     longest = min(LONGEST, len(claim.a.tableau.states) + len(claim.b.tableau.states) + 1)
     canonical = claim.memories == (1, 1) and not left_behind(claim.a) and not left_behind(claim.b)
+    coordinates = 2 if claim.scheduled and (_sequences(claim.a) or _sequences(claim.b)) else 1
     for last in range(3 if canonical else 1, longest + 1):
         clock.check()
-        one = _run(claim.a, _leaf(values, _sequences(claim.a), seed), last)
-        other = _run(claim.b, _open(claim, seed), last)
+        one = _mine(claim, values, seed, last, coordinates)
+        other = _theirs(claim, seed, last, coordinates)
         apart = {key: other[key] - one[key] for key in one if one[key] != other[key]}
         ideal = [_Member(value, {key: sympy.Integer(1)}) for key, value in apart.items()]
         if canonical:
-            ideal = [*_one_memory(one, other, last), *ideal[:2]]
+            members = (m for i in range(coordinates) for m in _one_memory(one, other, last, i))
+            ideal = [*members, *ideal[:2]]
         below = [sympy.fraction(sympy.cancel(value))[1] for value in other.values()]
         divided = list(dict.fromkeys(f for d in below for f, _ in sympy.factor_list(d)[1]))
         weights = _combined([_bare(m, divided) for m in ideal], divided, clock) if ideal else None
@@ -267,7 +286,7 @@ def _bare(member: _Member, apart: Sequence[Any]) -> _Member:
     return _Member(sympy.cancel(member.polynomial / product), {k: w / product for k, w in member.weights.items()})
 
 
-def _one_memory(one: Mapping[Key, Any], other: Mapping[Key, Any], last: int) -> Iterator[_Member]:
+def _one_memory(one: Mapping[Key, Any], other: Mapping[Key, Any], last: int, coordinate: int) -> Iterator[_Member]:
     """Of rules of one memory: numerators of differences of beta, eta and alpha, for each step that is seen.
 
     With mu the move one step after an impulse, q the move at it, m the later of two moves that two impulses share,
@@ -284,7 +303,8 @@ def _one_memory(one: Mapping[Key, Any], other: Mapping[Key, Any], last: int) -> 
     import sympy
 
     def move(step: int, impulse: int) -> tuple[Any, Any, _Member]:
-        at = {(step + 1, 0, impulse, 0): sympy.Integer(1), (step, 0, impulse, 0): sympy.Integer(-1)}
+        places = ((step + 1, 0, impulse, 0, coordinate), (step, 0, impulse, 0, coordinate))
+        at = dict(zip(places, (sympy.Integer(1), sympy.Integer(-1)), strict=True))
         mine, theirs = (sum(w * run[key] for key, w in at.items()) for run in (one, other))
         return mine, theirs, _Member(sympy.cancel(theirs - mine), at)
 
