@@ -296,7 +296,9 @@ def verify(
 # -- one optimizer on one problem -------------------------------------------------------------------------------------
 
 _PROBLEM_OPTIONS: dict[str, Any] = {
-    "problem": Annotated[str, typer.Option(metavar="NAME", help="quadratic, linear_regression or dataset.")],
+    "problem": Annotated[
+        str, typer.Option(metavar="NAME", help="quadratic, linear_regression, independent, one_hot, plrf, dataset.")
+    ],
     "dim": Annotated[int | None, typer.Option(metavar="D", help="Dimension.")],
     "batch": Annotated[int | None, typer.Option(metavar="B", help="Batch size in samples.")],
     "spectrum": Annotated[
@@ -310,6 +312,18 @@ _PROBLEM_OPTIONS: dict[str, Any] = {
     "noise_shape": Annotated[
         str | None, typer.Option(metavar="H|I|FILE", help="Covariance of additive gradient noise.")
     ],
+    "kurtosis": Annotated[
+        str | None, typer.Option(metavar="C", help="Kurtosis of inputs by coordinate: a number or file:c.npy.")
+    ],
+    "probabilities": Annotated[
+        str | None, typer.Option(metavar="SPEC", help="Chances of one-hot inputs: uniform or file:p.npy.")
+    ],
+    "data_exponent": Annotated[float | None, typer.Option(metavar="A", help="Inputs of random features: j^-A.")],
+    "target_exponent": Annotated[float | None, typer.Option(metavar="B", help="Target coefficients there: j^-B.")],
+    "features_seed": Annotated[
+        int | None, typer.Option(metavar="N", help="Seed of random features; without it their deterministic proxy.")
+    ],
+    "hidden": Annotated[int | None, typer.Option(metavar="V", help="Inputs of random features; 4 D unless given.")],
     "data": Annotated[str | None, typer.Option(metavar="F", help="CSV or NPY file, or diabetes, digits.")],
     "target": Annotated[str | None, typer.Option(metavar="COL", help="Target column of the data: name or number.")],
 }

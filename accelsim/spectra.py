@@ -159,3 +159,29 @@ def initial(given: Any, dim: int) -> Array:
         If the words are unknown, the size is another, or an entry is not finite.
     """
     return numbers(_read(given, dim, "initial error", _INITIAL, "ones, power:1.5, file:w0.npy"), "initial error")
+
+
+def coordinatewise(given: Any, dim: int, what: str) -> Array:
+    """Numbers by coordinate, from a number or its text (the same for all), an array (d,), or ``file:c.npy``.
+
+    Returns
+    -------
+    (d,) finite numbers.
+
+    Raises
+    ------
+    InputError
+        If it is something else.
+    """
+    if isinstance(given, str) and given.startswith("file:"):
+        values = load(given.removeprefix("file:"), what)
+    elif isinstance(given, str):
+        try:
+            values = numbers(float(given), what)
+        except ValueError:
+            raise InputError(f"the {what} must be a finite number or file:c.npy, not {given!r}") from None
+    else:
+        values = numbers(given, what)
+    if values.shape not in ((), (dim,)):
+        raise InputError(f"the {what} has shape {values.shape}: it must be one number, or one a coordinate, ({dim},)")
+    return np.broadcast_to(values, dim).copy()

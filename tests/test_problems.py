@@ -279,7 +279,7 @@ def test_unusable_noise_shapes_are_refused(shape, message):
 def test_unknown_problems_are_told_the_nearest():
     with pytest.raises(InputError, match="did you mean 'linear_regression'"):
         problems.find("linear_regresion")
-    assert set(problems.known()) == {"dataset", "linear_regression", "quadratic"}
+    assert set(problems.known()) == {"dataset", "independent", "linear_regression", "one_hot", "plrf", "quadratic"}
 
 
 @pytest.mark.parametrize(

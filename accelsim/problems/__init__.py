@@ -56,5 +56,5 @@ def make(name: str, **options: Any) -> Problem:
             raise InputError(f"problem {name} has no {option}; it has " + ", ".join(kind.options()))
     for option in kind.required():
         if option not in given:
-            raise InputError(f"problem {name} needs {option}: give it with --{option}")
+            raise InputError(f"problem {name} needs {option}: give it with --{option.replace('_', '-')}")
     return kind(**given)

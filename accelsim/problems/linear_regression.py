@@ -7,8 +7,8 @@ from enum import IntEnum
 from functools import cached_property
 from typing import Any, ClassVar
 
-from accelsim import spectra
-from accelsim.problems._problem import Draw, Uncoupled, variance
+from accelsim.problems._problem import Draw
+from accelsim.problems._stream import Stream
 from accelsim.spectra import Array
 
 
@@ -25,7 +25,7 @@ class _Stream(IntEnum):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class LinearRegression(Uncoupled):
+class LinearRegression(Stream):
     """Least squares on a stream: x ~ N(0, H), label <w*, x> + noise, fresh samples each time.
 
     With Y the second moment of the query error, E[Cov(g | e)] = (H Y H + tr(H Y) H + label_noise H) / batch.
@@ -42,18 +42,6 @@ class LinearRegression(Uncoupled):
     name: ClassVar[str] = "linear_regression"
     assumptions: ClassVar[tuple[str, ...]] = ("Gaussian inputs, noisy linear labels", "a fresh batch at each query")
 
-    dim: Any = None
-    spectrum: Any = "geometric:1e3"
-    label_noise: float = 0.0
-    init: Any = "ones"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        spectrum = spectra.spectrum(self.spectrum, self.dim)
-        start = spectra.initial(self.init, spectrum.size)
-        noise = variance(self.label_noise, "label noise")
-        self._settle(spectrum=spectrum, dim=spectrum.size, start=start, label_noise=noise)
-
     @cached_property
     def own(self) -> Array:
         return self.spectrum**2 / self.batch
@@ -65,10 +53,6 @@ class LinearRegression(Uncoupled):
     @cached_property
     def right(self) -> Array:
         return self.spectrum
-
-    @cached_property
-    def floor(self) -> Array:
-        return self.label_noise * self.spectrum / self.batch
 
     def constants(self) -> dict[str, Any]:
         return {"root": self.spectrum**0.5}

@@ -83,7 +83,7 @@ def _root(covariance: Array) -> Array:
     if covariance.ndim == 1:
         lowest, symmetric = covariance.min(), True
     else:
-        symmetric = np.allclose(covariance, covariance.T, rtol=1e-12, atol=0)
+        symmetric = np.allclose(covariance, covariance.T, rtol=1e-12, atol=1e-12 * np.abs(covariance).max())
         values, vectors = np.linalg.eigh(covariance)
         lowest = values[0] + 1e-12 * abs(values[-1])
     if not symmetric or lowest < 0:
