@@ -3,31 +3,37 @@
 The states' moments P have axes (n, n, m), one matrix an eigendirection, or (n, n, m, m) where the problem couples
 eigendirections. A yield appends its gradients to the states, whose moments follow from H (a factor on the
 coordinate axes) and from the problem's sampling noise; the step then maps states and gradients to the new states.
-Positions are carried as errors w - w*, so that risks far below |w*|^2 keep their digits. A constant row w* carries
-what a rule that is not translation-equivariant (weight decay) feels of the origin.
+Positions are carried as errors w - w*, so that risks far below |w*|^2 keep their digits. This is the recursion in
+NumPy, for any problem; where sums alone couple eigendirections, long runs take the compiled one of `kernel`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from accelsim.errors import InputError
+from accelsim.exact.kernel import OVERFLOW, Drift, Kernel
+from accelsim.exact.tables import System, Tables
 from accelsim.optimizer import Optimizer
-from accelsim.problems import Problem
+from accelsim.problems import Problem, Uncoupled
 from accelsim.spectra import Array
 from accelsim.stats import log_spaced
-from accelsim.symbolic.tableau import Numeric, Tableau, linear_tableau
+from accelsim.symbolic.tableau import Tableau, linear_tableau
 
-_OVERFLOW = 1e200  # beyond this a run counts as diverged: the next products could leave float64
+POINTS = ("returned", "query")
+PARTS = ("bias", "variance")
+_CHUNK = 1 << 14  # steps whose coefficients are in memory
+# Seconds: of a step in NumPy, by calls and by entry of the moments, and of compiling a kernel, which must be worth it.
+_CALLS, _ENTRY, _COMPILING = 1e-4, 1e-8, 0.5
 
 
 @dataclass(frozen=True)
 class Risk:
-    """Exact excess risk of the returned iterate.
+    """Exact excess risk of the point returned, or of the query.
 
     Attributes
     ----------
@@ -37,6 +43,7 @@ class Risk:
     variance : of the run started at w* with them.
     cross : risk - bias - variance on problems where the two do not add up, else None.
     diverged : the step at which moments left the range of float64, which ends the record; None where they did not.
+    by_direction : (m,) shares of the eigendirections in the last bias and variance recorded, by these names.
     """
 
     steps: np.ndarray
@@ -45,6 +52,7 @@ class Risk:
     variance: Array
     cross: Array | None
     diverged: int | None
+    by_direction: dict[str, Array]
 
 
 class Moments(NamedTuple):
@@ -52,17 +60,6 @@ class Moments(NamedTuple):
 
     second: Array
     mean: Array
-
-
-class System(NamedTuple):
-    """A step in numbers: matrices as in `Numeric`, with the number of gradients of each yield."""
-
-    A: Array
-    B: Array
-    C: Array
-    D: Array
-    F: Array
-    stages: tuple[int, ...]
 
 
 def mapped(matrix: Array, moments: Moments) -> Moments:
@@ -120,36 +117,6 @@ def _transposed(second: Array) -> Array:
     return second.transpose(1, 0, 3, 2) if second.ndim == 4 else second.transpose(1, 0, 2)
 
 
-def _anchored(tableau: Tableau, numeric: Numeric) -> System:
-    """The step on errors, with a last row for w*: 0 drive where the rule is translation-equivariant."""
-    one = np.array(tableau.translation, dtype=float)
-
-    def drive(matrix: Array, image: Array) -> Array:
-        # differences that rounding of the coefficients explains are zero: they would be noise of relative size |w*|
-        difference = matrix @ one - image
-        rounding = 4 * np.finfo(float).eps * (np.abs(matrix) @ one + 1)
-        return np.where(np.abs(difference) > rounding, difference, 0)[:, None]
-
-    a, b, c, d, f = numeric
-    constant = np.append(np.zeros(len(a)), 1)[None, :]
-    return System(
-        np.vstack([np.hstack([a, drive(a, one)]), constant]),
-        np.vstack([b, np.zeros((1, b.shape[1]))]),
-        np.hstack([c, drive(c, np.ones(len(c)))]),
-        d,
-        np.hstack([f, drive(f, np.ones(1))]),
-        tableau.stages,
-    )
-
-
-def _systems(tableau: Tableau, hyperparameters: dict[str, Any]) -> Iterator[System]:
-    previous = system = None
-    for numeric in tableau.rows(**hyperparameters):
-        if system is None or numeric is not previous:
-            previous, system = numeric, _anchored(tableau, numeric)
-        yield system
-
-
 def _starts(tableau: Tableau, problem: Problem, at_optimum: bool) -> Moments:
     """Moments of (states, w*) before the first step; they are certain."""
     error = problem.modes(problem.start)
@@ -160,19 +127,61 @@ def _starts(tableau: Tableau, problem: Problem, at_optimum: bool) -> Moments:
     return Moments(second, mean)
 
 
-def _returned_risk(problem: Problem, system: System, moments: Moments) -> float:
-    second = mapped(system.F, moments).second[0, 0]
-    return float((np.diagonal(second) if problem.coupled else second) @ problem.spectrum / 2)
+class Reference:
+    """Moments of one run, advanced by NumPy: what compiled code is tested against, and what coupled problems take."""
+
+    def __init__(self, problem: Problem, moments: Moments, noisy: bool) -> None:
+        self.problem, self.moments, self.noisy = problem, moments, noisy
+
+    def advance(self, systems: System, steps: int) -> int | None:
+        """Take steps; see `Kernel.advance`."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            for step in range(steps):
+                self.moments = advance(self.problem, systems.at(step), self.moments, self.noisy)
+                if not _trace(self.moments.second) < OVERFLOW:
+                    return step + 1
+        return None
+
+    def directions(self, row: Array) -> Array:
+        """(m,) second moment of a row (n,) of states and w*, by eigendirection."""
+        second = mapped_pair(row[None], self.moments.second, row[None])[0, 0]
+        return np.diagonal(second) if self.problem.coupled else second
 
 
-def risk(optimizer: Optimizer, problem: Problem, steps: int, /, **hyperparameters: Any) -> Risk:
-    """Exact excess risk of the returned iterate of a linear rule.
+def _trace(second: Array) -> float:
+    """Sum of the second moments of all states but w*."""
+    return float(np.einsum("aaii->" if second.ndim == 4 else "aai->", second[:-1, :-1]))
+
+
+def _runs(problem: Problem, tables: Tables, steps: int, carries_origin: bool) -> dict[str, Any]:
+    """What is carried: the run without lasting noise, the one from w* that noise moves, and both where they mix."""
+    start, still = (_starts(tables.tableau, problem, at_optimum) for at_optimum in (False, True))
+    begun = {"bias": (start, False), "variance": (still, True)}
+    if problem.coupled:
+        begun["risk"] = (start, True)
+    n, _, m = start.second.shape[:3]
+    if not isinstance(problem, Uncoupled):
+        return {name: Reference(problem, moments, noisy) for name, (moments, noisy) in begun.items()}
+    if not problem.floor.any():
+        del begun["variance"]
+    if steps * (_CALLS + n * n * m * _ENTRY) < _COMPILING:
+        return {name: Reference(problem, moments, noisy) for name, (moments, noisy) in begun.items()}
+    first, fixed = tables.take(0).at(0), tables.fixed
+    return {
+        name: Kernel(problem, first, fixed, moments.second, noisy, carries_origin)
+        for name, (moments, noisy) in begun.items()
+    }
+
+
+def risk(optimizer: Optimizer, problem: Problem, steps: int, of: str = "returned", /, **hyperparameters: Any) -> Risk:
+    """Exact excess risk of what a linear rule returns, or of the point it queries.
 
     Parameters
     ----------
-    optimizer : a linear rule; its coefficients may vary in time.
+    optimizer : a linear rule, or an average of one (``tail_average(sgd)``); its coefficients may vary in time.
     problem : where it runs.
     steps : how many.
+    of : ``returned``, or ``query``: the point of a step's first gradient.
     **hyperparameters : numbers, schedules or text, see `Optimizer.resolve`.
 
     Returns
@@ -192,25 +201,46 @@ def risk(optimizer: Optimizer, problem: Problem, steps: int, /, **hyperparameter
     """
     if not float(steps).is_integer() or steps < 0:
         raise InputError(f"the number of steps must be a whole number of at least 0, not {steps}")
+    if of not in POINTS:
+        raise InputError(f"the risk is that of the point {' or '.join(POINTS)}, not of {of!r}")
     tableau = linear_tableau(optimizer, **hyperparameters)
-    runs = {"bias": (False, _starts(tableau, problem, False)), "variance": (True, _starts(tableau, problem, True))}
-    if problem.coupled:
-        runs["risk"] = (True, _starts(tableau, problem, False))
-    wanted = log_spaced(int(steps)).tolist()
-    kept: dict[str, list[float]] = {name: [] for name in runs}
+    tables = Tables(tableau, hyperparameters)
+    try:
+        return _stepped(problem, tables, int(steps), of, tables.take(0).drives)
+    except Drift:
+        return _stepped(problem, Tables(tableau, hyperparameters), int(steps), of, True)
+
+
+def _stepped(problem: Problem, tables: Tables, steps: int, of: str, carries_origin: bool) -> Risk:
+    runs = _runs(problem, tables, steps, carries_origin)
+    wanted = log_spaced(steps).tolist()
+    kept: list[dict[str, float]] = []
+    shares: dict[str, Array] = {}
     diverged = None
-    with np.errstate(over="ignore", invalid="ignore"):
-        for t, system in enumerate(_systems(tableau, hyperparameters)):
-            if t == wanted[len(kept["bias"])]:
-                for name, (_, moments) in runs.items():
-                    kept[name].append(_returned_risk(problem, system, moments))
-            if t == steps:
-                break
-            runs = {name: (noisy, advance(problem, system, m, noisy)) for name, (noisy, m) in runs.items()}
-            if not all(np.abs(moments.second).max() < _OVERFLOW for _, moments in runs.values()):
-                diverged = t + 1
-                break
-    bias, variance = np.array(kept["bias"]), np.array(kept["variance"])
-    total = np.array(kept["risk"]) if problem.coupled else bias + variance
+    for until in wanted:
+        diverged = _advanced(tables, list(runs.values()), until)
+        if diverged is not None:
+            break
+        system = tables.take(0).at(-1)
+        row = (system.F if of == "returned" else system.C)[0]
+        shares = {name: problem.spectrum / 2 * run.directions(row) for name, run in runs.items()}
+        kept.append({name: float(share.sum()) for name, share in shares.items()})
+    series = {name: np.array([found.get(name, 0.0) for found in kept]) for name in (*PARTS, "risk")}
+    bias, variance = series["bias"], series["variance"]
+    total = series["risk"] if problem.coupled else bias + variance
     cross = total - bias - variance if problem.coupled else None
-    return Risk(np.array(wanted[: len(bias)]), total, bias, variance, cross, diverged)
+    by_direction = {name: shares.get(name, np.zeros_like(problem.spectrum)) for name in PARTS}
+    return Risk(np.array(wanted[: len(kept)]), total, bias, variance, cross, diverged, by_direction)
+
+
+def _advanced(tables: Tables, runs: list[Any], until: int) -> int | None:
+    """Take all runs to a step; the step at which the first of them diverged, None where none did."""
+    while tables.step < until:
+        start, count = tables.step, min(_CHUNK, until - tables.step)
+        systems = tables.take(count)
+        # One core a run: within a step there is too little to share.
+        with ThreadPoolExecutor(len(runs)) as pool:
+            ends = [end for end in pool.map(lambda run: run.advance(systems, count), runs) if end is not None]  # noqa: B023
+        if ends:
+            return start + min(ends)
+    return None

@@ -1,0 +1,320 @@
+"""Second moments of all eigendirections step by step in compiled code, specialised to a rule and a kind of problem.
+
+The source is written out from the tableau: one loop over eigendirections a step, entries that are 0, 1 or -1 folded
+in, the others read from a table before the loop, only the moments on and above the diagonal. Moments lie in blocks of
+`WIDTH` directions, all of a block together: the compiler then knows every distance and vectorises without checks.
+What couples directions, sum_j right_j Y_j, is a few sums of moments taken along while they are updated; a query after
+a step's first one takes a pass of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from functools import cache
+from itertools import combinations_with_replacement
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from accelsim.exact.tables import System
+from accelsim.problems import Uncoupled
+from accelsim.spectra import Array
+
+WIDTH = 32  # eigendirections a block: a few vectors of any width, and little padding
+OVERFLOW = 1e200  # sums of second moments beyond this count as diverged: the next products could leave float64
+
+
+class Drift(Exception):
+    """A rule that moved along with translations of the positions no longer does."""
+
+
+class Kernel:
+    """Moments of one run, advanced by compiled code.
+
+    Parameters
+    ----------
+    second : (n, n, m) moments of the states and w* before the first step.
+    fixed : see `Tables.fixed`.
+    carries_origin : whether the row of w* is carried; without it a drive raises `Drift`.
+    """
+
+    def __init__(
+        self, problem: Uncoupled, system: System, fixed: System, second: Array, noisy: bool, carries_origin: bool
+    ) -> None:
+        self.size = len(second) - (not carries_origin)
+        self.carries_origin = carries_origin
+        folded = system.each(lambda matrix, same: same * np.isin(matrix, (0, 1, -1)), fixed)
+        self._free = [rows == 0 for rows in self._rows(folded)]
+        rows = [np.where(free, np.nan, row) for free, row in zip(self._free, self._rows(system), strict=True)]
+        forms = _Forms(problem, noisy)
+        self._run = compiled(source(rows, system.stages, forms.powers))
+        self._parameters = forms.scales
+        self._pairs = list(combinations_with_replacement(range(self.size), 2))
+        blocks = -(-problem.spectrum.size // WIDTH)
+        self._directions = problem.spectrum.size
+        self._blocks = np.zeros((blocks, len(self._pairs) + len(forms.rows), WIDTH))
+        for place, values in enumerate([*(second[pair] for pair in self._pairs), *forms.rows]):
+            padded = np.zeros(blocks * WIDTH)
+            padded[: values.size] = values
+            self._blocks[:, place] = padded.reshape(blocks, WIDTH)
+
+    def _rows(self, system: System) -> list[Array]:
+        """Of one step or many: the new states' rows over states and gradients, then each query's."""
+        n = self.size
+        update = np.concatenate([system.A[..., :n, :n], system.B[..., :n, :]], axis=-1)
+        return [update, np.concatenate([system.C[..., :n], system.D], axis=-1)]
+
+    def advance(self, systems: System, steps: int) -> int | None:
+        """Take steps. Returns how many there were when moments left the range of float64, None where they did not.
+
+        Parameters
+        ----------
+        systems : of these steps; the last one stands for all after it.
+        """
+        if systems.drives and not self.carries_origin:
+            raise Drift
+        table = np.concatenate([m[:, free] for m, free in zip(self._rows(systems), self._free, strict=True)], axis=1)
+        taken = self._run(self._blocks.ravel(), np.ascontiguousarray(table), steps, len(self._blocks), self._parameters)
+        return None if taken < 0 else int(taken)
+
+    def directions(self, row: Array) -> Array:
+        """(m,) second moment of a row (n,) of states and w*, by eigendirection."""
+        total = np.zeros(self._blocks.shape[::2])
+        for place, (a, b) in enumerate(self._pairs):
+            total += (2 - (a == b)) * row[a] * row[b] * self._blocks[:, place]
+        return total.ravel()[: self._directions]
+
+
+class _Forms:
+    """How the problem's arrays enter the source: as a scale times a power of lam where they are one, or as a row.
+
+    Attributes
+    ----------
+    powers : of own + lam^2, left, floor and right: the power, -1 where the array is zero, None where it is a row.
+    scales : (4,) their scales.
+    rows : lam, then those that are rows.
+    """
+
+    def __init__(self, problem: Uncoupled, noisy: bool) -> None:
+        lam = problem.spectrum
+        arrays = [problem.own + lam**2, problem.left, problem.floor, problem.right]
+        self.powers: tuple[int | None, ...] = tuple(_power(values, lam) for values in arrays)
+        arrays[2] = arrays[2] * noisy
+        scales = [1.0 if p is None else values[0] / lam[0] ** max(p, 0) for values, p in self._with(arrays)]
+        self.scales = np.array(scales)
+        self.rows = [lam, *(values for values, power in self._with(arrays) if power is None)]
+
+    def _with(self, arrays: list[Array]) -> Iterator[tuple[Array, int | None]]:
+        return zip(arrays, self.powers, strict=True)
+
+
+def _power(values: Array, lam: Array) -> int | None:
+    if not values.any():
+        return -1
+    for power in (0, 1, 2):
+        with np.errstate(over="ignore", under="ignore"):
+            shape = lam**power
+            if np.isfinite(shape).all() and shape.all():
+                scales = values / shape
+                if np.ptp(scales) <= 1e-15 * scales[0]:
+                    return power
+    return None
+
+
+@cache
+def compiled(text: str) -> Callable[..., int]:
+    """The function of a source, compiled; its machine code is kept in the user's cache where that can be written."""
+    from numba import njit
+
+    path = _kept(text)
+    names: dict[str, Any] = {"__name__": __name__}  # Numba imports it when it loads machine code
+    exec(compile(text, str(path or "<kernel>"), "exec"), names)
+    # Sums may be taken in any order; infinities must stay what they are.
+    compiler = njit(nogil=True, cache=path is not None, fastmath={"contract", "reassoc", "nsz"})
+    return compiler(names["kernel"])
+
+
+def _kept(text: str) -> Path | None:
+    """The source in a file, which is what Numba keeps machine code beside."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "accelsim"
+    path = home / f"kernel_{hashlib.sha256(text.encode()).hexdigest()[:16]}.py"
+    if path.exists():
+        return path
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        draft = path.with_suffix(f".{os.getpid()}")
+        draft.write_text(text)
+        draft.replace(path)
+    except OSError:
+        return None
+    return path
+
+
+def source(rows: list[Array], stages: tuple[int, ...], powers: tuple[int | None, ...]) -> str:
+    """The Python source of a kernel.
+
+    Parameters
+    ----------
+    rows : update (n, n + G) and queries (G, n + G): 0, 1, -1, or NaN where a number comes from the table.
+    powers : see `_Forms`.
+    """
+    return "\n".join(_Writer(rows, stages, powers).lines()) + "\n"
+
+
+def _scaled(factor: str, value: str) -> str:
+    return {"1": value, "-1": f"-{value}", "0": "0"}.get(factor) or ("0" if value == "0" else f"{factor}*{value}")
+
+
+def _sum(terms: Iterator[str] | list[str]) -> str:
+    return " + ".join(term for term in terms if term != "0") or "0"
+
+
+class _Writer:
+    """Writes the source; quantities are the states, then the gradients of the step, by number."""
+
+    def __init__(self, rows: list[Array], stages: tuple[int, ...], powers: tuple[int | None, ...]) -> None:
+        names = iter(f"k{i}" for i in range(sum(row.size for row in rows)))
+        self.free = sum(int(np.isnan(row).sum()) for row in rows)
+        update, queries = [
+            [[next(names) if np.isnan(x) else str(int(x)) for x in line] for line in row] for row in rows
+        ]
+        self.update, self.queries = update, queries
+        self.n, self.stages = len(update), stages
+        self.pairs = list(combinations_with_replacement(range(self.n), 2))
+        places = iter(range(1, 5))
+        self.arrays = [None if p is not None else next(places) for p in powers]
+        self.own, self.left, self.floor, self.right = powers
+        self.coupled = self.left != -1 and self.right != -1
+        self.stride = WIDTH * (len(self.pairs) + 1 + sum(array is not None for array in self.arrays))
+
+    def lines(self) -> Iterator[str]:
+        yield "def kernel(z, table, steps, blocks, scales):"
+        yield "    own, left, floor, right = scales[0], scales[1], scales[2], scales[3]"
+        sums = self._summed()
+        yield from (f"    t{c}_{d} = 0.0" for c, d in sums)
+        if sums:
+            yield from self._pass([f"t{c}_{d} += {self._times_right(f'p{c}_{d}')}" for c, d in sums], 1)
+        yield "    for t in range(steps):"
+        yield "        row = min(t, len(table) - 1)"
+        yield from (f"        k{i} = table[row, {i}]" for i in range(self.free))
+        for stage, (first, after) in enumerate(self._spans()):
+            yield from self._totals(stage, first, after)
+        yield from (f"        t{c}_{d} = 0.0" for c, d in sums)
+        yield "        trace = 0.0"
+        update = list(self._gradients(len(self.stages))) + list(self._step())
+        update += [f"t{c}_{d} += {self._times_right(f'n{c}_{d}')}" for c, d in sums]
+        update += [f"trace += {' + '.join(f'n{a}_{a}' for a in range(self.n))}"]
+        yield from self._pass(update, 2)
+        yield f"        if not trace < {OVERFLOW}:"
+        yield "            return t + 1"
+        yield "    return -1"
+
+    def _spans(self) -> Iterator[tuple[int, int]]:
+        taken = 0
+        for count in self.stages:
+            yield taken, taken + count
+            taken += count
+
+    def _pass(self, body: list[str], depth: int) -> Iterator[str]:
+        """A loop over all eigendirections."""
+        indent = "    " * depth
+        yield f"{indent}for block in range(blocks):"
+        yield f"{indent}    for j in range({WIDTH}):"
+        yield f"{indent}        i = block * {self.stride} + j"
+        for place, (a, b) in enumerate(self.pairs):
+            yield f"{indent}        p{a}_{b} = z[i + {place * WIDTH}]"
+        for array in (0, *(array for array in self.arrays if array is not None)):
+            yield f"{indent}        c{array} = z[i + {(len(self.pairs) + array) * WIDTH}]"
+        yield from (f"{indent}        {line}" for line in body)
+
+    def _summed(self) -> list[tuple[int, int]]:
+        """Pairs of states whose moments are summed for the coupling of the first stage."""
+        if not self.coupled:
+            return []
+        seen = [c for c in range(self.n) if any(row[c] != "0" for row in self.queries[: self.stages[0]])]
+        return list(combinations_with_replacement(seen, 2))
+
+    def _times_right(self, value: str) -> str:
+        if self.arrays[3]:
+            return f"c{self.arrays[3]} * {value}"
+        return " * ".join([*["c0"] * (self.right or 0), value])
+
+    def _second(self, a: int, b: int) -> str:
+        """The moment of two quantities."""
+        low, high = min(a, b), max(a, b)
+        return f"p{low}_{high}" if high < self.n else f"x{low}_{high}"
+
+    def _totals(self, stage: int, first: int, after: int) -> Iterator[str]:
+        """The sums that a stage's noise needs, before any gradient of it."""
+        pairs = list(combinations_with_replacement(range(first, after), 2))
+        if not self.coupled:
+            return
+        if stage == 0:
+            for a, b in pairs:
+                terms = [
+                    _scaled(self.queries[a][c], _scaled(self.queries[b][d], f"t{min(c, d)}_{max(c, d)}"))
+                    for c in range(self.n)
+                    for d in range(self.n)
+                    if self.queries[a][c] != "0" and self.queries[b][d] != "0"
+                ]
+                yield f"        s{a}_{b} = right * ({_sum(terms)})"
+        else:
+            yield from (f"        s{a}_{b} = 0.0" for a, b in pairs)
+            body = list(self._gradients(stage)) + list(self._queried(first, after))
+            body += [f"s{a}_{b} += right * {self._times_right(f'y{a}_{b}')}" for a, b in pairs]
+            yield from self._pass(body, 2)
+
+    def _queried(self, first: int, after: int) -> Iterator[str]:
+        """Moments w of what there is with a stage's query errors, and y of these with one another."""
+        known = [*range(self.n), *range(self.n, self.n + first)]
+        for j in range(first, after):
+            for q in known:
+                yield f"w{q}_{j} = {_sum([_scaled(self.queries[j][c], self._second(q, c)) for c in known])}"
+        for i, j in combinations_with_replacement(range(first, after), 2):
+            yield f"y{i}_{j} = {_sum([_scaled(self.queries[i][c], f'w{c}_{j}') for c in known])}"
+
+    def _gradients(self, stages: int) -> Iterator[str]:
+        """Moments x of the gradients of the first stages with everything before them."""
+        for first, after in list(self._spans())[:stages]:
+            yield from self._queried(first, after)
+            for j in range(first, after):
+                for q in range(self.n + first):
+                    yield f"x{q}_{self.n + j} = c0 * w{q}_{j}"
+            for i, j in combinations_with_replacement(range(first, after), 2):
+                yield f"x{self.n + i}_{self.n + j} = {self._gradient(i, j)}"
+
+    def _gradient(self, i: int, j: int) -> str:
+        """(own + lam^2) Y + left S + floor as a polynomial in lam, as far as they are one."""
+        terms: list[list[str]] = [[], [], []]
+        loose = []
+        shared = [("left", self.left, 1, f"s{i}_{j}")] * self.coupled
+        for name, power, place, value in [("own", self.own, 0, f"y{i}_{j}"), *shared, ("floor", self.floor, 2, "")]:
+            if power is None:
+                loose.append(" * ".join(filter(None, [f"c{self.arrays[place]}", value])))
+            elif power >= 0:
+                terms[power].append(" * ".join(filter(None, [name, value])))
+        text = "0"
+        for group in reversed(terms):
+            inner = _sum([*group, f"c0 * ({text})" if text != "0" else "0"])
+            text = inner
+        return _sum([text, *loose])
+
+    def _step(self) -> Iterator[str]:
+        """Moments n of the new states: l is what a row makes of each quantity, and each pair is closed on one side."""
+        support = [[c for c, x in enumerate(row) if x != "0"] for row in self.update]
+        wanted: dict[tuple[int, int], None] = {}
+        closed = []
+        for a, b in sorted(self.pairs, key=lambda pair: pair[0] != pair[1]):
+            one, other = ([(a, c) for c in support[b]], [(b, c) for c in support[a]])
+            first = sum(len(support[a]) for place in one if place not in wanted) + len(support[b])
+            second = sum(len(support[b]) for place in other if place not in wanted) + len(support[a])
+            taken, row = (one, b) if first <= second else (other, a)
+            wanted |= dict.fromkeys(taken)
+            closed.append(f"n{a}_{b} = {_sum([_scaled(self.update[row][c], f'l{q}_{c}') for q, c in taken])}")
+        for a, c in wanted:
+            yield f"l{a}_{c} = {_sum([_scaled(self.update[a][q], self._second(q, c)) for q in support[a]])}"
+        yield from closed
+        yield from (f"z[i + {place * WIDTH}] = n{a}_{b}" for place, (a, b) in enumerate(self.pairs))

@@ -1,0 +1,196 @@
+"""The coefficients of consecutive steps as arrays: a rule's tableau evaluated at many steps at once.
+
+States are carried as errors w - w*. A last row, constant, carries w*: what a rule that is not translation-equivariant
+(weight decay) feels of the origin. Its drive is zero for all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from numbers import Real
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from accelsim.errors import InputError
+from accelsim.program import Node, evaluate, operate
+from accelsim.schedules import Recurrence, Schedule
+from accelsim.spectra import Array
+from accelsim.symbolic.tableau import Numeric, Tableau
+
+
+class System(NamedTuple):
+    """A step in numbers, or with a first axis many: matrices as in `Numeric`, and the number of gradients a yield."""
+
+    A: Array
+    B: Array
+    C: Array
+    D: Array
+    F: Array
+    stages: tuple[int, ...]
+
+    def each(self, change: Callable[..., Array], *others: System) -> System:
+        """A function of each matrix, of all systems."""
+        a, b, c, d, f = (change(*matrices) for matrices in zip(self[:5], *(other[:5] for other in others), strict=True))
+        return System(a, b, c, d, f, self.stages)
+
+    def at(self, index: int) -> System:
+        """One of many; the last one stands for all after it."""
+        return self.each(lambda matrix: matrix[min(index, len(matrix) - 1)])
+
+    @property
+    def drives(self) -> bool:
+        """Whether w* acts on states, queries or what is returned."""
+        return bool(self.A[..., :-1, -1].any() or self.C[..., -1].any() or self.F[..., -1].any())
+
+
+def anchored(tableau: Tableau, numeric: Numeric) -> System:
+    """The step on errors, with a last row for w*: 0 drive where the rule is translation-equivariant.
+
+    Parameters
+    ----------
+    numeric : in floats or fractions, of one step or with a first axis of many.
+    """
+    one = np.array(tableau.translation)
+
+    def with_drive(matrix: Array, image: Array) -> Array:
+        # differences that rounding of the coefficients explains are zero: they would be noise of relative size |w*|
+        difference = matrix @ one - image
+        rounding = 4 * np.finfo(float).eps * (np.abs(matrix) @ one + 1)
+        drive = np.where(np.abs(difference) > rounding, difference, 0)
+        return np.concatenate([matrix, drive[..., None]], axis=-1)
+
+    a, b, c, d, f = numeric
+    constant = np.zeros_like(a, shape=(*a.shape[:-2], 1, a.shape[-1] + 1))
+    constant[..., -1] = 1
+    return System(
+        np.concatenate([with_drive(a, one), constant], axis=-2),
+        np.concatenate([b, np.zeros_like(b[..., :1, :])], axis=-2),
+        with_drive(c, np.ones(c.shape[-2], dtype=int)),
+        d,
+        with_drive(f, np.ones(1, dtype=int)),
+        tableau.stages,
+    )
+
+
+class Tables:
+    """A rule's systems from step 0 on, in chunks.
+
+    Attributes
+    ----------
+    step : of the system that comes next.
+    constant : whether one system stands for all steps.
+    """
+
+    def __init__(self, tableau: Tableau, hyperparameters: dict[str, Any]) -> None:
+        self.tableau, self.values = tableau, tableau.optimizer.resolve(**hyperparameters)
+        self.constant = tableau.constant(**hyperparameters)
+        remembers = any(isinstance(value, Recurrence) for value in self.values.values())
+        self._rows = tableau.optimizer.rows(**self.values) if remembers else None
+        self.step = 0
+        self._next = self._first()
+
+    def take(self, count: int) -> System:
+        """The systems of the next `count` steps and, last, of the one after them; a single one if they are constant."""
+        start, self.step = self.step, self.step + count
+        if self.constant or not count:
+            return self._next
+        after = self.between(start + 1, count) if self._rows is None else self._remembered(count)
+        found = self._next.each(lambda *both: np.concatenate(both), after)
+        self._next = found.each(lambda matrix: matrix[-1:])
+        return found
+
+    def between(self, start: int, count: int, stride: float = 1) -> System:
+        """Systems at steps start, start + stride, ..., start above 0, of a rule without recurrences."""
+        t = start + stride * np.arange(count, dtype=np.float64)
+        return self._evaluated(t, {name: self._over(name, value, t) for name, value in self.values.items()})
+
+    @property
+    def fixed(self) -> System:
+        """Shaped as one system: 1 where an entry is the same at every step, else 0."""
+        matrices = []
+        for name, shape in self.tableau.shapes().items():
+            matrix = np.ones(shape)
+            for place, node in getattr(self.tableau, name).items():
+                matrix[place] = not evaluate(node, self._varies, lambda _, below: any(below), {})
+            matrices.append(matrix)
+        a, b, c, d, f = matrices
+        a, c, f = (np.hstack([matrix, matrix.min(axis=1)[:, None]]) for matrix in (a, c, f))
+        a, b = (np.vstack([matrix, np.ones_like(matrix[:1])]) for matrix in (a, b))
+        return System(a, b, c, d, f, self.tableau.stages)
+
+    def _varies(self, leaf: Node) -> bool:
+        return leaf.op == "step" or (leaf.op == "hyperparameter" and not isinstance(self.values[leaf.value], Real))
+
+    def _first(self) -> System:
+        t, h = next(self.tableau.optimizer.rows(**self.values) if self._rows is None else self._rows)
+        return anchored(self.tableau, Numeric(*(matrix[None] for matrix in self.tableau.at(t, h))))
+
+    def _remembered(self, count: int) -> System:
+        assert self._rows is not None
+        rows = list(islice(self._rows, count))
+        columns = {name: np.array([h[name] for _, h in rows], dtype=float) for name in self.values}
+        columns |= {name: value for name, value in self.values.items() if self._switch(name)}
+        return self._evaluated(np.array([t for t, _ in rows], dtype=float), columns)
+
+    def _switch(self, name: str) -> bool:
+        return self.tableau.optimizer.hyperparameters[name].switch
+
+    def _over(self, name: str, value: Any, t: Array) -> Any:
+        """A hyperparameter's values at steps t, checked as `schedules.rows` does."""
+        if isinstance(value, Real):
+            return value if self._switch(name) else float(value)
+        assert isinstance(value, Schedule)
+        found = _traced(value, t)
+        declared = self.tableau.optimizer.hyperparameters[name]
+        good = (
+            found is not None
+            and np.isfinite(found).all()
+            and declared.holds(found.min())
+            and declared.holds(found.max())
+        )
+        return found if good else np.array(list(self._one_by_one(name, value, t)))
+
+    def _one_by_one(self, name: str, value: Schedule, t: Array) -> Iterator[float]:
+        for step in t.tolist():
+            try:
+                found = value.at(int(step) if step.is_integer() else step)
+            except InputError as error:
+                raise InputError(f"{name} = {error}") from None
+            self.tableau.optimizer.check(name, found, int(step))
+            yield found
+
+    def _evaluated(self, t: Array, h: dict[str, Any]) -> System:
+        def leaf(node: Node) -> Any:
+            return {"hyperparameter": lambda: h[node.value], "step": lambda: t}.get(
+                node.op, lambda: float(node.value)
+            )()
+
+        known: dict[int, Any] = {}
+        matrices = []
+        with np.errstate(all="ignore"):
+            for name, shape in self.tableau.shapes().items():
+                matrix = np.zeros((len(t), *shape))
+                for (row, column), node in getattr(self.tableau, name).items():
+                    matrix[:, row, column] = evaluate(node, leaf, _after_first, known)
+                matrices.append(matrix)
+        return anchored(self.tableau, Numeric(*matrices))
+
+
+def _after_first(node: Node, values: list[Any]) -> Any:
+    """An operation on arrays over steps, none of which is the first one."""
+    if node.op == "first":
+        return False
+    return values[2] if node.op == "where" else operate(node, values)
+
+
+def _traced(schedule: Schedule, t: Array) -> Array | None:
+    """A schedule at steps t, None where it is not written in the language of rules."""
+    try:
+        node = schedule.node()
+    except Exception:  # a callable may do anything with t, such as branch on it
+        return None
+    with np.errstate(all="ignore"):
+        found = evaluate(node, lambda leaf: t if leaf.op == "step" else float(leaf.value), _after_first, {})
+    return np.broadcast_to(np.asarray(found, dtype=float), t.shape)
