@@ -1,0 +1,69 @@
+"""An experiment's verdict depends on its theory: with a wrong one, each claim fails at the same size."""
+
+import numpy as np
+import pytest
+from conftest import seed_of
+
+from accelsim import experiment, problems
+from accelsim.exact import rates
+from accelsim.experiment import known
+from accelsim.optimizers import find
+
+
+def first_condition(lam, eta, alpha, beta):
+    """Li et al. 2024 as printed."""
+    return alpha * lam < 1 - beta
+
+
+def by_trace(problem, lr):
+    """The onset without each direction's own noise."""
+    return 2 * problem.batch / lr / problem.spectrum.sum()
+
+
+def small_steps(problem, lr):
+    """The limit of small steps, at any step."""
+    return problem.batch > (problem.dim + 1) / 2
+
+
+WRONG = {
+    "bias_variance_by_direction, one condition": ("faster", first_condition),
+    "bias_variance_by_direction, other variance": ("excess", lambda lam, eta, alpha, beta: eta / alpha),
+    "delayed_instability, by the trace": ("onset", by_trace),
+    "delayed_instability, small steps": ("bounded", small_steps),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_theory_is_caught(case, monkeypatch):
+    name = case.partition(",")[0]
+    monkeypatch.setattr(known()[name], *WRONG[case])
+    assert not experiment.run(name, "tiny").holds
+
+
+def test_the_bias_decays_faster_exactly_where_claimed():
+    """Random stable hyperparameters, many of them near the edge of stability."""
+    faster = known()["bias_variance_by_direction"].faster
+    draw = np.random.default_rng(seed_of("bias by direction"))
+    seen = []
+    for _ in range(200):
+        alpha, beta = draw.uniform(0, 1, 2)
+        eta = (1 + beta) * (2 - alpha) * (1 - 10 ** draw.uniform(-3, 0))
+        problem = problems.make("quadratic", spectrum=[1.0])
+        accelerated = rates.rate(find("accelerated_sgd"), problem, eta=eta, alpha=alpha, beta=beta)
+        seen.append((accelerated.tau < rates.rate(find("sgd"), problem, lr=alpha).tau, alpha < 1 - beta))
+        assert accelerated.stable
+        assert seen[-1][0] == faster(1.0, eta, alpha, beta)
+    gains, alone = np.array(seen).T
+    assert 20 < gains.sum() < 180
+    assert (alone & ~gains).sum() > 5  # what the first condition alone gets wrong
+    assert not (gains & ~alone).any()
+
+
+def test_a_negative_weight_of_the_momentum_lowers_the_variance():
+    """The excess variance has the sign of eta: the claim needs it positive."""
+    measure = known()["bias_variance_by_direction"].measure
+    excess = known()["bias_variance_by_direction"].excess
+    values = dict(lam=0.5, eta=-0.1, alpha=0.5, beta=0.3)
+    _, found = measure(**values, lengths=30.0)
+    assert found == pytest.approx(excess(**values), rel=1e-6)
+    assert found < -0.1
