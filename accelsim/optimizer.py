@@ -20,7 +20,7 @@ from accelsim.schedules import Recurrence, Schedule, Value, parse, rows
 LARGEST = sys.float_info.max
 LOOKED_AT = 64  # steps at which a schedule is evaluated when it is given; the others are as a run reaches them
 # What functions that take hyperparameters by name call their own arguments.
-RESERVED = frozenset({"t", "seed", "backend", "dtype", "chunk", "varying"})
+RESERVED = frozenset({"t", "seed", "backend", "dtype", "chunk", "varying", "families", "budget"})
 
 
 @dataclass(frozen=True)
@@ -161,8 +161,8 @@ class Optimizer:
     def program(self, values: Mapping[str, Value] | None = None) -> program.Program:
         """The traced rule; `values` matter only through the switches among them."""
         given = values or {}
-        switches = {k: given.get(k, v.default) for k, v in self.hyperparameters.items() if v.switch}
-        return self._trace(switches)
+        declared = self.hyperparameters.items()
+        return self._trace({k: self.value(k, given.get(k, v.default)) for k, v in declared if v.switch})
 
     def resolve(self, /, **given: Any) -> dict[str, Value]:
         """Every hyperparameter's value: those given (numbers, schedules, or text), defaults for the others.

@@ -10,7 +10,7 @@ Every other reader of a rule (tableau, normal form, LaTeX, moments, kernels) rea
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from numbers import Rational, Real
@@ -239,6 +239,17 @@ def evaluate(
         known[top.index] = apply(top, [known[arg.index] for arg in top.args]) if top.args else leaf(top)
         pending.pop()
     return known[node.index]
+
+
+def reachable(roots: Iterable[Node]) -> list[Node]:
+    """All nodes below the roots, arguments first."""
+    pending, found = list(roots), dict[int, Node]()
+    while pending:
+        node = pending.pop()
+        if node.index not in found:
+            found[node.index] = node
+            pending.extend(node.args)
+    return [found[index] for index in sorted(found)]
 
 
 def exact(value: Any) -> Fraction:

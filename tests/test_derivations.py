@@ -2,11 +2,13 @@
 
 import json
 import random
+import re
 from fractions import Fraction
 
 import pytest
 import sympy
 from conftest import seed_of
+from sympy.core.function import AppliedUndef
 
 from accelsim.elementary import sign
 from accelsim.errors import InputError
@@ -14,6 +16,7 @@ from accelsim.optimizer import optimizer, step
 from accelsim.optimizers import find, shipped
 from accelsim.symbolic import memories
 from accelsim.symbolic.algebra import evaluated, reduced
+from accelsim.symbolic.coq_claim import Same
 from accelsim.symbolic.equivalence import Equivalence, _Proof, check
 from accelsim.symbolic.latex import (
     bibtex,
@@ -38,6 +41,33 @@ def test_claim_is_proved_and_near_miss_refuted(name):
     assert verdict["holds"]
     assert verdict["near_miss_counterexample"]["values"][0] != verdict["near_miss_counterexample"]["values"][1]
     assert json.loads(json.dumps(verdict))["assumptions"]
+
+
+def _read(text):
+    """A divisor of a claim, its sequences' latest values being those at t."""
+    called = set(re.findall(r"(\w+)\(", text))
+    words = set(re.findall(r"[A-Za-z]\w*", text)) - {"t"}
+    names = {word: (sympy.Function if word in called else sympy.Symbol)(word) for word in words} | {"t": time()}
+    found = evaluated(text, names, sympy.Rational)
+    latest = max((call.args[0] - time() for call in found.atoms(AppliedUndef)), default=0)
+    return found.subs(time(), time() - latest)
+
+
+@pytest.mark.parametrize("name", DERIVATIONS)
+def test_every_hypothesis_of_a_proof_is_a_condition(name):
+    """What the proof in Coq supposes is not zero, before any cancellation, the checker lists."""
+    claim = DERIVATIONS[name].certificate()
+    if isinstance(claim, memories.Memories):
+        pytest.skip("its hypotheses are of another kind")
+    listed = [_read(text.partition(" != 0")[0]) for text in check(claim).conditions]
+    for hypothesis in map(_read, Same(claim).section.divisors.found):
+        assert any(sympy.cancel(hypothesis / each).is_number for each in listed), hypothesis
+
+
+def test_conditions_are_those_before_cancellation():
+    conditions = check(DERIVATIONS["mars"].certificate()).conditions
+    assert set(conditions) == {"1 - beta != 0", "1 - gamma != 0"}
+    assert check(DERIVATIONS["jain"].certificate()).conditions == ()
 
 
 def test_all_required_derivations_are_there():

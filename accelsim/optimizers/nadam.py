@@ -45,7 +45,11 @@ def ahead(memory, t, h):
     **preconditioner(0.999),
 )
 def nadam(s, t, h):
-    """NAdam: Adam that steps along the momentum of the next step, in which the gradient weighs more."""
+    """NAdam: Adam that steps along the momentum of the next step, in which the gradient weighs more.
+
+    The second moment is multiplied by beta2, as printed; torch and optax leave that factor out, which is another step
+    size and epsilon.
+    """
     g = yield s.w
     m, v = mean(s.m, g, h.mu), second_moment(s, g, h)
     return dict(w=s.w - h.lr * (h.fresh * g + h.past * m) / denominator(h.beta2 * v, t, h), m=m, v=v)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property, partial
 from typing import Any
 
 from accelsim import elementary
@@ -214,3 +214,32 @@ def evaluated(text: str, names: Mapping[str, Any], number: Callable[[Any], Any] 
         return value(ast.parse(text.strip(), mode="eval"))
     except SyntaxError:
         raise InputError(f"cannot read {text!r} as an expression: use + - * / **, numbers, names and calls") from None
+    except TypeError as error:  # a number that is called, a function that is not
+        raise InputError(f"cannot read {text!r}: {error}") from None
+
+
+def divided_by(text: str, names: Mapping[str, Any], number: Callable[[Any], Any]) -> Iterator[Any]:
+    """What a written expression divides by in SymPy, as it is written; arguments as those of `evaluated`.
+
+    What is divided by in one branch of ``where`` alone is 1 in the other.
+    """
+
+    def value(node: ast.expr) -> Any:
+        return evaluated(ast.unparse(node), names, number)
+
+    def below(node: ast.expr) -> Iterator[Any]:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "where":
+            condition, yes, no = node.args
+            where = partial(names["where"], value(condition))
+            yield from (where(divisor, 1) for divisor in below(yes))
+            yield from (where(1, divisor) for divisor in below(no))
+            return
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+            yield value(node.right)
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow) and not value(node.right).is_nonnegative:
+            yield value(node.left)
+        for part in ast.iter_child_nodes(node):
+            if isinstance(part, ast.expr):
+                yield from below(part)
+
+    yield from below(ast.parse(text.strip(), mode="eval").body)

@@ -9,10 +9,10 @@ from typing import Any
 
 from accelsim.elementary import maximum, minimum
 from accelsim.errors import InputError
-from accelsim.program import Node, Tape, exact
+from accelsim.program import Node, Tape, exact, reachable
 from accelsim.symbolic.algebra import evaluated
 from accelsim.symbolic.coq_divisors import Divisors
-from accelsim.symbolic.coq_rule import ATOM, Key, Rule, Terms, joined, names, reachable, shift, step_in_z
+from accelsim.symbolic.coq_rule import ATOM, Key, Rule, Terms, joined, names, shift, step_in_z
 from accelsim.symbolic.equivalence import Equivalence, linear_parts
 
 

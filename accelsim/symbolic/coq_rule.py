@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from accelsim.errors import InputError
-from accelsim.program import Node, evaluate, exact, operate
+from accelsim.program import Node, evaluate, exact, operate, reachable
 from accelsim.symbolic.normal_form import LinearPart
 
 Key = tuple[str, str]  # what a name is for ("state", "hyperparameter", "given", "sequence"), and the name
@@ -38,17 +38,6 @@ def names(keys: Iterable[Key]) -> dict[Key, str]:
         taken.add(wanted)
         found[key] = wanted
     return found
-
-
-def reachable(roots: Iterable[Node]) -> list[Node]:
-    """All nodes below the roots, arguments first."""
-    pending, found = list(roots), dict[int, Node]()
-    while pending:
-        node = pending.pop()
-        if node.index not in found:
-            found[node.index] = node
-            pending.extend(node.args)
-    return [found[index] for index in sorted(found)]
 
 
 def shift(node: Any) -> int | None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
@@ -27,7 +27,7 @@ from accelsim.errors import InputError, unknown
 from accelsim.optimizer import Hyperparameter, Optimizer
 from accelsim.program import Node, exact
 from accelsim.schedules import Recurrence
-from accelsim.symbolic.algebra import divisors, elsewhere, evaluated, reduced, shifted, special_steps
+from accelsim.symbolic.algebra import divided_by, divisors, elsewhere, evaluated, reduced, shifted, special_steps
 from accelsim.symbolic.normal_form import LinearPart, linear_part
 from accelsim.symbolic.tableau import sympy_functions, time
 
@@ -224,11 +224,14 @@ class _Proof:
 
     def _steady(self, part: LinearPart) -> LinearPart:
         """The part with a symbol for each function of t that the claim has constant."""
+        return part.replaced(self._held(part.matrices))
+
+    def _held(self, expressions: Iterable[Any]) -> dict[Any, Any]:
         import sympy
         from sympy.core.function import AppliedUndef
 
-        functions = {f for m in part.matrices for f in m.atoms(AppliedUndef) if f.func.__name__ in self.claim.constant}
-        return part.replaced({f: sympy.Symbol(f.func.__name__, real=True, positive=f.is_positive) for f in functions})
+        functions = {f for e in expressions for f in e.atoms(AppliedUndef) if f.func.__name__ in self.claim.constant}
+        return {f: sympy.Symbol(f.func.__name__, real=True, positive=f.is_positive) for f in functions}
 
     def _names(self) -> dict[str, Any]:
         """What is known by name in a claim's texts: t, the source's hyperparameters, given sequences, functions."""
@@ -261,7 +264,7 @@ class _Proof:
         import sympy
 
         mapped = {}
-        for name in needed(target):
+        for name in target.tableau.reads:
             text = mapping(self.claim, name)
             mapped[sympy.Function(name, real=True)(time())] = self._written(text)
         return mapped
@@ -329,14 +332,26 @@ class _Proof:
         return found
 
     def conditions(self) -> tuple[str, ...]:
-        """What the map and the transform divide by."""
-        found: dict[str, None] = {}
-        for value in (*self.mapped.values(), *self.transform):
-            found |= dict.fromkeys(f"{d} != 0" for d in divisors(reduced(elsewhere(value))))
+        """What the rules divide by at these hyperparameters, and what the map and the transform do."""
+        always: dict[str, None] = {}
+        sometimes: dict[str, str] = {}
+        for value in (*self.mapped.values(), *self.transform, *(1 / d for d in self._divided_by())):
+            always |= dict.fromkeys(_nonzero(elsewhere(value)))
             for step in special_steps(value):
-                at_step = divisors(reduced(value.subs(time(), step)))
-                found |= dict.fromkeys(f"{d} != 0 (at t = {step})" for d in at_step)
-        return tuple(found)
+                sometimes |= {f"{text} (at t = {step})": text for text in _nonzero(value.subs(time(), step))}
+        return (*always, *(there for there, text in sometimes.items() if text not in always))
+
+    def _divided_by(self) -> Iterator[Any]:
+        """What is divided by in the rules and in what the claim says, as it is written."""
+        claim = self.claim
+        names = {**self._names(), **dict.fromkeys(self.onto[0].tableau.states, time())}
+        for text in (*claim.map.values(), *claim.transform.values(), *claim.given.values()):
+            if isinstance(text, str):
+                yield from divided_by(text, names, _number)
+        variable = tuple(k for k, v in claim.target.hyperparameters.items() if not v.switch)
+        ours = self.source.tableau.divided_by(claim.varying, **claim.given)
+        theirs = (divisor.xreplace(self.mapped) for divisor in self.target.tableau.divided_by(variable))
+        yield from (divisor.xreplace(self._held([divisor])) for divisor in (*ours, *theirs))
 
     def unlike(self) -> list[str]:
         """Given sequences that go by one name in both rules and are not one formula, if any."""
@@ -353,12 +368,17 @@ class _Proof:
         notes = [f"{part.tableau.optimizer}: {note}" for part in parts for note in part.assumptions]
         given = [f"{name} = {value}" for name, value in self.claim.given.items()]
         given += [f"{name} does not vary in time" for name in self.claim.constant]
+        given += [f"{name} is any function of t" for name in self.claim.open]
         if self.source.tableau.factors and self.target.tableau.factors:
             notes.append("given sequences of one name are one formula in both rules, with equal parameters in it")
         more = " and what is returned" if self.claim.returned else " (what is returned is not compared)"
         equal = f"the points where gradients are taken{more}"
         notes.append(f"equal: {equal}, whether or not mapped values lie in their ranges")
         return (*given, *notes, "coordinate by coordinate, from the same start, on the same gradients")
+
+
+def _nonzero(value: Any) -> list[str]:
+    return [f"{d.primitive()[1]} != 0" for d in divisors(reduced(value))]
 
 
 def formulas(part: LinearPart, given: Mapping[str, Any]) -> dict[str, str]:

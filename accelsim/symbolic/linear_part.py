@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any
 
 from accelsim.errors import InputError, unknown
 from accelsim.optimizer import Optimizer
-from accelsim.symbolic.algebra import at_first, reduced, shifted
+from accelsim.symbolic.algebra import at_first, evaluated, reduced, shifted
 from accelsim.symbolic.tableau import Matrices, Tableau, tableau, time
 
 
@@ -45,7 +47,7 @@ def linear_part(optimizer: Optimizer, varying: Iterable[str] = (), **values: Any
     for name in varying:
         if name not in optimizer.hyperparameters:
             raise unknown(f"hyperparameter of {optimizer}:", name, optimizer.hyperparameters)
-    known = {name: optimizer.value(name, value) for name, value in values.items()}
+    known = {name: _exactly(optimizer, name, value) for name, value in values.items()}
     table = tableau(optimizer, **known)
     notes = [f"{name} acts {when} the momentum and is set aside" for name, when in sorted(table.maps)]
     part = LinearPart(table, table.symbolic(varying, **known), tuple(notes), frozenset({*varying, *known}))
@@ -59,6 +61,15 @@ def linear_part(optimizer: Optimizer, varying: Iterable[str] = (), **values: Any
         else:
             part = replace(part, assumptions=(*part.assumptions, f"{factor.symbol}(t) is {what}"))
     return part
+
+
+def _exactly(optimizer: Optimizer, name: str, value: Any) -> Any:
+    """A hyperparameter's value, a third where 1/3 is written."""
+    found = optimizer.value(name, value)
+    if isinstance(value, str) and isinstance(found, Real) and not optimizer.hyperparameters[name].switch:
+        with suppress(InputError):  # what is irrational stays rounded
+            return evaluated(value, {})
+    return found
 
 
 def _multiplies_gradients(matrices: Matrices, sequence: Any) -> bool:

@@ -18,7 +18,7 @@ import numpy as np
 
 from accelsim.errors import InputError
 from accelsim.optimizer import Optimizer
-from accelsim.program import Node, Program, evaluate, exact, operate
+from accelsim.program import Node, Program, evaluate, exact, operate, reachable
 from accelsim.schedules import Recurrence, Schedule, Value
 
 
@@ -210,6 +210,27 @@ class Tableau:
         return sum(self.stages)
 
     @property
+    def reads(self) -> tuple[str, ...]:
+        """Names of the hyperparameters in the matrices."""
+        leaves = {leaf.value for leaf in self._leaves() if leaf.op == "hyperparameter"}
+        return tuple(name for name in self.optimizer.hyperparameters if name in leaves)
+
+    def _leaves(self) -> list[Node]:
+        return [node for node in self._nodes() if not node.args]
+
+    def _nodes(self) -> list[Node]:
+        return reachable(node for name in self.shapes() for node in getattr(self, name).values())
+
+    def divided_by(self, varying: tuple[str, ...] = (), /, **values: Any) -> Iterator[Any]:
+        """What entries divide by, before any cancellation; arguments and unknowns as those of `symbolic`."""
+        translate = Translation(self, varying, values)
+        for node in self._nodes():
+            if node.op == "div":
+                yield translate(node.args[1])
+            elif node.op == "pow" and not translate(node.args[1]).is_nonnegative:
+                yield translate(node.args[0])
+
+    @property
     def translation(self) -> tuple[int, ...]:
         """The direction e of a translation of all positions: 1 at positions, 0 at memories."""
         return tuple(int(state in self.optimizer.positions) for state in self.states)
@@ -238,10 +259,9 @@ class Tableau:
     def constant(self, /, **values: Any) -> bool:
         """Whether no coefficient varies in time at these hyperparameters."""
         resolved = self.optimizer.resolve(**values)
-        leaves = {leaf for name in self.shapes() for node in getattr(self, name).values() for leaf in _leaves(node)}
         return all(
             leaf.op == "const" or (leaf.op == "hyperparameter" and isinstance(resolved[leaf.value], Real))
-            for leaf in leaves
+            for leaf in self._leaves()
         )
 
     def rows(self, number: Any = float, /, **values: Any) -> Iterator[Numeric]:
@@ -295,19 +315,6 @@ class Tableau:
                 matrix[place] = translate(node)
             matrices.append(matrix)
         return Matrices(*matrices)
-
-
-def _leaves(node: Node) -> set[Node]:
-    found, pending, seen = set(), [node], set()
-    while pending:
-        top = pending.pop()
-        if top.index in seen:
-            continue
-        seen.add(top.index)
-        pending.extend(top.args)
-        if not top.args:
-            found.add(top)
-    return found
 
 
 def time() -> Any:
