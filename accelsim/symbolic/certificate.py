@@ -2,51 +2,118 @@
 
 A certificate names two rules and the hash of their traced programs. For an equivalence it holds map, transform and
 direction, the identities that then hold and the conditions under which they do; the verifier has `equivalence.check`
-prove the claim again. For a refutation it holds rational hyperparameters of rule a and its answers to impulses; the
-verifier runs both rules again, rule b with unknowns for its hyperparameters, and multiplies out.
+prove the claim again, and compares all that the certificate says with what was proved. For a refutation it holds
+rational hyperparameters of rule a, inside their ranges, and its answers to impulses; the verifier runs both rules
+again, rule b with unknowns for its hyperparameters, and multiplies out.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from accelsim.errors import InputError
 from accelsim.optimizer import Optimizer
 from accelsim.program import evaluate, exact
 from accelsim.symbolic.algebra import Field, evaluated
-from accelsim.symbolic.equivalence import Equivalence, Verdict, check
-from accelsim.symbolic.linear_part import left_behind, linear_part
+from accelsim.symbolic.equivalence import Equivalence, Verdict, check, formulas, linear_parts
+from accelsim.symbolic.linear_part import LinearPart, left_behind, linear_part
 from accelsim.symbolic.tableau import sympy_functions, tableau, to_sympy
 
 Key = tuple[int, int, int, int, int]  # step and number of a query, of a gradient (step -1: the start), coordinate
-FORMAT = "accelsim certificate 1"
+FORMAT = "accelsim certificate 2"
+
+# -- what a certificate looks like: a type, a list of one shape, one thing or a list (a pair of shapes), an object of
+# known names, or of any names (...) --
+
+_RULE = {"name": str, "program": str, "switches": {...: int}}
+_EQUIVALENCE = {
+    **{"format": str, "kind": str, "source": _RULE, "target": _RULE, "map": {...: str}, "transform": {...: str}},
+    **{"backward": bool, "direction": str, "varying": [str], "constant": [str], "given": {...: str}, "returned": bool},
+    **{"identities": [str], "conditions": [str], "assumptions": [str]},
+}
+_REFUTATION = {"format": str, "kind": str, "a": _RULE, "b": _RULE, "set_a": {...: str}, "set_b": {...: str}}
+_RUN = {
+    **{"kind": str, "hyperparameters": {...: (str, [str])}, "given": {...: [[str]]}, "unknown": str, "values": [str]},
+    "answers": [dict.fromkeys(("step", "query", "impulse", "gradient", "coordinate"), int)],
+}
+_COUNTEREXAMPLES: dict[str, dict[str, Any]] = {
+    "scale": _RUN,
+    "minor": {**_RUN, "since": [int], "determinant": str, "other": str, "unless": [str]},
+    "identity": {**_RUN, "cofactors": [str]},
+}
+
+
+def _shaped(value: Any, shape: Any, place: str) -> None:
+    """Raise `InputError` unless a document's part at a place has a shape."""
+    if isinstance(shape, tuple):
+        shape = shape[isinstance(value, list)]
+    kind: Any = shape if isinstance(shape, type) else type(shape)
+    if type(value) is not kind:
+        raise InputError(f"this is no certificate: {place} must be {_A[kind]}, not {value!r:.40}")
+    if kind is list:
+        for i, part in enumerate(value):
+            _shaped(part, shape[0], f"{place}[{i}]")
+    elif kind is dict:
+        shapes = dict.fromkeys(value, shape[...]) if ... in shape else shape
+        for name in sorted(shapes.keys() ^ value.keys(), key=str):
+            raise InputError(f"this is no certificate: {place} {'misses' if name in shapes else 'has'} {name!r}")
+        for name, part in value.items():
+            _shaped(part, shapes[name], f"{place}.{name}")
+
+
+_A = {dict: "an object", list: "a list", str: "text", int: "a whole number", bool: "true or false"}
+
+
+def _validated(document: Any) -> None:
+    """Raise `InputError` where a document is not shaped as a certificate."""
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise InputError(f"this is no certificate: its format must be {FORMAT!r}")
+    if document.get("kind") == "equivalence":
+        return _shaped(document, _EQUIVALENCE, "the document")
+    found = document.get("counterexample")
+    known = found if isinstance(found, dict) and isinstance(found.get("kind"), str) else {}
+    if document.get("kind") != "refutation" or known.get("kind") not in _COUNTEREXAMPLES:
+        raise InputError("this is no certificate: it is neither an equivalence nor a refutation of a known kind")
+    _shaped(document, {**_REFUTATION, "counterexample": _COUNTEREXAMPLES[known["kind"]]}, "the document")
+    if known["unknown"] not in ("constant", "one a step") or not known["answers"]:
+        raise InputError("this is no certificate: unknowns are 'constant' or 'one a step', and there is an answer")
+    return None
+
+
+# -- documents --------------------------------------------------------------------------------------------------------
 
 
 def program_hash(rule: Optimizer, switches: Mapping[str, Any] | None = None) -> str:
-    """SHA-256 of a rule's traced program, with its states and where they start."""
+    """SHA-256 of a rule's traced program, its states and where they start, its switches and its ranges."""
     program = rule.program(switches)
     lines = [f"{n.index} {n.op} {n.value!r} {[a.index for a in n.args]}" for n in program.nodes]
     lines += [f"query {[point.index for point in stage]}" for stage in program.queries]
     lines += [f"{state} {node.index}" for state, node in program.updates.items()]
     lines += [f"{rule.positions} {dict(rule.memories)} {rule.returns}"]
+    set_to = {name: (switches or {}).get(name, h.default) for name, h in rule.hyperparameters.items() if h.switch}
+    lines += [f"{name} {set_to.get(name)} {h.range}" for name, h in sorted(rule.hyperparameters.items())]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def of_equivalence(claim: Equivalence, verdict: Verdict) -> dict[str, Any]:
     """The certificate of a proved equivalence."""
+    mapped = _mapped(claim)
     return {
         "format": FORMAT,
         "kind": "equivalence",
         "source": _rule(claim.source, claim.given),
         "target": _rule(claim.target, {}),
-        "map": dict(claim.map),
+        "map": {name: text for name, text in claim.map.items() if name in mapped},
         "transform": dict(claim.transform),
         "backward": claim.backward,
         "direction": claim.direction,
         "varying": list(claim.varying),
+        "constant": list(claim.constant),
         "given": {name: str(value) for name, value in claim.given.items()},
         "returned": claim.returned,
         "identities": sorted(verdict.residuals),
@@ -55,22 +122,37 @@ def of_equivalence(claim: Equivalence, verdict: Verdict) -> dict[str, Any]:
     }
 
 
+def _mapped(claim: Equivalence) -> set[str]:
+    """The target's hyperparameters that a run of it takes: of its linear part alone, where that alone is compared."""
+    table = linear_parts(claim)[1].tableau
+    names = claim.target.program().reads if table.nonlinearity is None else table.reads
+    return {name for name in names if not claim.target.hyperparameters[name].switch}
+
+
 def of_refutation(
     a: Optimizer, b: Optimizer, set_a: Mapping[str, Any], set_b: Mapping[str, Any], counterexample: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The certificate of a refutation."""
+    last = max(key["step"] for key in counterexample["answers"])
+    numbers = {
+        name: value if isinstance(value, str) else list(value[: last + 1])
+        for name, value in counterexample["hyperparameters"].items()
+        if not a.hyperparameters[name].switch
+    }
     return {
         "format": FORMAT,
         "kind": "refutation",
         "a": _rule(a, set_a),
-        "b": _rule(b, set_b),
+        "b": _rule(b, {}),
+        "set_a": {name: str(value) for name, value in set_a.items() if name in numbers},
         "set_b": {name: str(value) for name, value in set_b.items()},
-        "counterexample": dict(counterexample),
+        "counterexample": {**counterexample, "hyperparameters": numbers},
     }
 
 
 def _rule(rule: Optimizer, given: Mapping[str, Any]) -> dict[str, Any]:
-    switches = {k: int(given.get(k, v.default)) for k, v in rule.hyperparameters.items() if v.switch}
+    declared = rule.hyperparameters.items()
+    switches = {k: rule.value(k, given.get(k, v.default)) for k, v in declared if v.switch}
     return {"name": str(rule), "program": program_hash(rule, switches), "switches": switches}
 
 
@@ -97,8 +179,7 @@ def verify_certificate(document: Mapping[str, Any], find: Callable[[str], Optimi
     from accelsim import optimizers
 
     find = find or optimizers.find
-    if document.get("format") != FORMAT or document.get("kind") not in ("equivalence", "refutation"):
-        raise InputError(f"this is no certificate: its format must be {FORMAT!r}")
+    _validated(document)
     ends = ("source", "target") if document["kind"] == "equivalence" else ("a", "b")
     rules = []
     for end in ends:
@@ -113,11 +194,18 @@ def verify_certificate(document: Mapping[str, Any], find: Callable[[str], Optimi
 
 def _switched(rule: Optimizer, values: Mapping[str, int]) -> Optimizer:
     """The rule with its switches at these values by default."""
-    known = {k: replace(rule.hyperparameters[k], default=v) for k, v in values.items()}
+    switches = {k: v for k, v in rule.hyperparameters.items() if v.switch}
+    if set(values) != set(switches):
+        raise InputError(f"the switches of {rule} are: {', '.join(switches) or 'none'}")
+    known = {k: replace(v, default=rule.value(k, values[k])) for k, v in switches.items()}
     return replace(rule, hyperparameters={**rule.hyperparameters, **known}) if known else rule
 
 
+# -- equivalences -----------------------------------------------------------------------------------------------------
+
+
 def _equivalence(document: Mapping[str, Any], source: Optimizer, target: Optimizer) -> Verified:
+    """The claim is proved again, and what is said of it compared with what was proved."""
     claim = Equivalence(
         source,
         target,
@@ -125,17 +213,31 @@ def _equivalence(document: Mapping[str, Any], source: Optimizer, target: Optimiz
         transform=document["transform"],
         backward=document["backward"],
         varying=tuple(document["varying"]),
-        given=document["given"],
+        constant=tuple(document["constant"]),
+        given={name: _given(text) for name, text in document["given"].items()},
         returned=document["returned"],
     )
+    if set(claim.map) != (mapped := _mapped(claim)):
+        return Verified(False, f"the map must say what {', '.join(sorted(mapped)) or 'nothing'} of {target} is")
     verdict = check(claim)
     if verdict.status != "proved":
         return Verified(False, verdict.reason)
-    if sorted(verdict.residuals) != document["identities"]:
-        return Verified(False, "the identities are not those of these rules")
-    if missing := set(verdict.conditions) - set(document["conditions"]):
-        return Verified(False, f"the certificate does not say that {missing.pop()}")
+    for key, value in of_equivalence(claim, verdict).items():
+        if document[key] != value:
+            return Verified(False, f"{key} is not what was proved: {value}")
     return Verified(True, verdict.reason)
+
+
+def _given(text: str) -> Any:
+    """What was given for a hyperparameter: the number that is written so, otherwise text."""
+    for kind in (int, float):
+        with suppress(ValueError):
+            if str(kind(text)) == text:
+                return kind(text)
+    return text
+
+
+# -- refutations ------------------------------------------------------------------------------------------------------
 
 
 def _refutation(document: Mapping[str, Any], a: Optimizer, b: Optimizer) -> Verified:
@@ -144,27 +246,82 @@ def _refutation(document: Mapping[str, Any], a: Optimizer, b: Optimizer) -> Veri
 
     found = document["counterexample"]
     keys = [(k["step"], k["query"], k["impulse"], k["gradient"], k["coordinate"]) for k in found["answers"]]
+    _within(document, a, b, keys)
     scheduled = found["unknown"] == "one a step"
-
-    def known(name: str, t: int) -> Any:
-        value = found["hyperparameters"][name]
-        return _read(value[t] if isinstance(value, list) else value, t)
 
     def unknown(name: str, t: int) -> Any:
         if name in document["set_b"]:
             return _read(document["set_b"][name], t)
         return sympy.Symbol(f"{name}_{t}" if scheduled else name)
 
-    one = _answers(a, known, found["given"], keys)
+    one = _answers(a, partial(_known, found), found["given"], keys)
     if [str(value) for value in one] != found["values"]:
         return Verified(False, f"{a} answers otherwise")
     if found["kind"] == "scale":
-        if one == [0] or not scale_free(b) or any(a.memories.values()) or tableau(a).nonlinearity:
+        if one == [0] * len(one) or not scale_free(b) or any(a.memories.values()) or tableau(a).nonlinearity:
             return Verified(False, "the length of gradients may matter to both rules or to neither")
         return Verified(True, f"{b} queries the same points when gradients are twice as long, {a} does not")
+    parts = linear_part(a), linear_part(b)
+    if reason := _linear_parts_cannot_tell(*parts, keys):
+        return Verified(False, reason)
     if found["kind"] == "minor":
-        return _minor(found, keys, one, b, lambda: _answers(b, unknown, found["given"], keys))
+        return _minor(found, keys, one, parts[1], lambda: _answers(b, unknown, found["given"], keys))
     return _identity(found, one, _answers(b, unknown, found["given"], keys))
+
+
+def _known(found: Mapping[str, Any], name: str, t: int) -> Any:
+    """A hyperparameter of rule a at step t."""
+    value = found["hyperparameters"][name]
+    return _read(value[t] if isinstance(value, list) else value, t)
+
+
+def _within(document: Mapping[str, Any], a: Optimizer, b: Optimizer, keys: list[Key]) -> None:
+    """Raise `InputError` unless the numbers of a refutation are such as its rules may have, and no more of them."""
+    found, set_a, set_b = document["counterexample"], document["set_a"], document["set_b"]
+    tables = tableau(a), tableau(b)
+    steps, coordinates = (range(max(key[place] for key in keys) + 1) for place in (0, 4))
+    for t, query, step, gradient, coordinate in keys:
+        inside = t >= 0 <= query < tables[0].gradients and step >= -1 and 0 <= gradient < tables[0].gradients
+        if not inside or coordinate < 0 or (step < 0 < gradient):
+            raise InputError(f"there is no answer of query {query} at t = {t} to gradient {gradient} at t = {step}")
+    if found["kind"] == "scale" and any(key[2] < 0 for key in keys):
+        raise InputError("how long gradients are is not seen without gradients")
+    for rule, known in ((a, set_a), (b, set_b)):
+        for name, text in known.items():
+            rule.value(name, text)
+    reads = {name for name in a.program().reads if not a.hyperparameters[name].switch}
+    if (wrong := (reads | set(set_a)) ^ set(found["hyperparameters"])) or len(found["values"]) != len(keys):
+        raise InputError(f"there must be one value for each hyperparameter of {a}, and for each answer: {wrong or ''}")
+    for name, value in found["hyperparameters"].items():
+        if name in set_a and value != set_a[name]:
+            raise InputError(f"{name} = {value} is not what is given for it, {set_a[name]}")
+        if isinstance(value, list) and len(value) != len(steps):
+            raise InputError(f"{name} must have a value for each of {len(steps)} steps, not {len(value)}")
+        for t in steps:
+            a.check(name, _known(found, name, t), t)
+    sequences = {factor.symbol for table in tables for factor in table.factors.values()}
+    if set(found["given"]) != sequences or (not sequences and len(coordinates) > 1):
+        raise InputError(f"the given sequences of {a} and {b} are {', '.join(sorted(sequences)) or 'none'}")
+    for name, rows in found["given"].items():
+        if len(rows) != len(coordinates) or any(len(row) != len(steps) for row in rows):
+            raise InputError(f"{name}(t) must have a value for each of {len(steps)} steps in each coordinate")
+        for text in (text for row in rows for text in row):
+            if not _read(text, 0) > 0:
+                raise InputError(f"{name}(t) = {text} is not positive")
+
+
+def _linear_parts_cannot_tell(a: LinearPart, b: LinearPart, keys: list[Key]) -> str | None:
+    """Why rules may be the same whose linear parts differ, None where they may not.
+
+    What is set aside is multiplied by zero as long as there are no gradients, in a rule that a translation moves.
+    """
+    if all(key[2] < 0 for key in keys) and not left_behind(b) and not any(b.tableau.start):
+        return None
+    if b.tableau.maps:
+        return f"{b.tableau.optimizer} applies {min(b.tableau.maps)[0]}, which knows no scale"
+    ours, theirs = formulas(a, {}), formulas(b, {})
+    unlike = [name for name in ours if ours[name] != theirs.get(name, ours[name])]
+    return f"{unlike[0]}(t) is not the same formula in both rules" if unlike else None
 
 
 def scale_free(rule: Optimizer) -> bool:
@@ -194,42 +351,54 @@ def scale_free(rule: Optimizer) -> bool:
 
 
 def _minor(
-    found: Mapping[str, Any], keys: list[Key], one: list[Any], b: Optimizer, ask: Callable[[], list[Any]]
+    found: Mapping[str, Any], keys: list[Key], one: list[Any], b: LinearPart, ask: Callable[[], list[Any]]
 ) -> Verified:
     import sympy
 
-    if len(found["since"]) > 1:
+    since = found["since"]
+    if len(since) > 1:
         return Verified(False, "differences are from one query, or from none")
     columns = sorted({key[2] for key in keys})
-    rows = sorted({key[0] for key in keys} - set(found["since"]))
-    ordered = all(c < t for c in columns for t in (*found["since"], *rows))
-    if len(rows) != len(columns) or not ordered or any(t <= s for t in rows for s in found["since"]):
+    rows = sorted({key[0] for key in keys} - set(since))
+    ordered = all(c < t for c in columns for t in (*since, *rows)) and all(s < t for t in rows for s in since)
+    places = [(row, 0, column, 0, 0) for row in (*since, *rows) for column in columns]
+    if len(rows) != len(columns) or not ordered or sorted(keys) != sorted(places):
         return Verified(False, "these answers make no determinant of what the past shows")
 
     def determinant(answers: list[Any]) -> Any:
         at = dict(zip(keys, answers, strict=True))
-        since = [sum(at[t, 0, column, 0, 0] for t in found["since"]) for column in columns]
-        shown = [[at[row, 0, c, 0, 0] - s for c, s in zip(columns, since, strict=True)] for row in rows]
+        before = [sum(at[t, 0, column, 0, 0] for t in since) for column in columns]
+        shown = [[at[row, 0, c, 0, 0] - s for c, s in zip(columns, before, strict=True)] for row in rows]
         field = Field(entry for line in shown for entry in line)
         return field.expression(field.matrix(sympy.Matrix(shown)).det())
 
     left = determinant(one)
     if str(left) != found["determinant"]:
         return Verified(False, f"the determinant is {left}")
-    part = linear_part(b)
-    moving = bool(found["since"]) and not left_behind(part)
-    if left != 0 and len(part.tableau.states) - moving < len(rows):
-        return Verified(True, f"a determinant of answers is {left}; that of a rule with the states of {b} is zero")
-    right = determinant(ask())
-    if left == right:
-        return Verified(False, "the determinants agree")
-    if not right.free_symbols:
-        return Verified(True, f"a determinant of answers is {left} for one and {right} for the other")
-    listed = sympy.Mul(*(_expression(text, [right]) for text in found["unless"]))
+    states, rule = len(b.tableau.states) - (bool(since) and not left_behind(b)), b.tableau.optimizer
+    right = sympy.Integer(0) if states < len(rows) else determinant(ask())
     factors = [factor for factor, _ in sympy.factor_list(sympy.fraction(right)[0])[1]]
-    zero = left == 0 and all(sympy.rem(listed, factor) == 0 for factor in factors)
-    words = f"a determinant of answers is {left}, which the other's is only if {' or '.join(found['unless'])} is zero"
-    return Verified(True, words) if zero else Verified(False, "the determinants may agree")
+    listed = [_expression(text, [right]) for text in found["unless"]]
+    if sympy.cancel(_expression(found["other"], [right]) - right) != 0 or not _alike(listed, factors):
+        return Verified(False, f"the determinant of {rule} is {right}")
+    if states < len(rows) and left != 0:
+        return Verified(True, f"a determinant of answers is {left}; that of a rule with the states of {rule} is zero")
+    if not factors and left != right:
+        return Verified(True, f"a determinant of answers is {left} for one and {right} for the other")
+    if not factors or left != 0:
+        return Verified(False, "the determinants may agree")
+    words = " or ".join(found["unless"])
+    return Verified(True, f"a determinant of answers is {left}, which the other's is only if {words} is zero")
+
+
+def _alike(one: list[Any], other: list[Any]) -> bool:
+    """Whether two lists of polynomials are one list, up to order and signs."""
+    import sympy
+
+    def found(x: Any, among: list[Any]) -> bool:
+        return any(0 in (sympy.expand(x - y), sympy.expand(x + y)) for y in among)
+
+    return len(one) == len(other) and all(found(x, other) for x in one) and all(found(y, one) for y in other)
 
 
 def _identity(found: Mapping[str, Any], one: list[Any], other: list[Any]) -> Verified:
@@ -257,10 +426,14 @@ def _expression(text: str, answers: list[Any]) -> Any:
     return sympy.sympify(evaluated(text, names, _rational))
 
 
-def _read(value: Any, t: int) -> Any:
+def _read(value: str, t: int) -> Any:
+    """A written number, or the value of a schedule at a step."""
     import sympy
 
-    return sympy.sympify(evaluated(str(value), {**sympy_functions(), "t": sympy.Integer(t)}, _rational))
+    number = sympy.sympify(evaluated(value, {**sympy_functions(), "t": sympy.Integer(t)}, _rational))
+    if not (number.is_real and number.is_finite):
+        raise InputError(f"{value!r} is no number at t = {t}")
+    return number
 
 
 def _rational(value: Any) -> Any:
@@ -291,8 +464,7 @@ def _run(rule: Optimizer, hyperparameter: Any, given: Any, impulse: tuple[int, i
 
     table = tableau(rule)
     start = sympy.Integer(1 if impulse[0] < 0 else 0)
-    full = rule.start(start)
-    state = [_rational(full[name]) if not hasattr(full[name], "free_symbols") else full[name] for name in table.states]
+    state = [start * e + _rational(m) for e, m in zip(table.translation, table.start, strict=True)]
     shown = []
     for t in range(last + 1):
         gradients = [sympy.Integer(int((t, g) == impulse)) for g in range(table.gradients)]
@@ -309,7 +481,7 @@ def _matrix(table: Any, name: str, t: int, hyperparameter: Any, given: Any) -> A
 
     def leaf(node: Any) -> Any:
         if node.op == "given":
-            return sympy.Rational(given[table.factors[node.index].symbol][t])
+            return _read(given[table.factors[node.index].symbol][t], t)
         if node.op == "hyperparameter":
             return hyperparameter(node.value, t)
         return sympy.Integer(t) if node.op == "step" else _rational(node.value)
