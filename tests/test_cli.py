@@ -178,11 +178,46 @@ BAD = {
     "weights beyond floats": ("simulate schedule_free --problem quadratic --steps 3 --set r=1e308", "step 1"),
     "more than memory holds": ("risk sgd --problem quadratic --dim 99999999999 --steps 3 --set lr=.1", "memory"),
     "file that exits": ("list --rules {}/exits.py", "SystemExit"),
+    "no such file of rules": ("canonical {}/none.py:mine", "no Python file at"),
+    "no such rule in a file": ("equivalent {}/square.py:mime sgd", "it defines mine"),
+    "no name after a file": ("canonical {}/square.py:", "it defines mine"),
     "no such derivation": ("verify nesterow", "did you mean 'nesterov'"),
     "no such command": ("rates", "rate"),
     "folder that cannot be": ("run speedup_against_batch --out {}/good.csv/results", "cannot write"),
     "figures of nothing": ("figures --out {}/nothing", "no stored results"),
 }
+
+
+OWN = """
+from accelsim import optimizer
+
+
+@optimizer(positions="w", memories="a b c", returns="w")
+def sums(s, t, h):
+    g = yield s.w
+    a, b, c = h.beta * s.a + g, s.b / 2 + g, s.c / 4 + g
+    return dict(w=s.w - h.lr * (a + b + c), a=a, b=b, c=c)
+
+
+@optimizer(positions="w", memories="a b c", returns="w")
+def averages(s, t, h):
+    g = yield s.w
+    a, b, c = (m + (1 - beta) * (g - m) for m, beta in ((s.a, h.decay), (s.b, 0.5), (s.c, 0.25)))
+    return dict(w=s.w - h.rate * (a / (1 - h.decay) + 2 * b + 4 * c / 3), a=a, b=b, c=c)
+"""
+
+
+def test_a_rule_of_four_states_in_a_file_is_told_from_others(document, tmp_path):
+    file = tmp_path / "own.py"
+    file.write_text(OWN)
+    same = document("equivalent", f"{file}:sums", f"{file}:averages")
+    assert same["equivalent"] is True
+    assert same["map"] == {"decay": "beta", "rate": "lr"}
+    assert "1 - beta != 0" in same["conditions"]
+    other = document("equivalent", f"{file}:sums", "heavy_ball")
+    assert other["equivalent"] is False
+    assert "3 memories" in other["reason"]
+    assert document("canonical", f"tail_average({file}:sums)")["memory"] == 3
 
 
 @pytest.mark.parametrize("case", BAD)

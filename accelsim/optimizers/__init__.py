@@ -19,10 +19,15 @@ def shipped() -> dict[str, Optimizer]:
 
 def add(path: str) -> dict[str, Optimizer]:
     """Make the optimizers of a user's file known by name, and return them."""
+    found = _of_file(path)
+    _own.update(found)
+    return found
+
+
+def _of_file(path: str) -> dict[str, Optimizer]:
     found = discovery.members(discovery.load(path), Optimizer)
     if not found:
         raise InputError(f"{path} defines no optimizer; decorate a rule with accelsim.optimizer")
-    _own.update(found)
     return found
 
 
@@ -32,12 +37,16 @@ def known() -> dict[str, Optimizer]:
 
 
 def find(name: str) -> Optimizer:
-    """The optimizer of a name, or of a combinator around a name, as in ``tail_average(sgd)``.
+    """The optimizer of a name, of a file and a name in it, or of a combinator around one.
+
+    Parameters
+    ----------
+    name : such as ``sgd``, ``my_rules.py:mine``, ``tail_average(sgd)``.
 
     Raises
     ------
     InputError
-        With the nearest name that exists.
+        With the nearest name that exists, or the names in the file.
     """
     from accelsim.optimizers.averaging import COMBINATORS
 
@@ -46,6 +55,12 @@ def find(name: str) -> Optimizer:
         if outer not in COMBINATORS:
             raise unknown("combinator", outer, COMBINATORS)
         return COMBINATORS[outer](find(rest[:-1]))
+    file, colon, own = name.rpartition(":")
+    if colon:
+        found = _of_file(file)
+        if own not in found:
+            raise InputError(f"{file} defines no optimizer {own!r}; it defines {', '.join(sorted(found))}")
+        return found[own]
     if name not in known():
         raise unknown("optimizer", name, known())
     return known()[name]
