@@ -24,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Verify, predict and simulate optimizers as accelerated SGD.",
     epilog="An optimizer is a shipped name (accelsim list), a combinator such as 'tail_average(sgd)', or a rule of "
-    "yours with --rules FILE.",
+    "yours, as FILE:NAME, or by its name with --rules FILE.",
 )
 
 Name = Annotated[str, typer.Argument(metavar="OPTIMIZER", show_default=False)]
