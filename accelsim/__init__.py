@@ -13,9 +13,10 @@ _HOMES = {
     "rate": "accelsim.exact.rates",
     "risk": "accelsim.exact.moments",
     "simulate": "accelsim.simulation.engine",
+    "tune": "accelsim.exact.tuning",
 }
 
-__all__ = ["canonical", "optimizer", "rate", "risk", "simulate", "verify"]
+__all__ = ["canonical", "optimizer", "rate", "risk", "simulate", "tune", "verify"]
 
 
 def __getattr__(name: str) -> Any:

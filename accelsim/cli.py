@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import json
+import math
 import os
 import sys
 import time
@@ -64,14 +65,14 @@ def _fail(message: str, code: int = 2) -> None:
     sys.exit(code)
 
 
-def _pairs(assignments: Iterable[str]) -> dict[str, str]:
+def _pairs(assignments: Iterable[str], option: str = "--set") -> dict[str, str]:
     pairs = {}
     for text in assignments:
         name, equals, value = text.partition("=")
         if not equals or not name.strip() or not value.strip():
-            raise InputError(f"--set {text!r} is not of the form name=value")
+            raise InputError(f"{option} {text!r} is not of the form name=value")
         if name.strip() in pairs:
-            raise InputError(f"--set {name.strip()} is given twice")
+            raise InputError(f"{option} {name.strip()} is given twice")
         pairs[name.strip()] = value.strip()
     return pairs
 
@@ -399,6 +400,68 @@ def risk(
     }
     _in_samples(document, x, problem.batch)
     _emit(document, json_, lambda: _columns(document, [x, "risk", "bias", "variance", "cross"]))
+
+
+@app.command()
+@on_problem
+def tune(
+    rule: Any,
+    problem: Any,
+    values: dict[str, Any],
+    *,
+    objective: Annotated[str, typer.Option(metavar="rate|risk@T", help="What is minimised: tau, or the risk at T.")],
+    names: Annotated[list[str], typer.Option("--tune", metavar="K", help="Tune this one; else all not set.")] = [],  # noqa: B006
+    families: Annotated[
+        list[str],
+        typer.Option("--schedule", metavar="K=FAMILY", help="Tune K as constant, 1/t, cosine, linear or warmup."),
+    ] = [],  # noqa: B006
+    budget: Annotated[
+        int, typer.Option(metavar="N", help="Evaluations, for the rule and for the envelope each.")
+    ] = 2000,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of the points the search starts from.")] = 0,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the exact risks: .svg or .png.")] = None,
+    json_: Json = False,
+) -> None:
+    """The best hyperparameters, without sampling, beside the best of all constant one-memory methods (the envelope)."""
+    from accelsim.exact import tuning
+
+    chosen = _pairs(families, "--schedule")
+    _drawable(out)
+    options: dict[str, Any] = dict(budget=budget, seed=seed)
+    found = tuning.tune(rule, problem, objective, names or None, families=chosen, **options, **values)
+    beside = tuning.envelope(problem, objective, **options)
+    document = {
+        "optimizer": rule.name,
+        "objective": objective,
+        **vars(found),
+        "envelope": vars(beside),
+        "assumptions": [*problem.assumptions, "the envelope is accelerated SGD with constant beta, eta and alpha free"],
+        "notices": list(problem.notices),
+    }
+    if out is not None:
+        document["drawn"] = str(_drawn_tuning(rule, problem, objective, found, beside, out))
+    _emit(document, json_, lambda: "\n".join(_lines(document)))
+
+
+def _drawable(out: Path | None) -> None:
+    if out is not None and out.suffix not in (".svg", ".png"):
+        raise InputError(f"--out {out} is no figure: end its name in .svg or .png")
+
+
+def _drawn_tuning(rule: Any, problem: Any, objective: str, found: Any, beside: Any, out: Path) -> Path:
+    """Draw the exact risks of a tuned rule and of the envelope."""
+    from accelsim import plotting, results
+    from accelsim.exact import goals, moments
+    from accelsim.optimizers import find
+
+    longest = max(found.value, beside.value)
+    steps = goals.parse(objective).horizon or (math.ceil(20 * longest) if math.isfinite(longest) else 1000)
+    runs = [(rule, found), (find("accelerated_sgd"), beside)]
+    risks = [moments.risk(one, problem, steps, **tuned.hyperparameters) for one, tuned in runs]
+    drawn = plotting.against_envelope(rule.name, *((risk.steps, risk.risk) for risk in risks))
+    results.prepare(out.parent)
+    results.write(out, drawn[out.suffix[1:]])
+    return out
 
 
 def _in_samples(document: dict[str, Any], x: str, batch: int) -> None:

@@ -114,6 +114,25 @@ def coefficients(name: str, beta: Any, eta: Any, alpha: Any) -> dict[str, bytes]
     return _rendered(draw)
 
 
+def against_envelope(name: str, own: tuple[Any, Any], envelope: tuple[Any, Any]) -> dict[str, bytes]:
+    """The bytes of a figure of a tuned rule's risk beside the envelope's, by format.
+
+    Parameters
+    ----------
+    name : the optimizer.
+    own, envelope : steps and risks, arrays of one length each.
+    """
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots()
+        axes.loglog(*own, **(look(name) | {"marker": ""}))
+        axes.loglog(*envelope, color="black", linestyle=":", label="best constant one-memory method")
+        axes.set(xlabel="step t", ylabel="excess risk")
+        axes.legend()
+
+    return _rendered(draw)
+
+
 def save(drawn: dict[str, bytes], folder: Path, name: str) -> list[Path]:
     """Write a figure's formats into a folder; returns what was written."""
     results.prepare(folder)

@@ -36,6 +36,32 @@ def linear(t: Any, steps: int) -> Any:
     return 1 - minimum(1, t / steps)
 
 
+@dataclass(frozen=True)
+class Family:
+    """Schedules of one form, with a peak and a length in steps.
+
+    Attributes
+    ----------
+    form : an expression in t, peak and length, as for `parse`.
+    ends : whether the length is that of the run: the schedule decays to zero there.
+    """
+
+    form: str
+    ends: bool = False
+
+    def text(self, peak: float, length: float) -> str:
+        """One of them, as for `parse`."""
+        return self.form.format(peak=peak, length=length)
+
+
+FAMILIES: dict[str, Family | None] = {
+    "constant": None,
+    "1/t": Family("{peak}/(1+t/{length})"),
+    "cosine": Family("{peak}*cosine(t,{length})", ends=True),
+    "linear": Family("{peak}*linear(t,{length})", ends=True),
+    "warmup": Family("{peak}*warmup(t,{length})"),
+}
+
 _VOCABULARY: dict[str, Any] = {
     **{f: elementary.FUNCTIONS[f] for f in ("sqrt", "exp", "log", "cos", "minimum", "maximum", "first", "where")},
     "min": elementary.minimum,

@@ -59,7 +59,7 @@ def run(config: Config, progress: Progress) -> Outcome:
                 make("linear_regression", dim=config.dim, spectrum=f"geometric:{kappa}", batch=batch)
                 for kappa in config.kappas
             )
-            row = [tuning.tune_tau(find(name), problem, list(find(name).hyperparameters)).tau for problem in problems]
+            row = [tuning.tune(find(name), problem).value for problem in problems]
             taus[str(batch)][name] = row
             label = f"{name}, B = {batch}"
             slopes[label] = float(np.polyfit(np.log(config.kappas), np.log(row), 1)[0])

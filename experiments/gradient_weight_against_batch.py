@@ -45,7 +45,7 @@ def run(config: Config, progress: Progress) -> Outcome:
     for place, batch in enumerate(config.batches):
         progress(place / len(config.batches), f"batch {batch}")
         problem = make("linear_regression", dim=config.dim, spectrum=config.spectrum, batch=batch)
-        best = tuning.tune_tau(find("accelerated_sgd"), problem, ["eta", "alpha", "beta"]).hyperparameters
+        best = tuning.tune(find("accelerated_sgd"), problem).hyperparameters
         ratios.append(best["alpha"] / best["eta"])
     scaled = {f"B = {batch}": batch * ratio for batch, ratio in zip(config.batches, ratios, strict=True)}
     recorded = {f"B = {batch}": value for batch, value in RECORDED.items() if batch in config.batches}

@@ -56,9 +56,9 @@ def run(config: Config, progress: Progress) -> Outcome:
         problem = make("linear_regression", dim=config.dim, spectrum=config.spectrum, batch=batch)
         for name in RULES:
             progress(place / len(config.batches), f"{name}, batch {batch}")
-            best = tuning.tune_tau(find(name), problem, list(find(name).hyperparameters))
-            predicted[name].append(best.tau)
-            steps = int(config.horizon * best.tau) + 20
+            best = tuning.tune(find(name), problem)
+            predicted[name].append(best.value)
+            steps = int(config.horizon * best.value) + 20
             measured[name].append(decay_time(find(name), problem, best.hyperparameters, steps))
     ends = {batch: config.batches.index(batch) for batch in RECORDED}
     recorded = {f"{name}, B = {b}": tau for b, row in RECORDED.items() for name, tau in zip(RULES, row, strict=True)}

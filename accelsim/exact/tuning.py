@@ -1,29 +1,26 @@
-"""Hyperparameters of the least time constant tau, by deterministic search over logarithms."""
+"""The best hyperparameters of a rule on a problem, without sampling, under one budget whatever the rule."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
-from accelsim import program
 from accelsim.errors import InputError, unknown
-from accelsim.exact import secular
-from accelsim.exact.minimal import minimal
-from accelsim.exact.moments import System
-from accelsim.exact.rates import constant_system, rate
+from accelsim.exact import goals
+from accelsim.exact.search import Axis, axis, search
 from accelsim.optimizer import Optimizer
-from accelsim.problems import Problem, Uncoupled
-from accelsim.spectra import Array
-from accelsim.symbolic.tableau import linear_tableau
+from accelsim.optimizers import find
+from accelsim.problems import Problem
+from accelsim.schedules import FAMILIES, Recurrence
+from accelsim.spectra import Array, whole
 
-_POPULATION, _GENERATIONS = 10, 60  # of the global search; members for each hyperparameter
-_SIZES = 0.3, 0.03  # of the simplex that the local search starts from, and starts again from
-_EDGE = 1e-3  # of a bound, in the search's coordinates
-_UNSTABLE = 100.0  # above |log tau| of any tau that float64 can tell from 0 and infinity
+BUDGET = 2000  # evaluations
+_LONGEST = 1e6  # scale of a schedule, where the objective names no number of steps
 
 
 @dataclass(frozen=True)
@@ -32,111 +29,124 @@ class Tuned:
 
     Attributes
     ----------
-    hyperparameters : all that were given or tuned, by name.
-    tau : their time constant in steps; infinite if no stable ones were found.
-    evaluations : rates computed.
+    hyperparameters : all that were given or tuned, by name; schedules as text.
+    value : tau in steps, or the risk; infinite where nothing stable was found.
+    evaluations : how often the objective was computed.
+    budget : how often it could have been.
     at_bound : names of those at the edge of what was searched.
     """
 
     hyperparameters: dict[str, Any]
-    tau: float
+    value: float
     evaluations: int
+    budget: int
     at_bound: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class _Axis:
-    """A hyperparameter in the coordinate that the search moves in, with the coordinate's bounds."""
+class _Free:
+    """A hyperparameter to tune: its axes, and its value from their values."""
 
-    value: Callable[[float], float]
-    low: float
-    high: float
-
-
-def _axis(optimizer: Optimizer, name: str, scale: float) -> _Axis:
-    if name not in optimizer.hyperparameters:
-        raise unknown(f"hyperparameter of {optimizer}:", name, optimizer.hyperparameters)
-    declared = optimizer.hyperparameters[name]
-    if declared.switch:
-        raise InputError(f"{name} of {optimizer} is a whole number, which is not tuned: set it instead")
-    if declared.low == 0 and declared.high == 1 and declared.open_high:
-        return _Axis(lambda x: 1 - 10**x, -8, 0)
-    if math.isfinite(declared.low) and math.isfinite(declared.high):
-        low, width = declared.low, declared.high - declared.low
-        return _Axis(lambda x: low + width / (1 + 10**-x), -8, 8)
-    return _Axis(lambda x: 10**x / scale, -8, 6)
+    name: str
+    axes: list[Axis]
+    value: Callable[..., Any]
 
 
-def tune_tau(optimizer: Optimizer, problem: Problem, names: Sequence[str], /, **fixed: Any) -> Tuned:
-    """Constants that minimize tau: differential evolution, then Nelder and Mead's method. Every call finds the same.
+def tune(
+    optimizer: Optimizer,
+    problem: Problem,
+    objective: str = "rate",
+    names: Iterable[str] | None = None,
+    /,
+    *,
+    families: Mapping[str, str] | None = None,
+    budget: int = BUDGET,
+    seed: int = 0,
+    **fixed: Any,
+) -> Tuned:
+    """Hyperparameters that minimize an exact quantity. The same call finds the same ones, on any number of cores.
 
     Parameters
     ----------
-    names : the hyperparameters to tune. Momenta in [0, 1) are searched in log(1 - beta), weights in a closed interval
-        in their logit, all others over positive values in the logarithm, 1e-8 to 1e6 in units of 1/lam_max.
-    **fixed : the others.
+    objective : ``rate`` (the time constant tau in steps) or ``risk@T`` (the risk after T steps).
+    names : the hyperparameters to tune, over their declared ranges (`search.axis`); without names, all that the rule
+        reads and that are not given, save switches and what a recurrence stands for.
+    families : name to schedule, see `schedules.FAMILIES`; the others are constants.
+    budget : how often the objective may be computed.
+    seed : of the points from which the search starts.
+    **fixed : the other hyperparameters, as for `Optimizer.resolve`.
 
     Raises
     ------
     InputError
-        For an unknown name or a switch among the names, and wherever `rate` does.
+        For an unknown name, objective or schedule, a budget below 1, where nothing is left to tune, and where the
+        objective has no value on this rule and problem.
     """
-    axes = [_axis(optimizer, name, float(problem.spectrum.max())) for name in names]
+    budget, goal, families = whole(budget, "budget of evaluations"), goals.parse(objective), families or {}
+    fixed = {name: optimizer.value(name, value) for name, value in fixed.items()}
+    if seed < 0:
+        raise InputError(f"the seed must be a whole number of at least 0, not {seed}")
+    chosen = _chosen(optimizer, names, families, fixed)
+    scale = float(problem.spectrum.max())
+    free = [_freed(optimizer, name, scale, families.get(name, "constant"), goal.horizon) for name in chosen]
 
     def values(x: Array) -> dict[str, Any]:
-        return {**fixed, **{name: axis.value(float(v)) for name, axis, v in zip(names, axes, x, strict=True)}}
+        coordinates = iter(x.tolist())
+        numbers = {part.name: [a.value(next(coordinates)) for a in part.axes] for part in free}
+        return {**fixed, **{part.name: part.value(*numbers[part.name]) for part in free}}
 
-    bounds = np.array([(axis.low, axis.high) for axis in axes])
-    compute = _gap(optimizer, problem, values(bounds.sum(axis=1) / np.e))
-
-    def objective(x: Array) -> float:
-        gap = compute(values(x.clip(*bounds.T)))
-        if gap >= 0:
-            return _UNSTABLE + math.log1p(gap)
-        return max(-math.log(-math.log1p(gap)), -_UNSTABLE) if gap > -1 else -_UNSTABLE
-
-    place, least, evaluations = _search(objective, bounds)
-    at_bound = np.abs(bounds - place[:, None]).min(axis=1) < _EDGE
-    edges = tuple(name for name, at in zip(names, at_bound, strict=True) if at)
-    return Tuned(values(place), math.exp(least) if least < _UNSTABLE else math.inf, evaluations, edges)
+    axes = [a for part in free for a in part.axes]
+    score = goal.on(optimizer, problem, values(_inside(axes)))
+    found = search(lambda x: score(values(x)), axes, budget, seed)
+    owners = [part.name for part in free for _ in part.axes]
+    at_bound = tuple(dict.fromkeys(owners[k] for k in found.edges))
+    value = math.exp(found.value) if found.value < goals.NONE else math.inf
+    best = {k: v if isinstance(v, Real) else str(v) for k, v in values(found.place).items()}
+    return Tuned(best, value, found.evaluations, budget, at_bound)
 
 
-def _search(objective: Callable[[Array], float], bounds: Array) -> tuple[Array, float, int]:
-    """Where a function is least, its value there, and how often it was asked for."""
-    from scipy.optimize import Bounds, differential_evolution, minimize
-
-    box = Bounds(*bounds.T)
-    options: Any = dict(popsize=_POPULATION, maxiter=_GENERATIONS, tol=1e-3, polish=False, init="halton")
-    found: Any = differential_evolution(objective, box, seed=0, **options)
-    evaluations = found.nfev
-    for size in _SIZES:
-        simplex = np.vstack([found.x, found.x + size * np.eye(len(bounds))])
-        options = dict(initial_simplex=simplex, xatol=1e-5, fatol=1e-10, maxfev=400 * len(bounds))
-        found = minimize(objective, found.x, method="Nelder-Mead", bounds=box, options=options)
-        evaluations += found.nfev
-    return found.x, float(found.fun), evaluations
+def envelope(problem: Problem, objective: str, /, *, budget: int = BUDGET, seed: int = 0) -> Tuned:
+    """The best constant one-memory method: accelerated SGD with all of beta, eta and alpha free."""
+    return tune(find("accelerated_sgd"), problem, objective, budget=budget, seed=seed)
 
 
-def _gap(optimizer: Optimizer, problem: Problem, generic: dict[str, Any]) -> Callable[[dict[str, Any]], float]:
-    """The function from hyperparameters to rho - 1, by the secular equation where it holds."""
-    tableau = linear_tableau(optimizer, **generic)
-    if not tableau.constant(**generic):
-        raise InputError(f"the coefficients of {optimizer} vary in time here, so it has no one rate: nothing to tune")
-    if not isinstance(problem, Uncoupled) or tableau.stages != (1,):
-        return lambda values: _dense(optimizer, problem, values)
-    exact = minimal(tableau, next(tableau.rows(program.exact, **generic)))
-    if len(exact.A) < len(tableau.states):
-        return lambda values: secular.gap(*constant_system(optimizer, **values), problem)
+def _chosen(
+    optimizer: Optimizer, names: Iterable[str] | None, families: Mapping[str, str], fixed: Mapping[str, Any]
+) -> list[str]:
+    """The hyperparameters to tune."""
+    declared = optimizer.hyperparameters
+    if names is None:
+        read = optimizer.program(fixed).reads
+        usual = [
+            n
+            for n in declared
+            if n in read and not declared[n].switch and not isinstance(declared[n].default, Recurrence)
+        ]
+        chosen = [*dict.fromkeys([n for n in usual if n not in fixed] + list(families))]
+    else:
+        chosen = list(dict.fromkeys([*names, *families]))
+    for name in chosen:
+        if name in fixed:
+            raise InputError(f"{name} is both set and tuned: drop one of the two")
+    if not chosen:
+        raise InputError(f"nothing is left to tune: every hyperparameter of {optimizer} is set")
+    return chosen
 
-    def quick(values: dict[str, Any]) -> float:
-        system = System(*next(tableau.rows(**values)), tableau.stages)
-        return secular.gap(system, system.A - np.eye(len(system.A)), problem)
 
-    return quick
+def _freed(optimizer: Optimizer, name: str, scale: float, family: str, horizon: int | None) -> _Free:
+    """A hyperparameter as a member of a family of schedules."""
+    own = axis(optimizer, name, scale)
+    if family not in FAMILIES:
+        raise unknown("schedule", family, FAMILIES)
+    template = FAMILIES[family]
+    if template is None:
+        return _Free(name, [own], float)
+    if template.ends and horizon is not None:
+        return _Free(name, [own], lambda peak: template.text(peak, horizon))
+    length = Axis(lambda x: 10**x, 0, math.log10(horizon or _LONGEST))
+    return _Free(name, [own, length], template.text)
 
 
-def _dense(optimizer: Optimizer, problem: Problem, values: dict[str, Any]) -> float:
-    found = rate(optimizer, problem, **values)
-    if not found.stable:
-        return found.rho - 1
-    return math.expm1(-1 / found.tau) if found.tau > 0 else -1.0
+def _inside(axes: list[Axis]) -> Array:
+    """Coordinates away from every bound."""
+    return np.array([a.low + (a.high - a.low) / math.e for a in axes])

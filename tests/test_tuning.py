@@ -1,0 +1,284 @@
+"""What the tuner finds is the best there is: against grids, other searches, other coordinates and other cores."""
+
+import itertools
+import json
+import math
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from accelsim import cli, optimizer, problems
+from accelsim.errors import InputError
+from accelsim.exact import goals, moments, search, secular
+from accelsim.exact.rates import constant_system, rate
+from accelsim.exact.tuning import envelope, tune
+from accelsim.optimizer import Hyperparameter, momentum, positive, real, step_size, weight
+from accelsim.optimizers import find
+
+
+def regression(**options):
+    return problems.make("linear_regression", **{"dim": 6, "spectrum": "geometric:100", **options})
+
+
+@optimizer(positions="w", returns="w", lr=step_size())
+def extragradient(s, t, h):
+    """Two queries a step."""
+    g = yield s.w
+    g = yield s.w - h.lr * g
+    return dict(w=s.w - h.lr * g)
+
+
+@optimizer(positions="w", memories="m", returns="w", lr=step_size(), beta=momentum(), spare=weight(0.5))
+def ranged(s, t, h):
+    """Heavy ball with a hyperparameter of every kind of range, most of them idle."""
+    g = yield s.w
+    m = h.beta * s.m + g
+    return dict(w=s.w - h.lr * m, m=m)
+
+
+@optimizer(positions="w", memories="m", returns="w")
+def free(s, t, h):
+    """The canonical form without ranges."""
+    g = yield s.w
+    m = h.beta * s.m + g
+    return dict(w=s.w - h.eta * m - h.alpha * g, m=m)
+
+
+TUNED = ("sgd", "heavy_ball", "nesterov", "accelerated_sgd")
+RECORDED = {1: (937.3, 752.4, 466.2, 116.8), 4096: (250.1, 9.00, 13.50, 8.15)}
+
+
+@pytest.mark.parametrize("batch", RECORDED)
+def test_tuned_time_constants_are_optimal(batch):
+    """A search that shares nothing with the tuner, from elsewhere, finds nothing better; nor do steps away."""
+    from scipy.optimize import minimize
+
+    problem = regression(dim=12, spectrum="geometric:1e3", batch=batch)
+    for name, recorded in zip(TUNED, RECORDED[batch], strict=True):
+        found = tune(find(name), problem)
+        assert found.value == pytest.approx(recorded, rel=6e-4)
+        assert found.at_bound == ()
+        assert found.evaluations <= found.budget
+        best = found.hyperparameters
+        assert rate(find(name), problem, **best).tau == pytest.approx(found.value, rel=1e-7)
+        for key, factor in itertools.product(best, (0.9, 1.1)):
+            value = 1 - (1 - best[key]) * factor if key == "beta" else best[key] * factor
+            assert rate(find(name), problem, **{**best, key: value}).tau > found.value * 1.0001
+
+        def gap(x, name=name, names=tuple(best)):
+            values = {k: 1 - math.exp(v) if k == "beta" else math.exp(v) for k, v in zip(names, x, strict=True)}
+            if values.get("beta", 0) < 0:
+                return 1e3
+            system, step = constant_system(find(name), **values)
+            return math.log1p(max(secular.gap(system, step, problem), -0.99)) * 100
+
+        start = [math.log(0.1 * (1 - v) if k == "beta" else v / 2) for k, v in best.items()]
+        other = minimize(gap, start, method="Powell", options={"maxfev": 150, "xtol": 1e-3, "ftol": 1e-8})
+        assert -100 / other.fun > found.value * (1 - 1e-6)
+
+
+@pytest.mark.parametrize(("batch", "seed"), [(1, 0), (64, 1)])
+def test_no_point_of_a_grid_is_better(batch, seed):
+    problem = regression(dim=3, spectrum="geometric:50", batch=batch)
+    rule = find("accelerated_sgd")
+    grids = [10.0 ** np.linspace(-4, 1, 8), 10.0 ** np.linspace(-3, 0.5, 8), 1 - 10.0 ** np.linspace(-3, -0.05, 8)]
+    taus = [rate(rule, problem, eta=e, alpha=a, beta=b).tau for e, a, b in itertools.product(*grids)]
+    found = tune(rule, problem, seed=seed)
+    assert min(taus) * 0.5 < found.value <= min(taus)
+
+
+@pytest.fixture(scope="module")
+def canonical():
+    """The best time constant of the canonical form on one problem."""
+    problem = regression(dim=3, spectrum="geometric:50", batch=1)
+    return problem, envelope(problem, "rate").value
+
+
+@pytest.mark.parametrize(
+    ("name", "names", "fixed"),
+    [
+        ("qhm", None, {}),
+        ("accsgd", ["lr", "kappa", "xi"], {}),
+        ("ademamix_sgd", None, {"beta1": 0.0}),
+        ("simplified_ademamix_sgd", None, {}),
+        ("schedule_free", ["lr", "beta", "c"], {}),
+        ("agnes", None, {}),
+        ("jain", None, {}),
+    ],
+)
+def test_rules_of_one_form_have_one_best_time_constant(name, names, fixed, canonical):
+    """Their maps to the canonical form cover its best point, so the search must end there from unlike coordinates."""
+    problem, best = canonical
+    found = tune(find(name), problem, "rate", names, **fixed)
+    assert found.value == pytest.approx(best, rel=1e-6)
+    assert rate(find(name), problem, **found.hyperparameters).tau == pytest.approx(best, rel=1e-6)
+
+
+def test_rules_of_less_than_the_canonical_form_are_slower(canonical):
+    problem, best = canonical
+    for name in ("sgd", "heavy_ball", "nesterov"):
+        assert tune(find(name), problem).value > 1.05 * best
+
+
+def test_positions_apart_by_cancelling_coefficients_keep_their_digits():
+    """AccSGD with a short step much shorter than its long one, against the canonical form of the same point."""
+    problem, e, kappa, xi, lr = regression(dim=3, batch=1), 0.7, 4e-8, 8.9, 7e-6
+    score = goals.Rate().on(find("accsgd"), problem, dict(lr=0.1, kappa=2.0, xi=3.0, e=e))
+    values = dict(
+        beta=(kappa - e**2 * xi) / (kappa + e * xi), alpha=lr, eta=lr * e * xi * (e * xi - 1) / (kappa + e * xi)
+    )
+    assert values["beta"] < 0
+    assert math.exp(score(dict(lr=lr, kappa=kappa, xi=xi, e=e))) == pytest.approx(
+        rate(free, problem, **values).tau, rel=1e-6
+    )
+    assert math.exp(score(dict(lr=lr, kappa=kappa, xi=2 * xi, e=e))) != pytest.approx(
+        rate(free, problem, **values).tau, rel=0.1
+    )
+
+
+def test_cores_and_second_runs_change_nothing(monkeypatch):
+    problem = regression(batch=2)
+    once = tune(find("nesterov"), problem, budget=300, seed=3)
+    monkeypatch.setattr(search, "ThreadPoolExecutor", lambda workers: ThreadPoolExecutor(1))
+    assert tune(find("nesterov"), problem, budget=300, seed=3) == once
+    assert tune(find("nesterov"), problem, budget=300, seed=4) != once
+
+
+@pytest.mark.parametrize("budget", [1, 2, 7, 40, 133, 1000])
+def test_no_budget_is_exceeded_and_none_is_wasted(budget):
+    problem = regression(dim=2, spectrum="geometric:7", batch=3)
+    found = tune(find("accelerated_sgd"), problem, budget=budget)
+    assert found.evaluations <= budget == found.budget
+    assert found.evaluations > 0.5 * budget or budget < 100
+
+
+def test_larger_budgets_find_no_worse():
+    problem = regression(batch=1)
+    taus = [tune(find("accelerated_sgd"), problem, budget=budget).value for budget in (30, 300, 1500)]
+    assert taus[0] > taus[1] > taus[2] * (1 - 1e-9)
+
+
+def test_an_optimum_on_a_bound_is_put_there_and_said():
+    """Where one eigenvalue is all, momentum only slows down; beside two it helps."""
+    single = problems.make("quadratic", spectrum=[1.0])
+    found = tune(find("heavy_ball"), problems.make("linear_regression", spectrum=[1.0], batch=1), "rate")
+    assert (found.hyperparameters["beta"], found.at_bound) == (0.0, ("beta",))
+    assert found.hyperparameters["lr"] == pytest.approx(1 / 3, rel=1e-3)  # E (1 - lr x^2)^2 is least there
+    assert tune(find("heavy_ball"), regression()).at_bound == ()
+    assert tune(find("sgd"), single).value < 0.1
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        step_size(),
+        positive(),
+        momentum(),
+        weight(),
+        real(),
+        Hyperparameter(low=-3, high=5, open_low=True, open_high=True),
+        Hyperparameter(low=2),
+        Hyperparameter(high=-1),
+        Hyperparameter(low=0, high=1, open_low=True),
+    ],
+    ids=lambda h: h.range,
+)
+def test_searched_values_lie_in_the_declared_range_and_reach_its_closed_ends(declared):
+    made = optimizer(positions="w", memories="m", returns="w", lr=step_size(), beta=momentum(), spare=declared)(
+        ranged.rule
+    )
+    axis = search.axis(made, "spare", 1.0)
+    values = [axis.value(float(x)) for x in np.linspace(axis.low, axis.high, 1001)]
+    assert all(map(declared.holds, values))
+    assert all(np.diff(values) >= 0) or all(np.diff(values) <= 0)
+    for end, is_open in ((declared.low, declared.open_low), (declared.high, declared.open_high)):
+        if math.isfinite(end):
+            assert (end in values) == (not is_open)
+            assert min(abs(value - end) for value in values) <= 1e-7 * abs(declared.high - declared.low)
+    assert sorted(axis.value(end) for end in axis.closed) == sorted(
+        end
+        for end, is_open in ((declared.low, declared.open_low), (declared.high, declared.open_high))
+        if math.isfinite(end) and not is_open
+    )
+
+
+def test_a_rule_with_two_queries_is_tuned_by_dense_eigenvalues():
+    problem = regression(dim=2, spectrum=[1.0, 0.2], batch=8)
+    found = tune(extragradient, problem)
+    taus = [rate(extragradient, problem, lr=lr).tau for lr in np.linspace(0.01, 1.5, 300)]
+    assert min(taus) * 0.99 < found.value <= min(taus)
+
+
+def test_the_best_risk_at_a_step_is_no_worse_than_any_on_a_grid():
+    problem = regression(dim=2, label_noise=0.3, batch=2)
+    risks = [moments.risk(find("sgd"), problem, 30, lr=lr).risk[-1] for lr in 10.0 ** np.linspace(-3, 0, 40)]
+    found = tune(find("sgd"), problem, "risk@30", budget=80)
+    assert min(risks) * 0.97 < found.value <= min(risks)
+    rerun = moments.risk(find("sgd"), problem, 30, **found.hyperparameters)
+    assert rerun.risk[-1] == pytest.approx(found.value, rel=1e-12)
+
+
+def test_families_of_schedules_hold_the_constants():
+    """A warm-up of one step is a constant, so the best is no worse; decay helps where labels are noisy."""
+    problem = regression(dim=2, label_noise=0.3, batch=2)
+    run = dict(budget=80)
+    constant = tune(find("sgd"), problem, "risk@30", **run).value
+    found = {
+        family: tune(find("sgd"), problem, "risk@30", families={"lr": family}, **run)
+        for family in ("1/t", "cosine", "linear", "warmup")
+    }
+    assert found["warmup"].value <= constant * (1 + 1e-4)
+    for family in ("1/t", "cosine", "linear"):
+        assert found[family].value < constant * 0.99
+    text = found["cosine"].hyperparameters["lr"]
+    assert text.endswith("*cosine(t,30)")
+    rerun = moments.risk(find("sgd"), problem, 30, lr=text)
+    assert rerun.risk[-1] == pytest.approx(found["cosine"].value, rel=1e-12)
+
+
+def test_tuning_says_what_it_cannot_tune():
+    problem = regression()
+    for complaint, rule, arguments, options in (
+        ("did you mean 'beta'", "nesterov", ["rate", ["lr", "bet"]], {}),
+        ("vary in time.*risk@T instead, or set or tune what varies .c.", "schedule_free", ["rate", ["lr"]], {}),
+        ("whole number, which is not tuned", "schedule_free", ["rate", ["warmup_steps"]], {"c": 0.1}),
+        ("both set and tuned", "sgd", ["rate", ["lr"]], {"lr": 0.1}),
+        ("nothing is left to tune", "sgd", ["rate"], {"lr": 0.1}),
+        ("needs beta", "nesterov", ["rate", ["lr"]], {}),
+        ("did you mean 'cosine'", "sgd", ["risk@9"], {"families": {"lr": "cosin"}}),
+        ("vary in time", "sgd", ["rate"], {"families": {"lr": "cosine"}}),
+        ("budget of evaluations must be a whole number of at least 1, not 0", "sgd", ["rate"], {"budget": 0}),
+        ("seed must be", "sgd", ["rate"], {"seed": -1}),
+        ("rate or risk@T", "sgd", ["rates"], {}),
+        ("rate or risk@T", "sgd", ["risk@0"], {}),
+        ("rate or risk@T", "sgd", ["risk@x"], {}),
+        ("not linear", "lion", ["rate"], {}),
+    ):
+        with pytest.raises(InputError, match=complaint):
+            tune(find(rule), problem, *arguments, **options)
+    assert tune(find("nesterov"), problem, budget=50, beta=0.5).hyperparameters["beta"] == 0.5
+
+
+def test_nothing_stable_is_said_as_an_infinite_time_constant():
+    found = tune(find("heavy_ball"), regression(), "rate", ["beta"], lr=50.0, budget=60)
+    assert found.value == math.inf
+
+
+def test_the_command_prints_a_document_and_draws(monkeypatch, capsys, tmp_path):
+    problem = ("--problem", "linear_regression", "--dim", "3", "--batch", "4")
+    place = tmp_path / "new" / "tuned.svg"
+    arguments = ["tune", "nesterov", *problem, "--objective", "rate", "--budget", "1000", "--out", str(place), "--json"]
+    monkeypatch.setattr(sys, "argv", ["accelsim", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    found = json.loads(capsys.readouterr().out)
+    assert stop.value.code == 0
+    assert found["budget"] == found["envelope"]["budget"] == 1000
+    assert found["value"] > found["envelope"]["value"]
+    assert set(found["hyperparameters"]) == {"lr", "beta"}
+    assert set(found["envelope"]["hyperparameters"]) == {"eta", "alpha", "beta"}
+    assert place.read_bytes().startswith(b"<?xml")
+    again = problems.make("linear_regression", dim=3, batch=4)
+    assert rate(find("nesterov"), again, **found["hyperparameters"]).tau == pytest.approx(found["value"], rel=1e-7)
