@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,18 @@ from accelsim.symbolic.tableau import Numeric, Tableau
 Exact = np.ndarray[Any, np.dtype[np.object_]]
 
 
-def minimal(tableau: Tableau, numeric: Numeric) -> Numeric:
+class Realization(NamedTuple):
+    """Matrices of a step, as in `Numeric`, and the states (k,) of a run translated by one."""
+
+    A: Exact
+    B: Exact
+    C: Exact
+    D: Exact
+    F: Exact
+    translation: Exact
+
+
+def minimal(tableau: Tableau, numeric: Numeric) -> Realization:
     """The matrices of a step, constant in time, on the reachable and observable part of the states.
 
     Parameters
@@ -31,8 +42,9 @@ def minimal(tableau: Tableau, numeric: Numeric) -> Numeric:
     starts = np.array([tableau.translation, tableau.start], dtype=object) + Fraction(0)
     pivots, rows = _invariant(a.T, [*b.T, *starts])
     a, b, c, f = (a @ rows.T)[pivots], b[pivots], c @ rows.T, f @ rows.T
+    one = starts[0][pivots]
     pivots, rows = _invariant(a, [*c, *f])
-    return Numeric((rows @ a)[:, pivots], rows @ b, c[:, pivots], d, f[:, pivots])
+    return Realization((rows @ a)[:, pivots], rows @ b, c[:, pivots], d, f[:, pivots], rows @ one)
 
 
 def _invariant(matrix: Exact, rows: Iterable[Exact]) -> tuple[list[int], Exact]:

@@ -1,30 +1,35 @@
 """The rate of a rule with constant coefficients: spectral radius per step of the map of second moments.
 
 The map preserves the cone of positive semidefinite moments, so its spectral radius rho is an eigenvalue (Krein and
-Rutman), and the one of largest real part. Computed is mu = rho - 1 itself, from the increments of the moments: near
-rho = 1 that keeps the digits of the time constant.
+Rutman), and the one of largest real part. Computed is mu = rho - 1 itself: near rho = 1 that keeps the digits of the
+time constant. On problems without coupling it comes from a scalar equation (`secular`) or from a small matrix
+(`coupling`), in O(d); on tables from a map of m x m matrices (`structured`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from numbers import Real
+from typing import Any, Protocol
 
 import numpy as np
 
 from accelsim import program
-from accelsim.errors import InputError
-from accelsim.exact import moments
-from accelsim.exact.minimal import minimal
-from accelsim.exact.moments import Moments, System
+from accelsim.errors import InputError, unknown
+from accelsim.exact.coupling import Coupling
+from accelsim.exact.dense import Dense
+from accelsim.exact.minimal import Realization, minimal
+from accelsim.exact.secular import Secular, too_large
+from accelsim.exact.structured import Structured
+from accelsim.exact.tables import System
 from accelsim.optimizer import Optimizer
-from accelsim.problems import Problem
+from accelsim.problems import Problem, Uncoupled
 from accelsim.spectra import Array
 from accelsim.symbolic.tableau import linear_tableau
 
-LARGEST = 2000  # unknowns: dense eigenvalues of that many take about half a minute
+_DOUBLINGS = 100  # in search of an edge
 
 
 @dataclass(frozen=True)
@@ -50,8 +55,8 @@ class Rate:
         return cls(max(1 + gap, 0.0), -1 / math.log1p(gap) if gap > -1 else 0.0, True)
 
 
-def constant_system(optimizer: Optimizer, /, **hyperparameters: Any) -> tuple[System, Array]:
-    """The minimal realisation of a linear rule with constant coefficients, and A - I with the digits of fractions.
+def exact_system(optimizer: Optimizer, /, **hyperparameters: Any) -> tuple[Realization, tuple[int, ...]]:
+    """The minimal realisation of a linear rule with constant coefficients, in fractions, and its gradients by yield.
 
     Raises
     ------
@@ -61,122 +66,167 @@ def constant_system(optimizer: Optimizer, /, **hyperparameters: Any) -> tuple[Sy
     tableau = linear_tableau(optimizer, **hyperparameters)
     if not tableau.constant(**hyperparameters):
         raise InputError(f"the coefficients of {optimizer} vary in time here, so it has no one rate: use risk instead")
-    exact = minimal(tableau, next(tableau.rows(program.exact, **hyperparameters)))
+    return minimal(tableau, next(tableau.rows(program.exact, **hyperparameters))), tableau.stages
+
+
+def constant_system(optimizer: Optimizer, /, **hyperparameters: Any) -> tuple[System, Array]:
+    """The minimal realisation of `exact_system` in floats, and A - I with the digits of fractions."""
+    exact, stages = exact_system(optimizer, **hyperparameters)
+    return _floats(exact, stages)
+
+
+def _floats(exact: Realization, stages: tuple[int, ...]) -> tuple[System, Array]:
     try:
-        a, b, c, d, f = (matrix.astype(float) for matrix in exact)
+        a, b, c, d, f = (matrix.astype(float) for matrix in exact[:5])
     except OverflowError:
         raise too_large() from None
-    return System(a, b, c, d, f, tableau.stages), (exact.A - np.eye(len(a), dtype=int)).astype(float)
+    return System(a, b, c, d, f, stages), _step(exact).astype(float)
+
+
+def _step(exact: Realization) -> Array:
+    return exact.A - np.eye(len(exact.A), dtype=int)
+
+
+class _Solver(Protocol):
+    """What finds a rate: rho - 1, whether rho < 1, and the moments (m,) of the returned iterate that noise leaves."""
+
+    def gap(self) -> float: ...
+
+    def stable(self) -> bool: ...
+
+    def floor(self, noise: Array) -> Array: ...
+
+
+def _solver(exact: Realization, stages: tuple[int, ...], problem: Problem) -> _Solver:
+    system, step = _floats(exact, stages)
+    if isinstance(problem, Uncoupled):
+        if stages == (1,):
+            return Secular(System(*exact[:5], stages), _step(exact), problem)  # type: ignore[arg-type]
+        return Coupling(system, step, problem)
+    return Structured(system, step, problem) if stages == (1,) else Dense(system, step, problem)
 
 
 def rate(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> Rate:
-    """Spectral radius per step of a linear rule's second moments, by dense eigenvalues.
+    """Spectral radius per step of a linear rule's second moments.
 
     Label noise, residuals and additive noise set the floor, never the rate; so does the pull of weight decay.
 
     Raises
     ------
     InputError
-        If the rule is not linear, its coefficients vary in time, or the problem is too large for dense eigenvalues.
-
-    References
-    ----------
-    Krein and Rutman 1948: a linear map that preserves a cone has its spectral radius as an eigenvalue.
+        If the rule is not linear, its coefficients vary in time, the rate overflows, or a table is too large.
     """
-    system, step = constant_system(optimizer, **hyperparameters)
+    return Rate.of(gap(optimizer, problem, **hyperparameters))
+
+
+def gap(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> float:
+    """rho - 1, with the digits that rho itself has not; otherwise as `rate`."""
+    return _finite(_solver(*exact_system(optimizer, **hyperparameters), problem).gap)
+
+
+def stable(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> bool:
+    """Whether rho < 1, for less than the price of a rate; otherwise as `rate`."""
+    try:
+        return _solver(*exact_system(optimizer, **hyperparameters), problem).stable()
+    except np.linalg.LinAlgError:  # beyond the range of float64
+        return False
+
+
+def _finite(gap: Callable[[], float]) -> float:
     try:
         with np.errstate(over="ignore", invalid="ignore"):
-            if problem.multiplicative:
-                gap = float(np.linalg.eigvals(_increments(problem, system, step)).real.max())
-            else:
-                gap = mean_gap(system, step, problem.spectrum)
+            found = gap()
     except np.linalg.LinAlgError:  # what eigenvalues make of infinity
         raise too_large() from None
-    if not math.isfinite(gap):
+    if not math.isfinite(found):
         raise too_large()
-    return Rate.of(gap)
+    return found
 
 
-def edge(optimizer: Optimizer, problem: Problem, name: str, /, **hyperparameters: Any) -> float:
-    """The value of a hyperparameter at which the rule turns unstable, the others as they are.
+def floor(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> float | None:
+    """Excess risk of the returned iterate in the end; None where the run does not settle.
 
-    Looked for by doubling or halving from the value given, then bisected to nine digits: the edge next to it, if there
-    are several.
+    It is the fixed point of the moments: what label noise, residuals and additive noise leave, and the pull of weight
+    decay.
 
     Raises
     ------
     InputError
-        As `rate` does, and if no edge is found within a factor of 2^100.
+        As `rate` does.
     """
-
-    def stable(value: float) -> bool:
-        return rate(optimizer, problem, **{**hyperparameters, name: value}).stable
-
-    low = high = float(optimizer.resolve(**hyperparameters)[name]) or 1.0
-    inside = stable(low)
-    for _ in range(100):
-        if stable(high if inside else low) != inside:
-            break
-        low, high = (high, 2 * high) if inside else (low / 2, low)
+    exact, stages = exact_system(optimizer, **hyperparameters)
+    solver = _solver(exact, stages, problem)
+    if not solver.stable():
+        return None
+    queries, returned = _limits(exact, problem)
+    if problem.coupled:
+        second = queries[:, None, :, None] * queries[None, :, None, :]
     else:
-        raise InputError(f"no edge of stability found in {name} of {optimizer} within a factor of 2^100")
-    while high - low > 1e-9 * high:
-        middle = (low + high) / 2
-        low, high = (middle, high) if stable(middle) else (low, middle)
-    return low
+        second = queries[:, None] * queries[None]
+    moments = solver.floor(problem.noise(second, queries, True)) + returned**2
+    return float(moments @ problem.spectrum / 2)
 
 
-def too_large() -> InputError:
-    """What to say where a rate overflows."""
-    return InputError("the rate is beyond the range of float64: take smaller step sizes")
+def _limits(exact: Realization, problem: Problem) -> tuple[Array, Array]:
+    """Limits of the mean query errors (G, m) and of the mean returned error (m,): not zero under weight decay."""
+    one = exact.translation
+    drives = (exact.A @ one - one, exact.C @ one - 1, exact.F @ one - 1)
+    a, c, f = (drive.astype(float) for drive in drives)
+    if not (a.any() or c.any() or f.any()):
+        return np.zeros((len(c), problem.spectrum.size)), np.zeros(problem.spectrum.size)
+    system, step = _floats(exact, (len(c),))
+    lam, optimum = problem.spectrum[:, None, None], -problem.modes(problem.start)
+    k = np.linalg.inv(np.eye(len(c)) - lam * system.D)
+    force = a[:, None] + lam * (system.B @ k @ c[:, None])
+    states = np.linalg.solve(-(step + lam * (system.B @ k @ system.C)), force)
+    queries = k @ (system.C @ states + c[:, None])
+    return queries[..., 0].T * optimum, ((system.F @ states)[:, 0, 0] + f[0]) * optimum
 
 
-def mean_gap(system: System, step: Array, spectrum: Array) -> float:
-    """max rho(T_i)^2 - 1 over the maps T_i of the mean state, by eigendirection.
+def edge(optimizer: Optimizer, problem: Problem, name: str, /, **hyperparameters: Any) -> float | None:
+    """The value of a hyperparameter at which the rule turns unstable, the others as they are.
 
-    Parameters
-    ----------
-    step : A - I.
+    Looked for from the value given, in steps that double or halve it (or its distance from a finite upper bound), first
+    upwards if the rule is stable there and downwards if not, then bisected to twelve digits: the edge next to it, if
+    there are several. None if there is none within 2^100 and the hyperparameter's range.
+
+    Raises
+    ------
+    InputError
+        As `rate` does, and for a name that is none of a number.
     """
-    count = len(system.C)
-    solved = np.eye(count) - spectrum[:, None, None] * system.D  # gradients = lam (C s + D gradients)
-    feedback = np.linalg.solve(solved, spectrum[:, None, None] * system.C)
-    values = np.linalg.eigvals(step + system.B @ feedback)
-    return float((2 * values.real + np.abs(values) ** 2).max())
+    if name not in optimizer.hyperparameters:
+        raise unknown(f"hyperparameter of {optimizer}:", name, optimizer.hyperparameters)
+    declared = optimizer.hyperparameters[name]
+    if declared.switch:
+        raise InputError(f"{name} of {optimizer} is a whole number: it has no edge of stability to bisect")
+    given = optimizer.resolve(**hyperparameters)[name]
+    if not isinstance(given, Real):
+        raise InputError(f"{name} of {optimizer} varies in time here: its edge of stability needs a number")
+
+    finite = math.isfinite(declared.high)
+    bound, sign = (declared.high, -1.0) if finite else (0.0, math.copysign(1.0, given))
+
+    def holds(distance: float) -> bool:
+        return stable(optimizer, problem, **{**hyperparameters, name: bound + sign * distance})
+
+    start = abs(float(given) - bound) or (1e-9 if finite else 1.0)
+    inside = holds(start)
+    for factor in (2.0, 0.5) if inside != finite else (0.5, 2.0):
+        near = start
+        for _ in range(_DOUBLINGS):
+            far = near * factor
+            if not declared.holds(bound + sign * far):
+                break
+            if holds(far) != inside:
+                return bound + sign * _bisected(holds, *((near, far) if inside else (far, near)))
+            near = far
+    return None
 
 
-def _increments(problem: Problem, system: System, step: Array) -> Array:
-    """The map of symmetric second moments to their change in a step, (unknowns, unknowns), without lasting noise."""
-    k, m = len(step), problem.spectrum.size
-    unknowns = k * m * (k * m + 1) // 2 if problem.coupled else k * (k + 1) // 2 * m
-    if unknowns > LARGEST:
-        raise InputError(
-            f"the rate here needs eigenvalues of a {unknowns} x {unknowns} matrix, more than {LARGEST}: "
-            "take a problem of smaller dimension, or use risk"
-        )
-    places = list(_places(k, m, problem.coupled))
-    shape = (k, k, m, m) if problem.coupled else (k, k, m)
-    rows = tuple(np.array([place for place, _ in places]).T)
-    columns = np.empty((len(places), len(places)))
-    selected = np.eye(k, k + system.B.shape[1])
-    change = np.hstack([step, system.B])
-    for column, pair in enumerate(places):
-        second = np.zeros(shape)
-        for place in pair:
-            second[place] = 1
-        z = moments.with_gradients(problem, system, Moments(second, np.zeros((k, m))), False)
-        once = moments.mapped_pair(change, z.second, selected)
-        back = moments.mapped_pair(selected, z.second, change)
-        columns[:, column] = (once + back + moments.mapped_pair(change, z.second, change))[rows]
-    return columns
-
-
-def _places(k: int, m: int, coupled: bool) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """The places of a symmetric array of moments that hold its unknowns, each with its mirror image."""
-    if not coupled:
-        yield from (((a, b, i), (b, a, i)) for a in range(k) for b in range(a, k) for i in range(m))
-        return
-    for one in range(k * m):
-        for other in range(one, k * m):
-            a, i, b, j = *divmod(one, m), *divmod(other, m)
-            yield (a, b, i, j), (b, a, j, i)
+def _bisected(holds: Callable[[float], bool], good: float, bad: float) -> float:
+    """The last place from which a condition holds on the way from good to bad, to twelve digits."""
+    while abs(bad - good) > 1e-12 * abs(bad):
+        middle = (good + bad) / 2
+        good, bad = (middle, bad) if holds(middle) else (good, middle)
+    return good

@@ -1,0 +1,83 @@
+"""The rate by dense eigenvalues of the map of second moments: for small problems, whatever couples what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from accelsim.errors import InputError
+from accelsim.exact import moments
+from accelsim.exact.moments import Moments
+from accelsim.exact.tables import System
+from accelsim.problems import Problem
+from accelsim.spectra import Array
+
+LARGEST = 2000  # unknowns: dense eigenvalues of that many take about half a minute
+
+
+class Dense:
+    """A rule with constant coefficients on any problem.
+
+    Parameters
+    ----------
+    system : minimal realisation, in floats.
+    step : A - I.
+
+    Raises
+    ------
+    InputError
+        If there are more unknowns than `LARGEST`.
+    """
+
+    def __init__(self, system: System, step: Array, problem: Problem) -> None:
+        self.change = increments(problem, system, step)
+
+    def gap(self) -> float:
+        """rho - 1, from the increments of the moments: near rho = 1 that keeps the digits of the time constant."""
+        return float(np.linalg.eigvals(self.change).real.max())
+
+    def stable(self) -> bool:
+        """Whether rho < 1."""
+        return self.gap() < 0
+
+    def floor(self, noise: Array) -> Array:
+        """Not computed here."""
+        raise InputError("the floor of several queries a step on a table is not computed: use risk with many steps")
+
+
+def increments(problem: Problem, system: System, step: Array) -> Array:
+    """The map of symmetric second moments to their change in a step, (unknowns, unknowns), without lasting noise."""
+    k, m = len(step), problem.spectrum.size
+    unknowns = k * m * (k * m + 1) // 2 if problem.coupled else k * (k + 1) // 2 * m
+    if unknowns > LARGEST:
+        raise InputError(
+            f"the rate here needs eigenvalues of a {unknowns} x {unknowns} matrix, more than {LARGEST}: "
+            "take a problem of smaller dimension, or use risk"
+        )
+    places = list(_places(k, m, problem.coupled))
+    shape = (k, k, m, m) if problem.coupled else (k, k, m)
+    rows = tuple(np.array([place for place, _ in places]).T)
+    columns = np.empty((len(places), len(places)))
+    selected = np.eye(k, k + system.B.shape[1])
+    change = np.hstack([step, system.B])
+    for column, pair in enumerate(places):
+        second = np.zeros(shape)
+        for place in pair:
+            second[place] = 1
+        z = moments.with_gradients(problem, system, Moments(second, np.zeros((k, m))), False)
+        once = moments.mapped_pair(change, z.second, selected)
+        back = moments.mapped_pair(selected, z.second, change)
+        columns[:, column] = (once + back + moments.mapped_pair(change, z.second, change))[rows]
+    return columns
+
+
+def _places(k: int, m: int, coupled: bool) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """The places of a symmetric array of moments that hold its unknowns, each with its mirror image."""
+    if not coupled:
+        yield from (((a, b, i), (b, a, i)) for a in range(k) for b in range(a, k) for i in range(m))
+        return
+    for one in range(k * m):
+        for other in range(one, k * m):
+            a, i, b, j = *divmod(one, m), *divmod(other, m)
+            yield (a, b, i, j), (b, a, j, i)

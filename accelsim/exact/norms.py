@@ -1,0 +1,122 @@
+"""Squared norms of a rule's responses, one an eigendirection, by Routh's table: compiled, in O(d), without arrays.
+
+A rule's transfer function in x = 1 + delta from gradient noise to a query error is n / (p - lam n): p and n are
+polynomials in delta that no eigendirection changes. The squared norm at z = s^2 = 1 + mu,
+
+    h(z) = sum_k (C T^k B)^2 / z^(k+1) = (1/2 pi) integral of |n / (p - lam n)|^2 over the circle |x| = s,
+
+is taken to a line by x = s (1 + w) / (1 - w), where delta = (mu / (1 + s) + (s + 1) w) / (1 - w), and there read off
+Routh's table, whose first column is positive if and only if every pole is inside the circle. No step cancels but where
+mu meets a pole, so poles and mu near zero keep their digits.
+
+References
+----------
+Astrom, Jury, Agniel 1970, "A numerical method for the evaluation of complex integrals", doi:10.1109/TAC.1970.1099503.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from accelsim.spectra import Array
+
+
+@njit(cache=True, nogil=True)
+def _on_line(polynomial: Array, order: int, mu: float) -> Array:
+    """Coefficients in w, highest first, of polynomial(delta) (1 - w)^order; its own are lowest first."""
+    root = math.sqrt(1 + mu)
+    shift, slope = mu / (1 + root), root + 1
+    found, power = np.zeros(order + 1), np.zeros(order + 1)
+    power[order] = 1.0
+    for j in range(order, -1, -1):
+        for i in range(order):
+            found[i] = shift * found[i] + slope * found[i + 1]
+        found[order] *= shift
+        if j < len(polynomial):
+            for i in range(order + 1):
+                found[i] += polynomial[j] * power[i]
+        for i in range(order):
+            power[i] -= power[i + 1]
+    return found
+
+
+@njit(cache=True, nogil=True)
+def _routh(a: Array, b: Array) -> float:
+    """Squared norm of b / a, highest coefficients first, b[0] = 0; -1 with a pole on or outside. Both are used up."""
+    norm = 0.0
+    for lead in range(len(a) - 1):
+        if not (a[lead] > 0 and a[lead + 1] > 0):
+            return -1.0
+        alpha, beta = a[lead] / a[lead + 1], b[lead + 1] / a[lead + 1]
+        norm += beta * beta / alpha
+        for j in range(lead + 3, len(a), 2):
+            b[j] -= beta * a[j]
+            a[j - 1] -= alpha * a[j]
+    return norm
+
+
+@njit(cache=True, nogil=True)
+def squared_norms(mu: float, spectrum: Array, p: Array, n: Array, seen: Array, out: Array) -> int:
+    """Norms of seen / (p - lam n), into `out`; returns the first direction with a pole on or outside, or their number.
+
+    Parameters
+    ----------
+    mu : z - 1.
+    spectrum : (m,) eigenvalues lam.
+    p, n, seen : (k + 1,), (k,) and (k,) coefficients in delta, lowest first.
+    out : (m,) filled up to the direction returned.
+    """
+    k = len(p) - 1
+    above, pull, numerator = _on_line(p, k, mu), _on_line(n, k, mu), _on_line(seen, k - 1, mu)
+    a, b = np.empty(k + 1), np.zeros(k + 1)
+    for i in range(len(spectrum)):
+        for j in range(k + 1):
+            a[j] = above[j] - spectrum[i] * pull[j]
+        b[1:] = numerator
+        out[i] = _routh(a, b)
+        if out[i] < 0:
+            return i
+    return len(spectrum)
+
+
+@njit(cache=True, nogil=True)
+def left_side(mu: float, spectrum: Array, p: Array, n: Array, own: Array, weight: Array) -> float:
+    """Sum over directions of weight h / (1 - own h), parameters as in `squared_norms`; NaN up to its last pole."""
+    k = len(p) - 1
+    above, pull, numerator = _on_line(p, k, mu), _on_line(n, k, mu), _on_line(n, k - 1, mu)
+    a, b = np.empty(k + 1), np.zeros(k + 1)
+    total = 0.0
+    for i in range(len(spectrum)):
+        for j in range(k + 1):
+            a[j] = above[j] - spectrum[i] * pull[j]
+        b[1:] = numerator
+        norm = _routh(a, b)
+        rest = 1 - own[i] * norm
+        if norm < 0 or rest <= 0:
+            return np.nan
+        total += weight[i] * norm / rest
+    return total
+
+
+@njit(cache=True, nogil=True)
+def slowest_of_two(spectrum: Array, p: Array, n: Array) -> float:
+    """max |1 + delta|^2 - 1 over the roots delta of p - lam n, of degree 1 or 2."""
+    slowest = -1.0
+    for lam in spectrum:
+        product = p[0] - lam * n[0]
+        if len(p) == 2:
+            reach = product * product - 2 * product
+        else:
+            half = (p[1] - lam * n[1]) / 2
+            discriminant = half * half - product
+            if discriminant < 0:
+                reach = product - 2 * half
+            else:
+                far = -half - math.copysign(math.sqrt(discriminant), half)
+                near = product / far if far else 0.0
+                reach = max(2 * far + far * far, 2 * near + near * near)
+        slowest = max(slowest, reach)
+    return slowest
