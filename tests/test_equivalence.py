@@ -37,6 +37,25 @@ def test_right_claim_is_proved_with_its_conditions():
     assert any("same start" in a for a in verdict.assumptions)
 
 
+def test_assumptions_are_said_once():
+    """AdamW is AdamW, whose preconditioner both rules are given; what varies is said too."""
+    names = {name: name for name in ("beta1", "weight_decay")}
+    adamw = find("adamw")
+    verdict = check(Equivalence(adamw, adamw, {**names, "lr": "lr(t)"}, dict(w="w", m="m"), varying=("lr",)))
+    assert verdict.status == "proved"
+    assert sum("p(t) is a given positive sequence" in text for text in verdict.assumptions) == 1
+    assert "lr is any function of t" in verdict.assumptions
+    assert len(set(verdict.assumptions)) == len(verdict.assumptions)
+
+
+def test_what_cancels_is_divided_by_all_the_same():
+    """As written, in a branch too, and in the rules at what is mapped."""
+    cancelled = dict(claim().map, eta="lr*nu*(1 - beta)*(1 - nu)/(1 - nu)")
+    assert set(check(claim(map=cancelled)).conditions) == {"1 - beta != 0", "1 - nu != 0"}
+    early = dict(claim().map, eta="lr*nu*(1 - beta)*where(first(t), lr/lr, 1)")
+    assert set(check(claim(map=early)).conditions) == {"1 - beta != 0", "lr != 0 (at t = 0)"}
+
+
 def test_either_direction_of_the_transform_proves():
     backward = check(claim(transform=dict(w="w", m="(1 - beta)*m"), backward=True))
     assert backward.status == "proved"

@@ -112,8 +112,8 @@ def of_equivalence(claim: Equivalence, verdict: Verdict) -> dict[str, Any]:
         "transform": dict(claim.transform),
         "backward": claim.backward,
         "direction": claim.direction,
-        "varying": list(claim.varying),
-        "constant": list(claim.constant),
+        "varying": list(dict.fromkeys(claim.varying)),
+        "constant": list(dict.fromkeys(claim.constant)),
         "given": {name: str(value) for name, value in claim.given.items()},
         "returned": claim.returned,
         "identities": sorted(verdict.residuals),
@@ -280,9 +280,10 @@ def _within(document: Mapping[str, Any], a: Optimizer, b: Optimizer, keys: list[
     found, set_a, set_b = document["counterexample"], document["set_a"], document["set_b"]
     tables = tableau(a), tableau(b)
     steps, coordinates = (range(max(key[place] for key in keys) + 1) for place in (0, 4))
+    gradients = range(min(table.gradients for table in tables))
     for t, query, step, gradient, coordinate in keys:
-        inside = t >= 0 <= query < tables[0].gradients and step >= -1 and 0 <= gradient < tables[0].gradients
-        if not inside or coordinate < 0 or (step < 0 < gradient):
+        inside = t >= 0 and step >= -1 and query in gradients and gradient in gradients and coordinate >= 0
+        if not inside or (step < 0 < gradient):
             raise InputError(f"there is no answer of query {query} at t = {t} to gradient {gradient} at t = {step}")
     if found["kind"] == "scale" and any(key[2] < 0 for key in keys):
         raise InputError("how long gradients are is not seen without gradients")

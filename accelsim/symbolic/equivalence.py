@@ -374,7 +374,8 @@ class _Proof:
         more = " and what is returned" if self.claim.returned else " (what is returned is not compared)"
         equal = f"the points where gradients are taken{more}"
         notes.append(f"equal: {equal}, whether or not mapped values lie in their ranges")
-        return (*given, *notes, "coordinate by coordinate, from the same start, on the same gradients")
+        notes.append("coordinate by coordinate, from the same start, on the same gradients")
+        return tuple(dict.fromkeys([*given, *notes]))
 
 
 def _nonzero(value: Any) -> list[str]:
