@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from accelsim.exact.tables import System
+from accelsim.exact.tables import Moments, System
 from accelsim.problems import Uncoupled
 from accelsim.spectra import Array
 
@@ -79,6 +79,15 @@ class Kernel:
         table = np.concatenate([m[:, free] for m, free in zip(self._rows(systems), self._free, strict=True)], axis=1)
         taken = self._run(self._blocks.ravel(), np.ascontiguousarray(table), steps, len(self._blocks), self._parameters)
         return None if taken < 0 else int(taken)
+
+    @property
+    def moments(self) -> Moments:
+        """Moments of the states and w*, without the means, which nothing here depends on."""
+        n = self.size + (not self.carries_origin)
+        second = np.zeros((n, n, self._directions))
+        for place, (a, b) in enumerate(self._pairs):
+            second[a, b] = second[b, a] = self._blocks[:, place].ravel()[: self._directions]
+        return Moments(second, np.zeros((n, self._directions)))
 
     def directions(self, row: Array) -> Array:
         """(m,) second moment of a row (n,) of states and w*, by eigendirection."""

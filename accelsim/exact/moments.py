@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from accelsim.errors import InputError
 from accelsim.exact.kernel import OVERFLOW, Drift, Kernel
-from accelsim.exact.tables import System, Tables
+from accelsim.exact.tables import Moments, System, Tables
 from accelsim.optimizer import Optimizer
 from accelsim.problems import Problem, Uncoupled
 from accelsim.spectra import Array
@@ -44,6 +44,8 @@ class Risk:
     cross : risk - bias - variance on problems where the two do not add up, else None.
     diverged : the step at which moments left the range of float64, which ends the record; None where they did not.
     by_direction : (m,) shares of the eigendirections in the last bias and variance recorded, by these names.
+    way : how the steps were taken: ``step by step``, ``leaps`` or ``frozen blocks``.
+    error : estimated largest relative error of the risk where steps were not taken one by one, else None.
     """
 
     steps: np.ndarray
@@ -53,13 +55,8 @@ class Risk:
     cross: Array | None
     diverged: int | None
     by_direction: dict[str, Array]
-
-
-class Moments(NamedTuple):
-    """Second moments (n, n, m) or (n, n, m, m) and means (n, m) of n quantities."""
-
-    second: Array
-    mean: Array
+    way: str = "step by step"
+    error: float | None = None
 
 
 def mapped(matrix: Array, moments: Moments) -> Moments:
@@ -117,7 +114,7 @@ def _transposed(second: Array) -> Array:
     return second.transpose(1, 0, 3, 2) if second.ndim == 4 else second.transpose(1, 0, 2)
 
 
-def _starts(tableau: Tableau, problem: Problem, at_optimum: bool) -> Moments:
+def starts(tableau: Tableau, problem: Problem, at_optimum: bool) -> Moments:
     """Moments of (states, w*) before the first step; they are certain."""
     error = problem.modes(problem.start)
     ones = problem.modes(np.ones(problem.dim))
@@ -155,7 +152,7 @@ def _trace(second: Array) -> float:
 
 def _runs(problem: Problem, tables: Tables, steps: int, carries_origin: bool) -> dict[str, Any]:
     """What is carried: the run without lasting noise, the one from w* that noise moves, and both where they mix."""
-    start, still = (_starts(tables.tableau, problem, at_optimum) for at_optimum in (False, True))
+    start, still = (starts(tables.tableau, problem, at_optimum) for at_optimum in (False, True))
     begun = {"bias": (start, False), "variance": (still, True)}
     if problem.coupled:
         begun["risk"] = (start, True)
@@ -199,19 +196,25 @@ def risk(optimizer: Optimizer, problem: Problem, steps: int, of: str = "returned
     ----------
     For Gaussian inputs E[x x^T M x x^T] = 2 H M H + tr(H M) H (Isserlis); for data sets the mean over rows.
     """
+    from accelsim.exact import travel  # which takes its first steps here
+
     if not float(steps).is_integer() or steps < 0:
         raise InputError(f"the number of steps must be a whole number of at least 0, not {steps}")
     if of not in POINTS:
         raise InputError(f"the risk is that of the point {' or '.join(POINTS)}, not of {of!r}")
     tableau = linear_tableau(optimizer, **hyperparameters)
     tables = Tables(tableau, hyperparameters)
+    way = travel.way(problem, tables, int(steps))
+    if way:
+        return way(problem, tables, int(steps), of)
     try:
-        return _stepped(problem, tables, int(steps), of, tables.take(0).drives)
+        return stepped(problem, tables, int(steps), of, tables.take(0).drives)[0]
     except Drift:
-        return _stepped(problem, Tables(tableau, hyperparameters), int(steps), of, True)
+        return stepped(problem, Tables(tableau, hyperparameters), int(steps), of, True)[0]
 
 
-def _stepped(problem: Problem, tables: Tables, steps: int, of: str, carries_origin: bool) -> Risk:
+def stepped(problem: Problem, tables: Tables, steps: int, of: str, carries_origin: bool) -> tuple[Risk, dict[str, Any]]:
+    """The risk step by step, and the runs it was taken from, after the last step."""
     runs = _runs(problem, tables, steps, carries_origin)
     wanted = log_spaced(steps).tolist()
     kept: list[dict[str, float]] = []
@@ -225,12 +228,20 @@ def _stepped(problem: Problem, tables: Tables, steps: int, of: str, carries_orig
         row = (system.F if of == "returned" else system.C)[0]
         shares = {name: problem.spectrum / 2 * run.directions(row) for name, run in runs.items()}
         kept.append({name: float(share.sum()) for name, share in shares.items()})
-    series = {name: np.array([found.get(name, 0.0) for found in kept]) for name in (*PARTS, "risk")}
-    bias, variance = series["bias"], series["variance"]
+    series = {name: np.array([found[name] for found in kept]) for name in shares}
+    return assembled(problem, np.array(wanted[: len(kept)]), series, shares, diverged), runs
+
+
+def assembled(
+    problem: Problem, steps: np.ndarray, series: dict[str, Array], shares: dict[str, Array], diverged: int | None
+) -> Risk:
+    """The record from its parts over the steps, and from the eigendirections' shares in the last of them."""
+    bias = series["bias"]
+    variance = series.get("variance", np.zeros_like(bias))
     total = series["risk"] if problem.coupled else bias + variance
     cross = total - bias - variance if problem.coupled else None
     by_direction = {name: shares.get(name, np.zeros_like(problem.spectrum)) for name in PARTS}
-    return Risk(np.array(wanted[: len(kept)]), total, bias, variance, cross, diverged, by_direction)
+    return Risk(steps, total, bias, variance, cross, diverged, by_direction)
 
 
 def _advanced(tables: Tables, runs: list[Any], until: int) -> int | None:

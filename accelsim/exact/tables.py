@@ -20,6 +20,13 @@ from accelsim.spectra import Array
 from accelsim.symbolic.tableau import Numeric, Tableau
 
 
+class Moments(NamedTuple):
+    """Second moments (n, n, m) or (n, n, m, m) and means (n, m) of n quantities."""
+
+    second: Array
+    mean: Array
+
+
 class System(NamedTuple):
     """A step in numbers, or with a first axis many: matrices as in `Numeric`, and the number of gradients a yield."""
 
@@ -57,8 +64,8 @@ def anchored(tableau: Tableau, numeric: Numeric) -> System:
     def with_drive(matrix: Array, image: Array) -> Array:
         # differences that rounding of the coefficients explains are zero: they would be noise of relative size |w*|
         difference = matrix @ one - image
-        rounding = 4 * np.finfo(float).eps * (np.abs(matrix) @ one + 1)
-        drive = np.where(np.abs(difference) > rounding, difference, 0)
+        precision = 0.0 if matrix.dtype == object else float(np.finfo(matrix.dtype).eps)
+        drive = np.where(np.abs(difference) > 4 * precision * (np.abs(matrix) @ one + 1), difference, 0)
         return np.concatenate([matrix, drive[..., None]], axis=-1)
 
     a, b, c, d, f = numeric
@@ -81,13 +88,14 @@ class Tables:
     ----------
     step : of the system that comes next.
     constant : whether one system stands for all steps.
+    recurrent : whether coefficients remember, so that those of a step need those of all before it.
     """
 
     def __init__(self, tableau: Tableau, hyperparameters: dict[str, Any]) -> None:
         self.tableau, self.values = tableau, tableau.optimizer.resolve(**hyperparameters)
         self.constant = tableau.constant(**hyperparameters)
-        remembers = any(isinstance(value, Recurrence) for value in self.values.values())
-        self._rows = tableau.optimizer.rows(**self.values) if remembers else None
+        self.recurrent = any(isinstance(value, Recurrence) for value in self.values.values()) and not self.constant
+        self._rows = tableau.optimizer.rows(**self.values) if self.recurrent else None
         self.step = 0
         self._next = self._first()
 
@@ -96,15 +104,15 @@ class Tables:
         start, self.step = self.step, self.step + count
         if self.constant or not count:
             return self._next
-        after = self.between(start + 1, count) if self._rows is None else self._remembered(count)
+        after = self._remembered(count) if self._rows else self.at(np.arange(start + 1.0, start + count + 1.0))
         found = self._next.each(lambda *both: np.concatenate(both), after)
         self._next = found.each(lambda matrix: matrix[-1:])
         return found
 
-    def between(self, start: int, count: int, stride: float = 1) -> System:
-        """Systems at steps start, start + stride, ..., start above 0, of a rule without recurrences."""
-        t = start + stride * np.arange(count, dtype=np.float64)
-        return self._evaluated(t, {name: self._over(name, value, t) for name, value in self.values.items()})
+    def at(self, t: Array) -> System:
+        """Systems at steps t, which may be fractions, in t's precision; not at the first step, nor with recurrences."""
+        read = {name: value for name, value in self.values.items() if not isinstance(value, Recurrence)}
+        return self._evaluated(t, {name: self._over(name, value, t) for name, value in read.items()})
 
     @property
     def fixed(self) -> System:
@@ -140,7 +148,7 @@ class Tables:
     def _over(self, name: str, value: Any, t: Array) -> Any:
         """A hyperparameter's values at steps t, checked as `schedules.rows` does."""
         if isinstance(value, Real):
-            return value if self._switch(name) else float(value)
+            return value if self._switch(name) else _written(value, t)
         assert isinstance(value, Schedule)
         found = _traced(value, t)
         declared = self.tableau.optimizer.hyperparameters[name]
@@ -171,7 +179,7 @@ class Tables:
         matrices = []
         with np.errstate(all="ignore"):
             for name, shape in self.tableau.shapes().items():
-                matrix = np.zeros((len(t), *shape))
+                matrix = np.zeros((len(t), *shape), dtype=t.dtype)
                 for (row, column), node in getattr(self.tableau, name).items():
                     matrix[:, row, column] = evaluate(node, leaf, _after_first, known)
                 matrices.append(matrix)
@@ -185,6 +193,11 @@ def _after_first(node: Node, values: list[Any]) -> Any:
     return values[2] if node.op == "where" else operate(node, values)
 
 
+def _written(value: Any, like: Array) -> Any:
+    """A number in the precision of an array, in more than that of floats as the decimal number it was written as."""
+    return float(value) if like.dtype == np.float64 else like.dtype.type(repr(float(value)))
+
+
 def _traced(schedule: Schedule, t: Array) -> Array | None:
     """A schedule at steps t, None where it is not written in the language of rules."""
     try:
@@ -192,5 +205,5 @@ def _traced(schedule: Schedule, t: Array) -> Array | None:
     except Exception:  # a callable may do anything with t, such as branch on it
         return None
     with np.errstate(all="ignore"):
-        found = evaluate(node, lambda leaf: t if leaf.op == "step" else float(leaf.value), _after_first, {})
-    return np.broadcast_to(np.asarray(found, dtype=float), t.shape)
+        found = evaluate(node, lambda leaf: t if leaf.op == "step" else _written(leaf.value, t), _after_first, {})
+    return np.broadcast_to(np.asarray(found, dtype=t.dtype), t.shape)

@@ -1,0 +1,222 @@
+"""Many steps at once: powers of the map of second moments, kept so that eigenvalues near 1 keep their digits.
+
+For one system the vector x of all moments evolves as x+ = x + N x + f. A leap of h steps is the pair (N, f) of h
+steps; two of them in a row are a leap of 2h with 2 N + N^2 and 2 f + N f. Doubled from one step, what is slow
+(eigenvalues of N near 0) keeps its relative precision, which squaring 1 + N does not. What has decayed is kept as a
+power instead: it is small, and -1 + small would lose it. Which of the two is decided by eigendirection, whose moments
+form a block; between blocks both are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import combinations_with_replacement
+from typing import Any
+
+import numpy as np
+
+from accelsim.exact.moments import Moments, mapped_pair, with_gradients
+from accelsim.exact.tables import System
+from accelsim.problems import Problem, Uncoupled
+from accelsim.spectra import Array
+
+_DECAYED = 0.5  # spectral radius of a block from which on its power is kept itself
+_SMALL = 32  # size of blocks whose spectral radius is cheap; of larger ones the norm bounds it
+
+
+@dataclass(frozen=True)
+class Leap:
+    """The map of the moments over a number of steps.
+
+    Attributes
+    ----------
+    change : (b, p, p) diagonal blocks of N.
+    power : (b, p, p) those of 1 + N.
+    across : (b p, b p) the rest of N, zero in the diagonal blocks.
+    source : (b p,) f.
+    """
+
+    change: Array
+    power: Array
+    across: Array
+    source: Array
+
+    @classmethod
+    def of(cls, change: Array, across: Array, source: Array) -> Leap:
+        """One step, from N: its part in blocks, and a matrix that may have more in the diagonal blocks."""
+        across = across.copy()
+        own = _diagonal(across, len(change))
+        change = change + own
+        own[:] = 0
+        return cls(change, np.eye(change.shape[1]) + change, across, source)
+
+    def doubled(self) -> Leap:
+        """The leap of twice as many steps."""
+        blocks = len(self.change)
+        across = self.across @ self.across if blocks > 1 else self.across.copy()
+        own = _diagonal(across, blocks)
+        change = 2 * self.change + self.change @ self.change + own
+        power = self.power @ self.power + own
+        own[:] = 0
+        across += _rows(self.power, self.across) + _rows(self.power.transpose(0, 2, 1), self.across.T).T
+        one = np.eye(change.shape[1])
+        decayed = (_radius(power) < _DECAYED)[:, None, None]
+        source = self.source + self(self.source[:, None], 0.0)[:, 0]
+        return Leap(np.where(decayed, power - one, change), np.where(decayed, power, one + change), across, source)
+
+    def __call__(self, x: Array, constant: Any) -> Array:
+        """Moments (b p, columns) after the leap; `constant` (columns,) weighs the source."""
+        return _rows(self.power, x) + self.across @ x + self.source[:, None] * constant
+
+
+def _diagonal(matrix: Array, blocks: int) -> Array:
+    """The diagonal blocks as a view."""
+    size = len(matrix) // blocks
+    return np.einsum("bibj->bij", matrix.reshape(blocks, size, blocks, size))
+
+
+def _rows(blocks: Array, matrix: Array) -> Array:
+    """A block diagonal matrix times a matrix."""
+    return (blocks @ matrix.reshape(len(blocks), blocks.shape[1], -1)).reshape(matrix.shape)
+
+
+def _radius(blocks: Array) -> Array:
+    if not np.isfinite(blocks).all():
+        return np.full(len(blocks), np.inf)
+    if blocks.shape[1] > _SMALL:
+        return np.linalg.norm(blocks, axis=(1, 2))
+    return np.abs(np.linalg.eigvals(blocks)).max(axis=1)
+
+
+def leapt(leap: Leap, x: Array, constant: Array, steps: Any) -> Array:
+    """Moments after several numbers of steps.
+
+    Parameters
+    ----------
+    x : (b p, runs) moments before.
+    constant : (runs,) weight of the source in each run.
+    steps : (n,) whole numbers.
+
+    Returns
+    -------
+    Array (n, b p, runs).
+    """
+    found = np.repeat(x[None], len(steps), axis=0)
+    left = np.array(steps, dtype=np.int64)
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        while True:
+            odd = left % 2 == 1
+            if odd.any():
+                columns = np.concatenate(list(found[odd]), axis=1)
+                columns = leap(columns, np.tile(constant, odd.sum()))
+                found[odd] = columns.reshape(len(x), odd.sum(), -1).transpose(1, 0, 2)
+            left = left // 2
+            if not left.any():
+                return found
+            leap = leap.doubled()
+
+
+class Layout:
+    """Where the moments lie in a vector: by eigendirection where these are uncoupled, all together otherwise.
+
+    Coupled problems carry the mean state too, which their noise depends on.
+    """
+
+    def __init__(self, problem: Problem, states: int) -> None:
+        self.problem, self.states, self.modes = problem, states, problem.spectrum.size
+        self.coupled = problem.coupled
+        count = states * self.modes if self.coupled else states
+        self.pairs = np.array(list(combinations_with_replacement(range(count), 2))).T
+        self.blocks = 1 if self.coupled else self.modes
+        self.size = unknowns(problem, states)
+
+    def vector(self, moments: Moments) -> Array:
+        """Moments as a vector (size,)."""
+        a, b = self.pairs
+        if not self.coupled:
+            return moments.second[a, b].T.ravel()
+        flat = moments.second.transpose(0, 2, 1, 3).reshape(len(moments.mean) * self.modes, -1)
+        return np.concatenate([flat[a, b], moments.mean.ravel()])
+
+    def moments(self, vector: Array) -> Moments:
+        """The moments of a vector."""
+        n, m = self.states, self.modes
+        a, b = self.pairs
+        if not self.coupled:
+            second = np.empty((n, n, m))
+            second[a, b] = second[b, a] = vector.reshape(m, -1).T
+            return Moments(second, np.zeros((n, m)))
+        flat = np.empty((n * m, n * m))
+        flat[a, b] = flat[b, a] = vector[: len(a)]
+        return Moments(flat.reshape(n, m, n, m).transpose(0, 2, 1, 3), vector[len(a) :].reshape(n, m))
+
+    def leap(self, system: System, change: Array) -> Leap:
+        """One step as a leap; `change` is A - 1 with its digits."""
+        wide = np.hstack([change, system.B])
+        kept = np.eye(*wide.shape)
+
+        def increment(problem: Any, moments: Moments, noisy: bool) -> Array:
+            z = with_gradients(problem, system, moments, noisy)
+            once = mapped_pair(wide, z.second, kept)
+            back = mapped_pair(kept, z.second, wide)
+            return self.vector(Moments(once + back + mapped_pair(wide, z.second, wide), wide @ z.mean))
+
+        if isinstance(self.problem, Uncoupled):
+            return self._uncoupled(self.problem, system, increment)
+        columns = np.empty((self.size, self.size))
+        source = increment(self.problem, self.moments(np.zeros(self.size)), True)
+        for place, unit in enumerate(np.eye(self.size)):
+            of_mean = place >= self.pairs.shape[1]  # which acts on second moments through lasting noise alone
+            columns[:, place] = increment(self.problem, self.moments(unit), of_mean) - of_mean * source
+        return Leap.of(columns[None], np.zeros_like(columns), source)
+
+    def _uncoupled(self, problem: Uncoupled, system: System, increment: Callable[..., Array]) -> Leap:
+        """Blocks, and what the sums that couple them add: each sum is the response s of all directions to all."""
+        m, per = self.modes, self.pairs.shape[1]
+        sums = [(stage, a, b) for stage, q in enumerate(system.stages) for a in range(q) for b in range(a, q)]
+        still = Moments(np.zeros((self.states, self.states, m)), np.zeros((self.states, m)))
+
+        def response(moments: Moments, given: int | None, noisy: bool) -> tuple[Array, Array]:
+            open_ = _Open(problem, None if given is None else sums[given])
+            moved = increment(open_, moments, noisy).reshape(m, per)
+            return moved, np.array([open_.seen[stage][a, b] for stage, a, b in sums]) * problem.right
+
+        blocks, reads = np.empty((m, per, per)), np.empty((len(sums), m, per))
+        for place in range(per):
+            blocks[:, :, place], reads[:, :, place] = response(
+                self.moments(np.tile(np.eye(per)[place], m)), None, False
+            )
+        source, level = response(still, None, True)
+        drives = [response(still, given, False) for given in range(len(sums))]
+        writes = np.array([moved.ravel() for moved, _ in drives]).T
+        among = np.eye(len(sums)) - np.array([seen.sum(axis=1) for _, seen in drives]).T
+        across = writes @ np.linalg.solve(among, reads.reshape(len(sums), -1))
+        return Leap.of(blocks, across, source.ravel() + writes @ np.linalg.solve(among, level.sum(axis=1)))
+
+
+def unknowns(problem: Problem, states: int) -> int:
+    """Length of the vector of moments."""
+    if problem.coupled:
+        count = states * problem.spectrum.size
+        return count * (count + 1) // 2 + count
+    return states * (states + 1) // 2 * problem.spectrum.size
+
+
+class _Open:
+    """An uncoupled problem whose shared sums are given from outside, zero but for one, and those of its own seen."""
+
+    coupled = False
+
+    def __init__(self, problem: Uncoupled, given: tuple[int, int, int] | None) -> None:
+        self.problem, self.given, self.spectrum = problem, given, problem.spectrum
+        self.seen: list[Array] = []
+
+    def noise(self, second: Array, mean: Array, noisy: bool) -> Array:
+        sums = np.zeros(second.shape[:2])
+        if self.given and self.given[0] == len(self.seen):
+            _, a, b = self.given
+            sums[a, b] = sums[b, a] = 1
+        self.seen.append(second)
+        floor = self.problem.floor if noisy else 0.0
+        return self.problem.own * second + self.problem.left * sums[..., None] + floor
