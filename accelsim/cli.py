@@ -230,7 +230,7 @@ def _lines(document: Mapping[str, Any]) -> list[str]:
         if isinstance(value, list | tuple):
             lines += [f"{key}:", *(f"  - {item}" for item in value)] if value else []
         elif isinstance(value, Mapping):
-            lines += [f"{key}:", *(f"  {line}" for line in _lines(value))]
+            lines += [f"{key}:", *(f"  {line}" for line in _lines(value) or ["none"])]
         elif value is not None:
             lines.append(f"{key}: {value}")
     return lines
@@ -361,22 +361,81 @@ def on_problem(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @app.command()
 @on_problem
-def rate(rule: Any, problem: Any, values: dict[str, str], *, json_: Json = False) -> None:
-    """Spectral radius of the second moments, its time constant tau in steps, stability, and the edge of it in lr."""
+def rate(
+    rule: Any,
+    problem: Any,
+    values: dict[str, Any],
+    *,
+    edge: Annotated[
+        str | None, typer.Option(metavar="K", help="Bisect the edge of stability in K, not in the step size.")
+    ] = None,
+    mapped: Annotated[
+        list[str], typer.Option("--map", metavar="K=LOW:HIGH", help="Map tau over two of these, with --out.")
+    ] = [],  # noqa: B006
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="The map goes here: .svg or .png.")] = None,
+    json_: Json = False,
+) -> None:
+    """Spectral radius of the second moments, time constant tau in steps, edge of stability, and floor of the risk."""
     from accelsim.exact import rates
 
+    _drawable(out)
+    axes = _axes(rule, mapped, out)
     found = rates.rate(rule, problem, **values)
-    # On tables each rate takes eigenvalues of a large matrix, and an edge takes dozens of rates.
-    bisected = "lr" in rule.hyperparameters and not problem.coupled
-    document = {
+    name = edge or rates.step_size_of(rule)
+    document: dict[str, Any] = {
         "rho": found.rho,
         "tau": found.tau,
         "stable": found.stable,
-        "edge": {"lr": rates.edge(rule, problem, "lr", **values)} if bisected else None,
-        "assumptions": list(problem.assumptions),
+        "edge": {name: rates.edge(rule, problem, name, **values)} if name else None,
+        "floor": rates.floor(rule, problem, **values),
+        "assumptions": [*problem.assumptions, "floor: risk of the returned iterate, without its irreducible part"],
         "notices": list(problem.notices),
     }
+    if out is not None:
+        document["drawn"] = str(_drawn_map(rule, problem, axes, values, out))
     _emit(document, json_, lambda: "\n".join(_lines(document)))
+
+
+def _axes(rule: Any, mapped: list[str], out: Path | None) -> dict[str, Any]:
+    """Values of two hyperparameters between the bounds given, as label to (name, values, their place on the axis).
+
+    They are spaced evenly in the logarithm, for bounded ones in that of the distance from the upper bound.
+    """
+    import numpy as np
+
+    axes = {}
+    for name, text in _pairs(mapped, "--map").items():
+        try:
+            low, high = (rule.value(name, part) for part in text.split(":"))
+        except ValueError:
+            raise InputError(f"--map {name}={text} must be two numbers LOW:HIGH, such as {name}=1e-3:1") from None
+        bound = rule.hyperparameters[name].high
+        first, last = (low, high) if bound == math.inf else (bound - high, bound - low)
+        if not 0 < first < last:
+            raise InputError(f"--map {name}={text} must be 0 < LOW < HIGH, HIGH below the bound of {name}")
+        places = np.geomspace(first, last, 60)
+        if bound == math.inf:
+            axes[name] = name, places, places
+        else:
+            axes[f"{bound:g} - {name}"] = name, bound - places, places
+    if len(axes) != (2 if out else 0):
+        raise InputError("a map takes --map K=LOW:HIGH for two hyperparameters, and --out FILE")
+    return axes
+
+
+def _drawn_map(rule: Any, problem: Any, axes: dict[str, Any], values: dict[str, Any], out: Path) -> Path:
+    from accelsim import plotting, results
+    from accelsim.exact import rates
+
+    over = {name: along for name, along, _ in axes.values()}
+    fixed = {name: value for name, value in values.items() if name not in over}
+    tau = rates.over_grid(rule, problem, over, **fixed)
+    if not (tau < math.inf).any():
+        raise InputError("every point of the map is unstable: take smaller values")
+    drawn = plotting.stability(rule.name, {label: places for label, (_, _, places) in axes.items()}, tau)
+    results.prepare(out.parent)
+    results.write(out, drawn[out.suffix[1:]])
+    return out
 
 
 @app.command()

@@ -133,6 +133,31 @@ def against_envelope(name: str, own: tuple[Any, Any], envelope: tuple[Any, Any])
     return _rendered(draw)
 
 
+def stability(name: str, axes: dict[str, Any], tau: Any) -> dict[str, bytes]:
+    """The bytes of a map of time constants over two hyperparameters, by format; what is unstable stays white.
+
+    Parameters
+    ----------
+    name : the optimizer.
+    axes : two labels, each with the values (n,) along it, spaced evenly in the logarithm.
+    tau : (n of the second, n of the first) time constants, infinite where unstable.
+    """
+    import numpy as np
+
+    def draw(figure: Any) -> None:
+        panel = figure.subplots()
+        shown = np.ma.masked_invalid(np.log10(np.maximum(tau, 1e-3)))
+        drawn = panel.pcolormesh(*axes.values(), shown, cmap="viridis", rasterized=True, shading="nearest")
+        if 0 < shown.mask.sum() < shown.size:
+            panel.contour(*axes.values(), np.isfinite(tau).astype(float), levels=[0.5], colors="black", linewidths=1)
+        horizontal, vertical = axes
+        panel.set(xscale="log", yscale="log", xlabel=horizontal, ylabel=vertical, title=look(name)["label"])
+        panel.grid(False)
+        figure.colorbar(drawn, label=r"$\log_{10}\tau$, in steps; white: unstable")
+
+    return _rendered(draw)
+
+
 def save(drawn: dict[str, bytes], folder: Path, name: str) -> list[Path]:
     """Write a figure's formats into a folder; returns what was written."""
     results.prepare(folder)

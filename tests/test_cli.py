@@ -73,6 +73,26 @@ def test_rate_of_sgd_without_noise_is_the_textbook_one(document):
     assert found["stable"] is True
 
 
+def test_unstable_rates_name_the_edge(document):
+    quadratic = ("--problem", "quadratic", "--spectrum", "geometric:10", "--grad-noise", 1)
+    found = document("rate", "sgd", *quadratic, "--set", "lr=3")
+    assert (found["stable"], found["tau"], found["floor"]) == (False, "inf", None)
+    assert found["edge"] == {"lr": pytest.approx(2)}
+    assert document("rate", "sgd", *quadratic, *SGD)["floor"] > 0
+    ball = ("rate", "heavy_ball", *quadratic, "--set", "lr=3", "--set", "beta=0.2", "--edge", "beta")
+    assert document(*ball)["edge"] == {"beta": pytest.approx(0.5)}
+
+
+def test_rates_are_drawn_over_two_hyperparameters(accelsim, document, tmp_path):
+    command = ("rate", "heavy_ball", *REGRESSION, *SGD, "--set", "beta=0.5", "--map", "lr=0.01:10")
+    found = document(*command, "--map", "beta=0:0.99", "--out", tmp_path / "map.svg")
+    assert (tmp_path / "map.svg").read_text().count("<image") >= 1
+    assert found["drawn"] == str(tmp_path / "map.svg")
+    for wrong in ((), ("--map", "beta=0.5"), ("--map", "beta=0.5:1"), ("--map", "beta=0.9:0.5")):
+        code, _, err = accelsim(*command, *wrong, "--out", tmp_path / "map.svg")
+        assert (code, "--map" in err or "[0, 1)" in err) == (2, True)
+
+
 def test_simulated_risk_agrees_with_the_exact_one(document):
     arguments = ("simulate", "schedule_free", *REGRESSION, "--batch", 8, "--steps", 20, "--seeds", 2000)
     found = document(*arguments, "--set", "lr=0.3", "--exact")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -31,7 +32,8 @@ class Dense:
     """
 
     def __init__(self, system: System, step: Array, problem: Problem) -> None:
-        self.change = increments(problem, system, step)
+        self.system, self.problem = system, problem
+        self.places, self.change = increments(problem, system, step)
 
     def gap(self) -> float:
         """rho - 1, from the increments of the moments: near rho = 1 that keeps the digits of the time constant."""
@@ -42,12 +44,44 @@ class Dense:
         return self.gap() < 0
 
     def floor(self, noise: Array) -> Array:
-        """Not computed here."""
-        raise InputError("the floor of several queries a step on a table is not computed: use risk with many steps")
+        """(m,) second moments of the returned iterate that noise (G, G, m, m), added at every step, leaves."""
+        k, m = len(self.system.A), self.problem.spectrum.size
+        ends = np.cumsum(self.system.stages)
+        blocks = [noise[e - count : e, e - count : e] for e, count in zip(ends, self.system.stages, strict=True)]
+        nothing = Moments(np.zeros((k, k, m, m)), np.zeros((k, m)))
+        forced = moments.advance(_Forced(self.problem, iter(blocks)), self.system, nothing, True)  # type: ignore[arg-type]
+        rows, mirrored = (tuple(np.array(half).T) for half in zip(*self.places, strict=True))
+        second = np.zeros_like(forced.second)
+        second[rows] = second[mirrored] = np.linalg.solve(-self.change, forced.second[rows])
+        return np.diagonal(moments.mapped_pair(self.system.F, second, self.system.F)[0, 0])
 
 
-def increments(problem: Problem, system: System, step: Array) -> Array:
-    """The map of symmetric second moments to their change in a step, (unknowns, unknowns), without lasting noise."""
+@dataclass(frozen=True)
+class _Forced:
+    """A coupled problem whose lasting noise is given, the covariance of each yield."""
+
+    problem: Problem
+    given: Iterator[Array]
+    coupled = True
+
+    @property
+    def spectrum(self) -> Array:
+        return np.asarray(self.problem.spectrum)
+
+    def noise(self, second: Array, mean: Array, noisy: bool) -> Array:
+        return self.problem.noise(second, mean, False) + next(self.given)
+
+
+Place = tuple[int, ...]
+
+
+def increments(problem: Problem, system: System, step: Array) -> tuple[list[tuple[Place, Place]], Array]:
+    """The unknowns' places, and the map of second moments to their change in a step, without lasting noise.
+
+    Returns
+    -------
+    Places in the moments that hold the unknowns, each with its mirror image, and the map (unknowns, unknowns).
+    """
     k, m = len(step), problem.spectrum.size
     unknowns = k * m * (k * m + 1) // 2 if problem.coupled else k * (k + 1) // 2 * m
     if unknowns > LARGEST:
@@ -69,10 +103,10 @@ def increments(problem: Problem, system: System, step: Array) -> Array:
         once = moments.mapped_pair(change, z.second, selected)
         back = moments.mapped_pair(selected, z.second, change)
         columns[:, column] = (once + back + moments.mapped_pair(change, z.second, change))[rows]
-    return columns
+    return places, columns
 
 
-def _places(k: int, m: int, coupled: bool) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+def _places(k: int, m: int, coupled: bool) -> Iterator[tuple[Place, Place]]:
     """The places of a symmetric array of moments that hold its unknowns, each with its mirror image."""
     if not coupled:
         yield from (((a, b, i), (b, a, i)) for a in range(k) for b in range(a, k) for i in range(m))

@@ -9,7 +9,7 @@ time constant. On problems without coupling it comes from a scalar equation (`se
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any, Protocol
@@ -222,6 +222,35 @@ def edge(optimizer: Optimizer, problem: Problem, name: str, /, **hyperparameters
                 return bound + sign * _bisected(holds, *((near, far) if inside else (far, near)))
             near = far
     return None
+
+
+def step_size_of(optimizer: Optimizer) -> str | None:
+    """The hyperparameter to bisect where none is named: lr, or else the first without an upper bound."""
+    unbounded = [name for name, h in optimizer.hyperparameters.items() if h.high == math.inf and not h.switch]
+    return "lr" if "lr" in unbounded else next(iter(unbounded), None)
+
+
+def over_grid(optimizer: Optimizer, problem: Problem, axes: Mapping[str, Array], /, **fixed: Any) -> Array:
+    """Time constants over two hyperparameters, infinite where unstable.
+
+    Parameters
+    ----------
+    axes : two names, each with the values (n,) it takes.
+    **fixed : the other hyperparameters.
+
+    Returns
+    -------
+    (n of the second, n of the first).
+
+    Raises
+    ------
+    InputError
+        As `rate` does.
+    """
+    (first, across), (second, up) = axes.items()
+    return np.array(
+        [[rate(optimizer, problem, **fixed, **{first: x, second: y}).tau for x in across.tolist()] for y in up.tolist()]
+    )
 
 
 def _bisected(holds: Callable[[float], bool], good: float, bad: float) -> float:
