@@ -63,16 +63,6 @@ def bounded(problem: Problem, lr: float) -> bool:
     return bool((rest > 0).all() and ((2 + 3 * x) / rest).sum() < 1)
 
 
-def turning(problem: Problem, lr: float, near: float) -> float:
-    """The k at which heavy ball with its momentum held at 1 - 1/k passes from stable to unstable."""
-    from scipy.optimize import brentq
-
-    def growth(k: float) -> float:
-        return rates.rate(find("heavy_ball"), problem, lr=lr, beta=1 - 1 / k).rho - 1
-
-    return float(brentq(growth, 2, 10 * near, rtol=1e-6))
-
-
 def run(config: Config, progress: Progress) -> Outcome:
     """Step the exact risks, and find where the step with its momentum held turns unstable."""
 
@@ -95,7 +85,7 @@ def run(config: Config, progress: Progress) -> Outcome:
         label = f"heavy_ball, B = {batch}, onset"
         predicted[label] = onset(at(batch), config.lr)
         published[label] = 2 * batch / config.lr / float(at(batch).spectrum.sum())
-        measured[label] = turning(at(batch), config.lr, near=predicted[label])
+        measured[label] = 1 / (1 - (rates.edge(find("heavy_ball"), at(batch), "beta", lr=config.lr, beta=0.5) or 0))
         steps = int(config.lengths * predicted[label])
         heavy = step("heavy_ball", batch, steps, lr=config.lr, beta="t/(t+1)")
         free = step("schedule_free", batch, steps, lr=config.lr)

@@ -25,9 +25,24 @@ def small_steps(problem, lr):
     return problem.batch > (problem.dim + 1) / 2
 
 
+def heavy_balls_floor(rule, spectrum, batch, effective):
+    """Linear in lr / (1-r) for Nesterov too."""
+    return effective * spectrum.sum() / (4 * batch)
+
+
+def with_the_trace(name, power, spectrum, batch):
+    """Critical lr / (1-r) of heavy ball without each direction's own noise."""
+    return 2 * batch / spectrum.sum() if name == "heavy_ball" else (4 * batch / np.pi) ** 2
+
+
 WRONG = {
     "bias_variance_by_direction, one condition": ("faster", first_condition),
     "bias_variance_by_direction, other variance": ("excess", lambda lam, eta, alpha, beta: eta / alpha),
+    "averaging_against_minimax, all windows alike": ("window", lambda b: 1.0),
+    "averaging_against_minimax, label noise alone": ("settled", lambda *_: 1.0),
+    "critical_learning_rates, by the trace": ("small", with_the_trace),
+    "noise_floors, both linear": ("predicted_floor", heavy_balls_floor),
+    "kurtosis_exponents, whatever the kurtosis": ("limit", lambda name, c: 1.0 if name == "heavy_ball" else 0.5),
     "delayed_instability, by the trace": ("onset", by_trace),
     "delayed_instability, small steps": ("bounded", small_steps),
 }

@@ -1,0 +1,122 @@
+"""How much learning rate small batches allow once momentum is close to 1: heavy ball against Nesterov."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from accelsim import plotting
+from accelsim.exact import rates
+from accelsim.experiment import Outcome, Progress
+from accelsim.optimizers import find
+from accelsim.problems import make
+from accelsim.results import Result
+
+CLAIM = (
+    "As momentum r tends to 1, the largest stable learning rate is min(4, 2 B u (1-r)) for heavy ball, u < 1/lam_1 the "
+    "root of sum u lam / (1 - u lam) = 1, and min(4/3, (2B/c)^beta (1-r)) for Nesterov on eigenvalues j^-beta, "
+    "c = (pi/beta) / sin(pi/beta)."
+)
+ASSUMPTIONS = [
+    "Gaussian streaming regression, eigenvalues j^-beta, largest 1; momentum in theory style, lr on the raw sum m",
+    "1 << B << d; away from the corner where the two terms of the minimum meet",
+    "published: exponents of B and 1-r only (Wang, Huang, Li and Wu 2026), 1 for heavy ball and beta for Nesterov; the "
+    "constants follow from their stability sums as 1-r tends to 0 with s = lr/(1-r) held: s lam / (2 B - s lam) summed "
+    "for heavy ball, and for Nesterov (1/(2B)) s lam / (1 + s lam), which counts the eigendirections with s lam > 1",
+    "heavy ball's constant is not 1 / tr H: each direction's own noise adds to the shared one, and u is 0.69 / tr H at "
+    "beta = 2",
+]
+EXPECTED = True
+RULES = ("heavy_ball", "nesterov")
+CAPS = {"heavy_ball": 4.0, "nesterov": 4 / 3}  # without sampling noise, as r tends to 1
+
+
+@dataclass(frozen=True)
+class Config:
+    dim: int = 10_000
+    powers: tuple[float, ...] = (1.5, 2.0, 3.0)
+    batches: tuple[int, ...] = (8, 16, 32, 64)
+    rest: float = 1e-7  # 1 - r where the batch varies
+    rests: tuple[float, ...] = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 1e-4, 1e-5, 1e-6)
+    batch: int = 16  # where 1 - r varies, at eigenvalues j^-2
+    tolerance: float = 0.06
+
+
+FULL = Config()
+TINY = Config(dim=1000, powers=(2.0,), batches=(8, 32), rests=(1e-1, 1e-2, 1e-6), tolerance=0.1)
+
+
+def small(name: str, power: float, spectrum: Any, batch: int) -> float:
+    """The critical lr / (1-r) of the noise-dominated regime."""
+    from scipy.optimize import brentq
+
+    if name == "heavy_ball":
+        u = brentq(lambda u: (u * spectrum / (1 - u * spectrum)).sum() - 1, 0, (1 - 1e-9) / spectrum[0])
+        return float(2 * batch * u)
+    return float((2 * batch * np.sin(np.pi / power) * power / np.pi) ** power)
+
+
+def run(config: Config, progress: Progress) -> Outcome:
+    """Bisect the stability edge along the batch size and along 1 - r."""
+    points = [(power, b, config.rest) for power in config.powers for b in config.batches]
+    points += [(2.0, config.batch, rest) for rest in config.rests]
+    edges: dict[str, list[float]] = {name: [] for name in RULES}
+    theory: dict[str, list[float]] = {name: [] for name in RULES}
+    for place, (power, batch, rest) in enumerate(points):
+        progress(place / len(points), f"power {power}, batch {batch}, 1-r = {rest:g}")
+        problem = make("linear_regression", dim=config.dim, spectrum=f"power:{power}", batch=batch)
+        for name in RULES:
+            theory[name].append(min(CAPS[name], small(name, power, problem.spectrum, batch) * rest))
+            edges[name].append(rates.edge(find(name), problem, "lr", lr=theory[name][-1], beta=1 - rest) or np.nan)
+    ratios = {name: np.array(edges[name]) / np.array(theory[name]) for name in RULES}
+    count = len(config.batches)
+    slopes, expected, published = {}, {}, {}
+    for place, power in enumerate(config.powers):
+        for name in RULES:
+            label = f"{name}, power {power:g}, exponent of B"
+            part = slice(place * count, (place + 1) * count)
+            slopes[label] = float(np.polyfit(np.log(config.batches), np.log(edges[name][part]), 1)[0])
+            expected[label] = float(np.polyfit(np.log(config.batches), np.log(theory[name][part]), 1)[0])
+            published[label] = 1.0 if name == "heavy_ball" else power
+    noisy = max(float(np.abs(ratios[name][: -len(config.rests)] - 1).max()) for name in RULES)
+    last = {f"{name}, 1-r = {config.rests[-1]:g}": edges[name][-1] for name in RULES}
+    ends = {f"{name}, 1-r = {config.rests[-1]:g}": theory[name][-1] for name in RULES}
+    steep = max(abs(slopes[label] - value) for label, value in published.items())
+    return Outcome(
+        measured=slopes | last,
+        predicted=expected | ends,
+        published=published,
+        relation=f"edges within {config.tolerance:.0%} of the constants where noise limits them (worst {noisy:.1%}); "
+        f"exponents of B within {config.tolerance} of 1 and beta (worst {steep:.3f}); never above the caps",
+        holds=bool(
+            max(noisy, steep) < config.tolerance
+            and all(max(edges[n]) < CAPS[n] * (1 + config.tolerance) for n in RULES)
+        ),
+        series={"points": points, "edges": edges, "theory": theory},
+    )
+
+
+def draw(result: Result, figure: Any) -> None:
+    """Stability edges beside the constants, along the batch size and along 1 - r."""
+    figure.set_size_inches(8.0, 3.8)
+    left, right = figure.subplots(1, 2)
+    points = np.array(result.series["points"])
+    rests = len(result.config["rests"])
+    batches = len(result.config["batches"])
+    power = 2.0
+    first = result.config["powers"].index(power) * batches
+    for name in RULES:
+        edges, theory = (np.array(result.series[kind][name]) for kind in ("edges", "theory"))
+        for axes, part, column in (
+            (left, slice(first, first + batches), 1),
+            (right, slice(len(points) - rests, None), 2),
+        ):
+            axes.loglog(points[part, column], edges[part], **(plotting.look(name) | {"linestyle": ""}))
+            axes.loglog(points[part, column], theory[part], color="black", linestyle=":", label="_")
+    left.set_xscale("log", base=2)
+    left.set(xlabel="batch size (samples)", ylabel="largest stable lr", title=f"1-r = {result.config['rest']:g}")
+    right.set(xlabel="1 - r", title=f"batch size {result.config['batch']}")
+    right.plot([], [], color="black", linestyle=":", label="predicted")
+    right.legend()
