@@ -10,7 +10,7 @@ import pytest
 from accelsim.errors import InputError
 from accelsim.optimizer import momentum, optimizer, step, step_size
 from accelsim.optimizers import find
-from accelsim.symbolic.certificate import of_equivalence, program_hash, verify_certificate
+from accelsim.symbolic.certificate import FORMAT, of_equivalence, program_hash, verify_certificate
 from accelsim.symbolic.equivalence import check
 from accelsim.symbolic.finder import equivalent
 from accelsim.symbolic.verify import known
@@ -220,7 +220,7 @@ def test_texts_in_a_certificate_are_never_run(certificates):
         verify_certificate(document)
 
 
-@pytest.mark.parametrize("document", [{}, {"format": "accelsim certificate 1"}, {"kind": "equivalence"}])
+@pytest.mark.parametrize("document", [None, {}, {"format": FORMAT}, {"format": FORMAT, "kind": "equivalence"}], ids=str)
 def test_what_is_no_certificate_is_told(document):
     with pytest.raises(InputError, match="no certificate"):
         verify_certificate(document)
