@@ -159,7 +159,8 @@ def test_numbers_of_gradients_are_compared_first():
     [
         ("ademamix_sgd", "simplified_ademamix_sgd", "the determinant of these, each less that at t = 2, is"),
         ("heavy_ball", "nesterov", "nesterov cannot answer so, whatever schedules its hyperparameters are"),
-        ("aggmo", "signum", "twice that after a gradient of 2"),
+        ("aggmo", "signum", "after a gradient of 2 at t = 0 alone"),
+        ("adamw", "lion", "to lion gradients of either length are the same"),
     ],
 )
 def test_a_refutation_is_told_in_words(a, b, told):

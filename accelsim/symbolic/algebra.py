@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cached_property, partial
+from functools import cached_property, partial, reduce
 from typing import Any
 
 from accelsim import elementary
@@ -50,7 +50,16 @@ class Field:
 
     def element(self, expression: Any) -> Any:
         """The expression in the field."""
-        return self.domain.from_sympy(self._rational(expression))
+        import sympy
+
+        rational = self._rational(expression)
+        if self.domain == sympy.QQ:
+            return self.domain.from_sympy(rational)
+        try:  # one quotient of polynomials is cancelled once, not after each of its terms
+            above, below = map(self.domain.field.ring.from_expr, sympy.fraction(rational))
+        except ValueError:
+            return self.domain.from_sympy(rational)
+        return self.domain.field.new(above, below)
 
     def matrix(self, matrix: Any) -> Any:
         """A SymPy matrix as a `DomainMatrix` over the field."""
@@ -80,6 +89,30 @@ class Field:
     @cached_property
     def _back(self) -> dict[Any, Any]:
         return {dummy: e for e, dummy in self._opaque.items()}
+
+
+def determinant(matrix: Any) -> Any:
+    """The determinant of a SymPy matrix, factored, with what its rows and columns share taken out before."""
+    import sympy
+    from sympy.polys.matrices import DomainMatrix
+
+    field = Field(matrix)
+    if field.domain == sympy.QQ:
+        return field.expression(field.matrix(matrix).det())
+    ring, shared = field.domain.field.ring, field.domain.one
+    rows = [[field.element(entry) for entry in matrix.row(i)] for i in range(matrix.rows)]
+    for i, row in enumerate(rows):
+        below = reduce(lambda x, y: x.lcm(y), (entry.denom for entry in row), ring.one)
+        rows[i] = [(entry * below).numer for entry in row]
+        shared /= below
+    for _ in range(2):
+        for i, row in enumerate(rows):
+            common = reduce(lambda x, y: x.gcd(y), row)
+            if common:
+                rows[i] = [entry.exquo(common) for entry in row]
+                shared *= common
+        rows = [list(column) for column in zip(*rows, strict=True)]
+    return field.expression(shared * DomainMatrix(rows, matrix.shape, ring.to_domain()).det())
 
 
 def basis(columns: Any) -> Any:

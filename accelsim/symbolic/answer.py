@@ -86,6 +86,11 @@ def _told(a: Optimizer, b: Optimizer, found: Mapping[str, Any]) -> list[str]:
         for i, row in enumerate(rows)
     }
     lines = [f"{a} at {_equations({**plain, **given})}"]
+    if found["kind"] == "scale":
+        step = found["answers"][0]["step"]
+        for value, length in zip(found["values"], found["lengths"], strict=True):
+            lines.append(f"queries {value} at t = {step} after a gradient of {length} at t = 0 alone")
+        return [*lines, f"to {b} gradients of either length are the same"]
     for key, value in zip(found["answers"], found["values"], strict=True):
         what = "the start at 1" if key["impulse"] < 0 else f"a gradient of 1 at t = {key['impulse']} alone"
         where = f" in coordinate {key['coordinate']}" if key["coordinate"] else ""
@@ -95,10 +100,8 @@ def _told(a: Optimizer, b: Optimizer, found: Mapping[str, Any]) -> list[str]:
         since = "".join(f", each less that at t = {t}," for t in found["since"])
         other = f"that of {b} is {found['other']}, whatever {whatever} its hyperparameters are"
         lines.append(f"the determinant of these{since} is {found['determinant']}; {other}")
-    elif found["kind"] == "identity":
+    else:
         lines.append(f"{b} cannot answer so, whatever {whatever} its hyperparameters are: with its answers y,")
         terms = zip(found["cofactors"], found["values"], strict=True)
         lines.append(" + ".join(f"({c})*(y{i} - ({v}))" for i, (c, v) in enumerate(terms)) + " = 1")
-    else:
-        lines.append(f"twice that after a gradient of 2, while to {b} gradients of 1 and of 2 are the same")
     return lines

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import partial
 from typing import Any
 
 from accelsim.errors import InputError
-from accelsim.optimizer import Optimizer
+from accelsim.optimizer import Optimizer, step
 from accelsim.program import evaluate, exact
 from accelsim.symbolic.algebra import Field, evaluated
 from accelsim.symbolic.equivalence import Equivalence, Verdict, check, formulas, linear_parts
@@ -42,7 +43,7 @@ _RUN = {
     "answers": [dict.fromkeys(("step", "query", "impulse", "gradient", "coordinate"), int)],
 }
 _COUNTEREXAMPLES: dict[str, dict[str, Any]] = {
-    "scale": _RUN,
+    "scale": {**_RUN, "lengths": [str]},
     "minor": {**_RUN, "since": [int], "determinant": str, "other": str, "unless": [str]},
     "identity": {**_RUN, "cofactors": [str]},
 }
@@ -254,19 +255,52 @@ def _refutation(document: Mapping[str, Any], a: Optimizer, b: Optimizer) -> Veri
             return _read(document["set_b"][name], t)
         return sympy.Symbol(f"{name}_{t}" if scheduled else name)
 
+    if found["kind"] == "scale":
+        return _scale(found, a, b, keys)
     one = _answers(a, partial(_known, found), found["given"], keys)
     if [str(value) for value in one] != found["values"]:
         return Verified(False, f"{a} answers otherwise")
-    if found["kind"] == "scale":
-        if one == [0] * len(one) or not scale_free(b) or any(a.memories.values()) or tableau(a).nonlinearity:
-            return Verified(False, "the length of gradients may matter to both rules or to neither")
-        return Verified(True, f"{b} queries the same points when gradients are twice as long, {a} does not")
     parts = linear_part(a), linear_part(b)
     if reason := _linear_parts_cannot_tell(*parts, keys):
         return Verified(False, reason)
+    unlike = _unlike(*parts)
+    given = {k: _unknown_rows(k, rows) if k in unlike else rows for k, rows in found["given"].items()}
     if found["kind"] == "minor":
-        return _minor(found, keys, one, parts[1], lambda: _answers(b, unknown, found["given"], keys))
-    return _identity(found, one, _answers(b, unknown, found["given"], keys))
+        return _minor(found, keys, one, parts[1], lambda: _answers(b, unknown, given, keys))
+    return _identity(found, one, _answers(b, unknown, given, keys))
+
+
+def _scale(found: Mapping[str, Any], a: Optimizer, b: Optimizer, keys: list[Key]) -> Verified:
+    """The rule itself is run in fractions after a first gradient of each length."""
+    (last, query, *impulse), *more = keys
+    if more or last < 1 or (query, impulse) != (0, [0, 0, 0]):
+        raise InputError("one query after the first step must be seen, after one gradient of each length")
+    lengths = [exact(_read(text, 0)) for text in found["lengths"]]
+    if [str(_itself(a, found, length, last)) for length in lengths] != found["values"]:
+        return Verified(False, f"{a} answers otherwise")
+    if len(set(found["values"])) < 2 or not all(length > 0 for length in lengths) or not scale_free(b):
+        return Verified(False, "the length of gradients may matter to both rules or to neither")
+    return Verified(True, f"{b} queries the same points however long a gradient is, {a} does not")
+
+
+def _itself(rule: Optimizer, found: Mapping[str, Any], length: Fraction, last: int) -> Fraction:
+    """Where a rule queries first at a step, from 0, after a first gradient alone."""
+    state = {name: exact(value) for name, value in rule.start(Fraction(0)).items()}
+    switches = {name: h.default for name, h in rule.hyperparameters.items() if h.switch}
+    queries: list[tuple[Fraction, ...]] = []
+
+    def gradient(*points: Fraction) -> Any:
+        first = not queries
+        queries.append(points)
+        given = tuple(length * (first and i == 0) for i in range(len(points)))
+        return given if len(points) > 1 else given[0]
+
+    for t in range(last + 1):
+        stage = len(queries)
+        h = {name: exact(_known(found, name, t)) for name in found["hyperparameters"]}
+        with suppress(InputError) if t == last else nullcontext():  # of the last step the query alone is wanted
+            state = step(rule, state, t, h | switches, gradient)
+    return queries[stage][0]
 
 
 def _known(found: Mapping[str, Any], name: str, t: int) -> Any:
@@ -281,17 +315,18 @@ def _within(document: Mapping[str, Any], a: Optimizer, b: Optimizer, keys: list[
     tables = tableau(a), tableau(b)
     steps, coordinates = (range(max(key[place] for key in keys) + 1) for place in (0, 4))
     gradients = range(min(table.gradients for table in tables))
-    for t, query, step, gradient, coordinate in keys:
-        inside = t >= 0 and step >= -1 and query in gradients and gradient in gradients and coordinate >= 0
-        if not inside or (step < 0 < gradient):
-            raise InputError(f"there is no answer of query {query} at t = {t} to gradient {gradient} at t = {step}")
+    for t, query, at, gradient, coordinate in keys:
+        inside = t >= 0 and at >= -1 and query in gradients and gradient in gradients and coordinate >= 0
+        if not inside or (at < 0 < gradient):
+            raise InputError(f"there is no answer of query {query} at t = {t} to gradient {gradient} at t = {at}")
     if found["kind"] == "scale" and any(key[2] < 0 for key in keys):
         raise InputError("how long gradients are is not seen without gradients")
     for rule, known in ((a, set_a), (b, set_b)):
         for name, text in known.items():
             rule.value(name, text)
     reads = {name for name in a.program().reads if not a.hyperparameters[name].switch}
-    if (wrong := (reads | set(set_a)) ^ set(found["hyperparameters"])) or len(found["values"]) != len(keys):
+    values = len(found["lengths"] if found["kind"] == "scale" else keys)
+    if (wrong := (reads | set(set_a)) ^ set(found["hyperparameters"])) or len(found["values"]) != values:
         raise InputError(f"there must be one value for each hyperparameter of {a}, and for each answer: {wrong or ''}")
     for name, value in found["hyperparameters"].items():
         if name in set_a and value != set_a[name]:
@@ -300,7 +335,8 @@ def _within(document: Mapping[str, Any], a: Optimizer, b: Optimizer, keys: list[
             raise InputError(f"{name} must have a value for each of {len(steps)} steps, not {len(value)}")
         for t in steps:
             a.check(name, _known(found, name, t), t)
-    sequences = {factor.symbol for table in tables for factor in table.factors.values()}
+    told = tables if found["kind"] != "scale" else ()
+    sequences = {factor.symbol for table in told for factor in table.factors.values()}
     if set(found["given"]) != sequences or (not sequences and len(coordinates) > 1):
         raise InputError(f"the given sequences of {a} and {b} are {', '.join(sorted(sequences)) or 'none'}")
     for name, rows in found["given"].items():
@@ -320,9 +356,21 @@ def _linear_parts_cannot_tell(a: LinearPart, b: LinearPart, keys: list[Key]) -> 
         return None
     if b.tableau.maps:
         return f"{b.tableau.optimizer} applies {min(b.tableau.maps)[0]}, which knows no scale"
+    taken = [name for name in _unlike(a, b) if name in a.absorbed | b.absorbed]
+    return f"{taken[0]}(t) is not the same formula in both rules" if taken else None
+
+
+def _unlike(a: LinearPart, b: LinearPart) -> list[str]:
+    """Given sequences of one name and two formulas: what they are in b is unknown."""
     ours, theirs = formulas(a, {}), formulas(b, {})
-    unlike = [name for name in ours if ours[name] != theirs.get(name, ours[name])]
-    return f"{unlike[0]}(t) is not the same formula in both rules" if unlike else None
+    return [name for name in ours if ours[name] != theirs.get(name, ours[name])]
+
+
+def _unknown_rows(name: str, rows: list[list[str]]) -> list[list[Any]]:
+    """A symbol for each step and coordinate."""
+    import sympy
+
+    return [[sympy.Symbol(f"{name}_{t}_{i}") for t in range(len(row))] for i, row in enumerate(rows)]
 
 
 def scale_free(rule: Optimizer) -> bool:
@@ -453,9 +501,9 @@ def _answers(
     last = max(key[0] for key in keys)
     shown: dict[Key, Any] = {}
     for impulse in sorted({key[2:] for key in keys}):
-        step, gradient, coordinate = impulse
+        at, gradient, coordinate = impulse
         sequences = {name: values[coordinate] for name, values in given.items()}
-        for t, points in enumerate(_run(rule, hyperparameter, sequences, (step, gradient), last)):
+        for t, points in enumerate(_run(rule, hyperparameter, sequences, (at, gradient), last)):
             shown |= {(t, query, *impulse): point for query, point in enumerate(points)}
     return [shown[key] for key in keys]
 
@@ -482,7 +530,8 @@ def _matrix(table: Any, name: str, t: int, hyperparameter: Any, given: Any) -> A
 
     def leaf(node: Any) -> Any:
         if node.op == "given":
-            return _read(given[table.factors[node.index].symbol][t], t)
+            value = given[table.factors[node.index].symbol][t]
+            return _read(value, t) if isinstance(value, str) else value
         if node.op == "hyperparameter":
             return hyperparameter(node.value, t)
         return sympy.Integer(t) if node.op == "step" else _rational(node.value)

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 from accelsim.symbolic.algebra import Field, reduced, shifted
@@ -25,15 +25,15 @@ class OutOfTime(BaseException):
 
 
 class Clock:
-    """A budget in seconds, asked for between steps of a search."""
+    """A budget in seconds of this process (a busy machine decides nothing), asked for between steps of a search."""
 
     def __init__(self, seconds: float) -> None:
-        self.end = perf_counter() + seconds
+        self.end = process_time() + seconds
 
     @property
     def left(self) -> float:
         """What is left of it, in seconds."""
-        return self.end - perf_counter()
+        return self.end - process_time()
 
     def at_most(self, seconds: float) -> Clock:
         """A budget of some seconds, or of what is left."""
@@ -49,20 +49,20 @@ class Clock:
         def stop(*_: Any) -> None:
             raise OutOfTime
 
-        began, (outer, _) = perf_counter(), signal.getitimer(signal.ITIMER_REAL)
-        handler = signal.signal(signal.SIGALRM, stop)
-        signal.setitimer(signal.ITIMER_REAL, max(1e-3, self.end - began))
+        began, (outer, _) = process_time(), signal.getitimer(signal.ITIMER_PROF)
+        handler = signal.signal(signal.SIGPROF, stop)
+        signal.setitimer(signal.ITIMER_PROF, max(1e-3, self.end - began))
         try:
             yield
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, handler)
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            signal.signal(signal.SIGPROF, handler)
             if outer:
-                signal.setitimer(signal.ITIMER_REAL, max(1e-3, outer - (perf_counter() - began)))
+                signal.setitimer(signal.ITIMER_PROF, max(1e-3, outer - (process_time() - began)))
 
     def check(self) -> None:
         """Raise `OutOfTime` past the end."""
-        if perf_counter() > self.end:
+        if process_time() > self.end:
             raise OutOfTime
 
 

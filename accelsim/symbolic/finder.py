@@ -32,7 +32,7 @@ from accelsim.symbolic.tableau import time
 from accelsim.symbolic.transforms import transforms
 from accelsim.symbolic.written import combination, given_value, number, put_functions, text_of
 
-BUDGET = 10.0  # seconds
+BUDGET = 10.0  # seconds of computing
 SHARE = 0.5  # of what is left of them for constants, then for schedules; the rest is for a refutation
 CHOICES = 1.0  # seconds of them for other choices where hyperparameters are left free
 SCHEDULED = 3.0  # seconds of them for a refutation of all schedules, before one of all constants
@@ -60,7 +60,7 @@ def equivalent(
     set_a, set_b : hyperparameters that are known: numbers, or schedules written in t.
     returned : whether the rules are to return the same, beside querying the same points.
     varying : hyperparameters of `a` that are unknown functions of t; recurrences always are.
-    budget : of the search, in seconds.
+    budget : of the search, in seconds of computing.
 
     Raises
     ------
@@ -196,7 +196,7 @@ class _Finder:
     def _signed(self, what: str) -> Answer:
         """Refuted where the length of gradients matters to the first rule and not to the second."""
         reason = f"{self.q.b} applies {what}, {self.q.a} does not"
-        found = None if self.a.part.tableau.nonlinearity else scaled(self._refuting(scheduled=False))
+        found = None if self.a.part.tableau.maps else scaled(self._refuting(scheduled=False))
         if found is None or not certificate.scale_free(self.q.b):
             return self._undecided(f"{reason}: linear parts cannot tell")
         return self._refuted(f"{reason}: it is all the same to it how long gradients are", found)
@@ -364,35 +364,45 @@ class _Finder:
                 continue
             if found is not None and found["unknown"] == "constant" and not self.a.constant and not fewer:
                 return self._undecided(f"no constants make {self.q.b} of {self.q.a}; whether schedules do is open")
-            beyond = self._beyond(scheduled)
+            beyond = self._beyond()
             if found is not None and beyond:
                 return self._undecided(f"the linear parts differ, and {beyond}, so they cannot tell")
             if found is not None:
                 return self._refuted(self._reason(found), found, self._special())
         return self._undecided(self.doubt or "neither a solution nor a counterexample was found")
 
-    def _beyond(self, scheduled: bool) -> str | None:
+    def _beyond(self) -> str | None:
         """What may make rules the same whose linear parts differ."""
         if self.a.part.tableau.maps and self.b.part.tableau.maps:
             return "a sign knows no scale"
-        if scheduled and (self.a.part.tableau.factors or self.b.part.tableau.factors):
-            return "schedules were looked at in one coordinate, where none can be told from a preconditioner"
+        taken = [name for name in self._unlike() if name in self.b.part.absorbed]
+        return f"{taken[0]}(t) is not the same formula in both" if taken else None
+
+    def _unlike(self) -> list[str]:
+        """Given sequences that go by one name in both rules and are not one formula."""
         ours, theirs = formulas(self.a.part, self.q.set_a), formulas(self.b.part, self.q.set_b)
-        unlike = [name for name in ours if name in theirs and ours[name] != theirs[name]]
-        return f"{unlike[0]}(t) is not the same formula in both" if unlike else None
+        return [name for name in ours if name in theirs and ours[name] != theirs[name]]
 
     def _refuting(self, scheduled: bool) -> Refuting:
         memories = (self.a.memory, self.b.memory)
-        b = self.open if scheduled else self.steady
-        return Refuting(self.a.part, b, self.q.set_a, self.q.varying, tuple(self.unknown), scheduled, memories)
+        b, unknown = self.open if scheduled else self.steady, tuple(self.unknown)
+        unlike = frozenset(self._unlike())
+        return Refuting(self.a.part, b, self.q.set_a, self._varying(), unknown, scheduled, memories, unlike)
+
+    def _varying(self) -> tuple[str, ...]:
+        """The first rule's hyperparameters that are unknown functions of t."""
+        return tuple(name for name, value in self.a_names.items() if not value.is_Symbol)
 
     def _reason(self, found: Mapping[str, Any]) -> str:
         a, b = self.q.a, self.q.b
         whatever = f"whatever {'constants' if found['unknown'] == 'constant' else 'schedules'} its hyperparameters are"
         if found["kind"] == "minor":
             memories = f"{a} has {_memories(self.a.memory)}, {b} {_memories(self.b.memory)}"
-            short = [text for text in found["unless"] if len(text) < LONG]
+            positive = tuple(f"{name}_" for name in self._unlike())
+            short = [text for text in found["unless"] if len(text) < LONG and not text.startswith(positive)]
             return memories + (f" unless it loses one, as where {' or '.join(short)} is zero" if short else "")
+        for name in self._unlike():
+            whatever += f" and whatever positive numbers its {name}(t), another formula than that of {a}, are"
         where = f": it would need {self.obstructions[0]} = 0" if self.obstructions else ""
         return f"{b} is not {a}, {whatever}{where}"
 

@@ -14,20 +14,24 @@ One sequence alone never refutes a rule whose step size may vary from step to st
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, combinations_with_replacement, pairwise
 from typing import Any
 
-from accelsim.optimizer import Hyperparameter, Optimizer
+from accelsim.errors import InputError
+from accelsim.optimizer import Hyperparameter, Optimizer, step
 from accelsim.program import exact
-from accelsim.symbolic.algebra import Field
+from accelsim.symbolic.algebra import Field, determinant, evaluated
 from accelsim.symbolic.elimination import Clock
 from accelsim.symbolic.linear_part import LinearPart, left_behind
 from accelsim.symbolic.tableau import time
 
 LONGEST = 7  # steps of a refutation
+CANONICAL = 3  # steps that show a coefficient of each kind, of rules of one memory
+LENGTHS = ((Fraction(1), Fraction(2)), (Fraction(1, 64), Fraction(1, 32)))  # the latter are not clipped
 SEEDS = 3  # choices of rational hyperparameters that are tried
 
 
@@ -42,6 +46,7 @@ class Refuting:
     unknown : the hyperparameters of b.
     scheduled : whether those may vary from step to step; b's part then has functions of t for them.
     memories : of a and b, beside the query point; None where unknown.
+    unlike : given sequences that b has by another formula than a: to b they may be anything.
     """
 
     a: LinearPart
@@ -51,6 +56,7 @@ class Refuting:
     unknown: tuple[str, ...]
     scheduled: bool
     memories: tuple[int | None, int | None]
+    unlike: frozenset[str] = frozenset()
 
 
 def refute(claim: Refuting, clock: Clock) -> dict[str, Any] | None:
@@ -68,13 +74,45 @@ def refute(claim: Refuting, clock: Clock) -> dict[str, Any] | None:
 
 
 def scaled(claim: Refuting) -> dict[str, Any] | None:
-    """A gradient of 1, and one of 2: what refutes rules to which the length of gradients is all the same."""
-    values = numbers(claim.a.tableau.optimizer, claim.set_a, claim.varying, seed=0)
-    run = _mine(claim, values, 0, LONGEST)
-    for key in ((step, 0, 0, 0, 0) for step in range(1, LONGEST + 1)):
-        if run[key] != 0:
-            return {"kind": "scale", **_document(claim, values, 0, [key]), "values": [str(run[key])]}
+    """Two lengths of a first gradient: what refutes rules to which the length of gradients is all the same."""
+    rule = claim.a.tableau.optimizer
+    values = numbers(rule, claim.set_a, claim.varying, seed=0)
+    for pair in LENGTHS:
+        for last in range(1, LONGEST + 1):
+            with suppress(InputError):  # where a root is irrational nothing is exact any more
+                shown = [_after(rule, values, claim.set_a, length, last) for length in pair]
+                if shown[0] != shown[1]:
+                    return {
+                        "kind": "scale",
+                        **_document(claim, values, 0, [(last, 0, 0, 0, 0)]),
+                        "given": {},
+                        "lengths": list(map(str, pair)),
+                        "values": list(map(str, shown)),
+                    }
     return None
+
+
+def _after(
+    rule: Optimizer, values: Mapping[str, Any], given: Mapping[str, Any], length: Fraction, last: int
+) -> Fraction:
+    """Where the rule itself queries first at a step, from 0, after one gradient at the first step, exactly."""
+    state = {name: exact(value) for name, value in rule.start(Fraction(0)).items()}
+    declared = rule.hyperparameters.items()
+    switches = {k: rule.value(k, given.get(k, h.default)) for k, h in declared if h.switch}
+    queries: list[tuple[Fraction, ...]] = []
+
+    def gradient(*points: Fraction) -> Any:
+        found = tuple(length * (not queries and i == 0) for i in range(len(points)))
+        queries.append(points)
+        return found if len(found) > 1 else found[0]
+
+    for t in range(last + 1):
+        first = len(queries)
+        known = {k: v[t] if isinstance(v, list) else v for k, v in values.items()}
+        h = {k: evaluated(str(v), {"t": Fraction(t)}) for k, v in {**known, **given}.items() if k not in switches}
+        with suppress(InputError) if t == last else nullcontext():  # of the last step the query alone is wanted
+            state = step(rule, state, t, h | switches, gradient)
+    return queries[first][0]
 
 
 Key = tuple[int, int, int, int, int]  # step and number of query, of gradient (step -1: the start), coordinate
@@ -89,7 +127,8 @@ def _mine(claim: Refuting, values: Mapping[str, Any], seed: int, steps: int, coo
         value = values[name]
         return sympy.Rational(value if isinstance(value, str) else value[step or 0])
 
-    leaves = [_given(claim.a, known, seed, coordinate) for coordinate in range(coordinates)]
+    given = _sequences(claim.a)
+    leaves = [_given(given, known, seed, coordinate) for coordinate in range(coordinates)]
     return {(*key, i): value for i, leaf in enumerate(leaves) for key, value in _run(claim.a, leaf, steps).items()}
 
 
@@ -100,15 +139,19 @@ def _theirs(claim: Refuting, seed: int, steps: int, coordinates: int = 1) -> dic
     def unknown(name: str, step: int | None) -> Any:
         return sympy.Symbol(unknown_at(name, step if claim.scheduled else None))
 
-    leaves = [_given(claim.b, unknown, seed, coordinate) for coordinate in range(coordinates)]
+    def other(coordinate: int) -> Leaf:
+        return lambda name, step: (
+            sympy.Symbol(f"{name}_{step}_{coordinate}") if name in claim.unlike else unknown(name, step)
+        )
+
+    given = _sequences(claim.b) - claim.unlike
+    leaves = [_given(given, other(coordinate), seed, coordinate) for coordinate in range(coordinates)]
     return {(*key, i): value for i, leaf in enumerate(leaves) for key, value in _run(claim.b, leaf, steps).items()}
 
 
-def _given(part: LinearPart, other: Leaf, seed: int, coordinate: int) -> Leaf:
+def _given(sequences: Set[str], other: Leaf, seed: int, coordinate: int) -> Leaf:
     """A leaf where given sequences are numbers of their coordinate."""
     import sympy
-
-    sequences = _sequences(part)
 
     def leaf(name: str, step: int | None) -> Any:
         if name in sequences:
@@ -146,17 +189,17 @@ def _run(part: LinearPart, leaf: Leaf, steps: int) -> dict[tuple[int, int, int, 
     )
     found: dict[tuple[int, int, int, int], Any] = {}
     running: dict[tuple[int, int], Any] = {(-1, 0): start + zero}
-    for step, (a, b, c, d) in enumerate(over):
+    for t, (a, b, c, d) in enumerate(over):
         free = zero
         for (s, g), state in running.items():
             for query in range(count):
-                found[step, query, s, g] = (c * state)[query, 0].element
+                found[t, query, s, g] = (c * state)[query, 0].element
         for g in range(count):
             for query in range(count):
-                found[step, query, step, g] = (c * free)[query, 0].element + d[query, g].element
+                found[t, query, t, g] = (c * free)[query, 0].element + d[query, g].element
         running = {key: a * state for key, state in running.items()}
         for g in range(count):
-            running[step, g] = a * free + b[:, g : g + 1]
+            running[t, g] = a * free + b[:, g : g + 1]
         zero = a * zero
     return {key: field.domain.to_sympy(value) for key, value in found.items()}
 
@@ -207,14 +250,14 @@ def _minor(claim: Refuting, values: Mapping[str, Any], seed: int) -> dict[str, A
     before = [size] if moving else []
     keys = [(row, 0, column, 0, 0) for row in (*before, *rows) for column in columns]
 
-    def determinant(run: Mapping[Key, Any]) -> Any:
-        shown = sympy.Matrix(
-            size, size, lambda i, j: run[rows[i], 0, j, 0, 0] - sum(run[t, 0, j, 0, 0] for t in before)
-        )
-        field = Field(shown)
-        return field.expression(field.matrix(shown).det())
+    def shown(run: Mapping[Key, Any]) -> Any:
+        """What the past shows: for rules that move, from one query to the next, which is the same determinant."""
+        seen = [[run[row, 0, j, 0, 0] for j in columns] for row in (*before, *rows)]
+        if moving:
+            seen = [[y - x for x, y in zip(*pair, strict=True)] for pair in pairwise(seen)]
+        return sympy.Matrix(seen)
 
-    left, right = determinant(one), sympy.Integer(0) if small else determinant(other)
+    left, right = determinant(shown(one)), sympy.Integer(0) if small else determinant(shown(other))
     if left == right or (right.free_symbols and left != 0):
         return None
     return {
@@ -233,19 +276,20 @@ def _identity(claim: Refuting, values: Mapping[str, Any], seed: int, clock: Cloc
 
     longest = min(LONGEST, len(claim.a.tableau.states) + len(claim.b.tableau.states) + 1)
     canonical = claim.memories == (1, 1) and not left_behind(claim.a) and not left_behind(claim.b)
-    coordinates = 2 if claim.scheduled and (_sequences(claim.a) or _sequences(claim.b)) else 1
-    for last in range(3 if canonical else 1, longest + 1):
+    several = claim.scheduled or claim.unlike
+    coordinates = 2 if several and (_sequences(claim.a) or _sequences(claim.b)) else 1
+    for last in range(1, longest + 1):
         clock.check()
         one = _mine(claim, values, seed, last, coordinates)
         other = _theirs(claim, seed, last, coordinates)
-        apart = {key: other[key] - one[key] for key in one if one[key] != other[key]}
-        ideal = [_Member(value, {key: sympy.Integer(1)}) for key, value in apart.items()]
-        if canonical:
-            members = (m for i in range(coordinates) for m in _one_memory(one, other, last, i))
-            ideal = [*members, *ideal[:2]]
+        ideal = [_Member(other[key] - one[key], {key: sympy.Integer(1)}) for key in one if one[key] != other[key]]
         below = [sympy.fraction(sympy.cancel(value))[1] for value in other.values()]
         divided = list(dict.fromkeys(f for d in below for f, _ in sympy.factor_list(d)[1]))
-        weights = _combined([_bare(m, divided) for m in ideal], divided, clock) if ideal else None
+        weights = _spanned([_bare(m, divided) for m in ideal], divided)
+        if canonical and last >= CANONICAL:
+            ideal = [*(m for i in range(coordinates) for m in _one_memory(one, other, last, i)), *ideal[:2]]
+        if ideal and weights is None and (not canonical or last >= CANONICAL):
+            weights = _combined([_bare(m, divided) for m in ideal], divided, clock)
         if weights:
             chosen = [key for key, weight in weights.items() if weight != 0]
             return {
@@ -254,6 +298,31 @@ def _identity(claim: Refuting, values: Mapping[str, Any], seed: int, clock: Cloc
                 "values": [str(one[key]) for key in chosen],
                 "cofactors": [str(weights[key]) for key in chosen],
             }
+    return None
+
+
+def _spanned(ideal: Sequence[_Member], apart: Sequence[Any]) -> dict[Key, Any] | None:
+    """Numbers c with sum c (polynomial) = 1, or a product of what is not zero: enough where unknowns enter alike."""
+    import sympy
+    from sympy.polys.matrices import DomainMatrix
+
+    symbols = sorted(set().union(*(m.polynomial.free_symbols for m in ideal)), key=str)
+    if not symbols:
+        return None
+    wanted = [sympy.Integer(1), *apart, *(f * g for f, g in combinations_with_replacement(apart, 2))]
+    wanted = [w for w in wanted if w.free_symbols <= set(symbols)]
+    polynomials = [*(m.polynomial for m in ideal), *wanted]
+    terms = [sympy.Poly(p, *symbols, domain=sympy.QQ).as_dict(native=True) for p in polynomials]
+    rows = [[each.get(power, sympy.QQ.zero) for each in terms] for power in sorted(set().union(*terms))]
+    matrix, size = DomainMatrix(rows, (len(rows), len(terms)), sympy.QQ), len(ideal)
+    for i, product in enumerate(wanted):
+        columns = [*range(size), size + i]
+        nothing = matrix.extract(list(range(len(rows))), columns).nullspace().to_Matrix()
+        for *weights, scale in nothing.tolist():
+            if scale:
+                pairs = zip(weights, ideal, strict=True)
+                found = _sum(*((-w / (scale * product), member) for w, member in pairs if w))
+                return {key: sympy.factor(weight) for key, weight in found.weights.items()}
     return None
 
 
