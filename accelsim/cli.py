@@ -36,7 +36,18 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.
 Rules = Annotated[list[str], typer.Option("--rules", metavar="FILE", help="A Python file with rules of your own.")]
 Size = Annotated[Literal["tiny", "full"], typer.Option(help="How large the experiments are.")]
 Unit = Annotated[Literal["steps", "samples"], typer.Option("--x", help="What a run's length is counted in.")]
-Steps = Annotated[int, typer.Option(metavar="T", help="Number of steps.")]
+
+
+def _count(text: str) -> float:
+    """A whole number, also as 1e9; what is none is refused where it is used, with the reason."""
+    try:
+        number = float(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a number, such as 1000 or 1e9") from None
+    return int(number) if number.is_integer() else number
+
+
+Steps = Annotated[int, typer.Option(metavar="T", parser=_count, help="Number of steps.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress on stderr.")]
 
 
@@ -48,8 +59,8 @@ def main() -> None:
         code = app(standalone_mode=False)
     except InputError as error:
         _fail(str(error))
-    except MemoryError:
-        _fail("this needs more memory than there is: take a smaller --dim, --batch or number of --seeds")
+    except MemoryError as error:
+        _fail(f"this needs more memory than there is ({error}): take a smaller --dim, --batch or number of --seeds")
     except KeyboardInterrupt:
         _fail("interrupted", 130)
     except Exception as error:
@@ -441,12 +452,20 @@ def _drawn_map(rule: Any, problem: Any, axes: dict[str, Any], values: dict[str, 
 @app.command()
 @on_problem
 def risk(
-    rule: Any, problem: Any, values: dict[str, str], *, steps: Steps, x: Unit = "steps", json_: Json = False
+    rule: Any,
+    problem: Any,
+    values: dict[str, str],
+    *,
+    steps: Steps,
+    of: Annotated[str, typer.Option(metavar="returned|query", help="Of which point.")] = "returned",
+    split: Annotated[bool, typer.Option("--split", help="The last risk by eigendirection instead.")] = False,
+    x: Unit = "steps",
+    json_: Json = False,
 ) -> None:
-    """Exact expected risk of the returned iterate, as bias plus variance, on log-spaced steps."""
+    """Exact expected risk of the returned iterate, as bias plus variance, on log-spaced steps, after 1e9 if need be."""
     from accelsim.exact import moments
 
-    found = moments.risk(rule, problem, steps, **values)
+    found = moments.risk(rule, problem, steps, of, **values)
     document = {
         "steps": found.steps,
         "risk": found.risk,
@@ -454,11 +473,18 @@ def risk(
         "variance": found.variance,
         **({"cross": found.cross} if problem.coupled else {}),
         "diverged": found.diverged,
-        "assumptions": [*problem.assumptions, "risk of the returned iterate, without its irreducible part"],
+        "way": found.way,
+        "error": found.error,
+        "assumptions": [*problem.assumptions, f"risk of the {moments.POINTS[of]}, without its irreducible part"],
         "notices": list(problem.notices),
     }
     _in_samples(document, x, problem.batch)
-    _emit(document, json_, lambda: _columns(document, [x, "risk", "bias", "variance", "cross"]))
+    columns = [x, "risk", "bias", "variance", "cross"]
+    if split:
+        document = {name: value for name, value in document.items() if name not in columns}
+        columns = ["eigenvalue", *found.by_direction]
+        document = {"step": found.steps[-1], "eigenvalue": problem.spectrum, **found.by_direction} | document
+    _emit(document, json_, lambda: _columns(document, columns))
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping
 from numbers import Real
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 from accelsim.errors import InputError, unknown
 
 DIM = 12  # where neither a dimension nor an array is given
+_COPIES = 10  # of the coordinates: the arrays that a problem and its moments are made of, at least
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -63,6 +65,16 @@ def whole(value: Any, what: str) -> int:
     return int(number)
 
 
+def fits(count: float, what: str) -> None:
+    """Raise `InputError` where that many floats are more than the machine's memory."""
+    if not hasattr(os, "sysconf"):
+        return  # the system then says so itself
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if 8 * count > there:
+        sizes = f"{8e-9 * count:.3g} GB of the {1e-9 * there:.3g} GB of memory here"
+        raise InputError(f"{what}: they take {sizes}; take a smaller dimension")
+
+
 def _number(text: str, word: str) -> float:
     try:
         value = float(text)
@@ -97,6 +109,7 @@ _INITIAL: Words = {"ones": _ones, "power": _power}
 
 def _read(given: Any, dim: int | None, what: str, words: Words, forms: str) -> Array:
     dim = None if dim is None else whole(dim, "dimension")
+    fits(_COPIES * (dim or 0), f"problems of dimension {dim}")
     if not isinstance(given, str):
         values = numbers(given, what)
     elif given.startswith("file:"):

@@ -100,6 +100,28 @@ def test_simulated_risk_agrees_with_the_exact_one(document):
     assert found["diverged"] == [0] * len(found["steps"])
 
 
+def test_a_billion_steps_are_leapt_and_say_so(document):
+    found = document("risk", "sgd", *REGRESSION, *SGD, "--steps", "1e9", "--label-noise", 1)
+    assert (found["way"], found["steps"][-1]) == ("leaps", 10**9)
+    assert found["risk"][-1] == pytest.approx(found["variance"][-1])
+    assert 0 < found["error"] < 1e-9
+    short = document("risk", "sgd", *REGRESSION, *SGD, "--steps", "1e2", "--label-noise", 1)
+    assert (short["way"], short["error"]) == ("step by step", None)
+
+
+def test_risk_is_of_the_point_asked_for_and_split_by_direction(document, accelsim):
+    case = ("risk", "tail_average(sgd)", *REGRESSION, *SGD, "--steps", 50, "--label-noise", 1)
+    returned, query = document(*case), document(*case, "--of", "query")
+    plain = document("risk", "sgd", *case[2:])
+    assert query["risk"] == plain["risk"] != returned["risk"]
+    assert any("returned iterate" in text for text in returned["assumptions"])
+    assert any("query point" in text for text in query["assumptions"])
+    split = document(*case, "--split")
+    assert sum(split["bias"] + split["variance"]) == pytest.approx(returned["risk"][-1])
+    assert len(split["eigenvalue"]) == 4
+    assert accelsim(*case, "--split")[1].split()[:3] == ["eigenvalue", "bias", "variance"]
+
+
 def test_the_right_options_reach_the_problem(document):
     small = document("risk", "sgd", *REGRESSION, *SGD, "--steps", 5, "--label-noise", 1)
     large = document("risk", "sgd", *REGRESSION, *SGD, "--steps", 5, "--label-noise", 1, "--batch", 10)
@@ -158,6 +180,11 @@ def files(tmp_path):
 
 
 BAD = {
+    "part of a step": ("risk sgd --problem quadratic --steps 1.5 --set lr=.1", "whole number of at least 0, not 1.5"),
+    "no number of steps": ("risk sgd --problem quadratic --steps many --set lr=.1", "'many' is not a number"),
+    "no such point": ("risk sgd --problem quadratic --steps 3 --set lr=.1 --of mean", "returned or query, not"),
+    "more than memory": ("risk sgd --problem quadratic --steps 3 --set lr=.1 --dim 1000000000000", "8e+04 GB"),
+    "more than a day": ("risk sgd --problem quadratic --dim 1000 --steps 1e15 --set lr=1/(t+1)", "days"),
     "no such rule": ("risk sgdd --problem quadratic --steps 3", "did you mean 'sgd'"),
     "no such problem": ("risk sgd --problem quadratik --steps 3 --set lr=.1", "did you mean 'quadratic'"),
     "no such hyperparameter": ("risk sgd --problem quadratic --steps 3 --set lrr=.1", "did you mean 'lr'"),

@@ -20,15 +20,16 @@ from accelsim.exact.kernel import OVERFLOW, Drift, Kernel
 from accelsim.exact.tables import Moments, System, Tables
 from accelsim.optimizer import Optimizer
 from accelsim.problems import Problem, Uncoupled
-from accelsim.spectra import Array
+from accelsim.spectra import Array, fits
 from accelsim.stats import log_spaced
 from accelsim.symbolic.tableau import Tableau, linear_tableau
 
-POINTS = ("returned", "query")
+POINTS = {"returned": "returned iterate", "query": "query point"}
 PARTS = ("bias", "variance")
 _CHUNK = 1 << 14  # steps whose coefficients are in memory
 # Seconds: of a step in NumPy, by calls and by entry of the moments, and of compiling a kernel, which must be worth it.
 _CALLS, _ENTRY, _COMPILING = 1e-4, 1e-8, 0.5
+_COPIES = 4  # of all moments, in the runs together
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def _transposed(second: Array) -> Array:
 def starts(tableau: Tableau, problem: Problem, at_optimum: bool) -> Moments:
     """Moments of (states, w*) before the first step; they are certain."""
     error = problem.modes(problem.start)
-    ones = problem.modes(np.ones(problem.dim))
+    ones = problem.modes(np.ones_like(problem.start))
     rows = np.outer(tableau.translation, error) + np.outer(tableau.start, ones)
     mean = np.vstack([rows, -error]) * (not at_optimum)
     second = mean[:, None, :, None] * mean[None, :, None, :] if problem.coupled else mean[:, None] * mean[None]
@@ -178,7 +179,7 @@ def risk(optimizer: Optimizer, problem: Problem, steps: int, of: str = "returned
     optimizer : a linear rule, or an average of one (``tail_average(sgd)``); its coefficients may vary in time.
     problem : where it runs.
     steps : how many.
-    of : ``returned``, or ``query``: the point of a step's first gradient.
+    of : ``returned``, or ``query``: the point of the next step's first gradient.
     **hyperparameters : numbers, schedules or text, see `Optimizer.resolve`.
 
     Returns
@@ -190,7 +191,7 @@ def risk(optimizer: Optimizer, problem: Problem, steps: int, of: str = "returned
     Raises
     ------
     InputError
-        If the rule is not linear, or a hyperparameter cannot be used.
+        If the rule is not linear, a hyperparameter cannot be used, or the moments do not fit into memory.
 
     References
     ----------
@@ -204,6 +205,7 @@ def risk(optimizer: Optimizer, problem: Problem, steps: int, of: str = "returned
         raise InputError(f"the risk is that of the point {' or '.join(POINTS)}, not of {of!r}")
     tableau = linear_tableau(optimizer, **hyperparameters)
     tables = Tables(tableau, hyperparameters)
+    _check_memory(problem, len(tableau.states) + 1 + tableau.gradients)
     way = travel.way(problem, tables, int(steps))
     if way:
         return way(problem, tables, int(steps), of)
@@ -242,6 +244,12 @@ def assembled(
     cross = total - bias - variance if problem.coupled else None
     by_direction = {name: shares.get(name, np.zeros_like(problem.spectrum)) for name in PARTS}
     return Risk(steps, total, bias, variance, cross, diverged, by_direction)
+
+
+def _check_memory(problem: Problem, quantities: int) -> None:
+    moments = quantities**2 * problem.spectrum.size ** (2 if problem.coupled else 1)
+    what = f"{quantities} quantities in {problem.spectrum.size} {'coupled ' * problem.coupled}eigendirections"
+    fits(_COPIES * moments, f"second moments of {what}")
 
 
 def _advanced(tables: Tables, runs: list[Any], until: int) -> int | None:
