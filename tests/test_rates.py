@@ -213,6 +213,19 @@ def test_rates_on_a_table_agree_with_dense_eigenvalues(table, name):
         assert gap(rule(name), gaussian, **values) != pytest.approx(truth, rel=1e-6)
 
 
+@pytest.mark.parametrize("lr", [0.0, 1e-300, 1e60, 1e300])
+def test_step_sizes_at_the_ends_of_float64_are_no_surprise(table, lr):
+    for problem in (table(), regression(), problems.make("one_hot")):
+        for name in ("sgd", "extragradient"):
+            if lr < 1e100:
+                found = rate(rule(name), problem, lr=lr)
+                assert found.stable == (lr == 1e-300)
+                assert found.rho == 1 if lr < 1 else found.rho > lr
+            else:
+                with pytest.raises(InputError, match="smaller step sizes"):
+                    rate(rule(name), problem, lr=lr)
+
+
 def test_the_map_that_is_not_written_out_has_the_same_largest_eigenvalue(table, monkeypatch):
     problem = table()
     found = gap(find("nesterov"), problem, **RULES["nesterov"])
@@ -333,6 +346,9 @@ def test_one_direction_is_unstable_at_a_kurtosis_that_others_stand():
     [
         ("sgd", dict(lr=0.1), "lr", 2.0),
         ("sgd", dict(lr=50.0), "lr", 2.0),
+        ("sgd", dict(lr=1e90), "lr", 2.0),
+        ("sgd", dict(lr=1e-90), "lr", 2.0),
+        ("sgd", dict(lr=0.0), "lr", 2.0),
         ("heavy_ball", dict(lr=0.1, beta=0.5), "lr", 3.0),
         ("heavy_ball", dict(lr=3.0, beta=0.2), "beta", 0.5),  # lr < 2 (1 + beta): momentum stabilises
         ("heavy_ball", dict(lr=3.0, beta=0.99), "beta", 0.5),

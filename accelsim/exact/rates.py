@@ -29,7 +29,7 @@ from accelsim.problems import Problem, Uncoupled
 from accelsim.spectra import Array
 from accelsim.symbolic.tableau import linear_tableau
 
-_DOUBLINGS = 100  # in search of an edge
+_FACTORS = (2.0,) * 40 + (2.0**32,) * 30  # of the steps in search of an edge: near ones first, then all of float64
 
 
 @dataclass(frozen=True)
@@ -121,26 +121,25 @@ def rate(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> R
 
 def gap(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> float:
     """rho - 1, with the digits that rho itself has not; otherwise as `rate`."""
-    return _finite(_solver(*exact_system(optimizer, **hyperparameters), problem).gap)
-
-
-def stable(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> bool:
-    """Whether rho < 1, for less than the price of a rate; otherwise as `rate`."""
-    try:
-        return _solver(*exact_system(optimizer, **hyperparameters), problem).stable()
-    except np.linalg.LinAlgError:  # beyond the range of float64
-        return False
-
-
-def _finite(gap: Callable[[], float]) -> float:
+    exact, stages = exact_system(optimizer, **hyperparameters)
     try:
         with np.errstate(over="ignore", invalid="ignore"):
-            found = gap()
+            found = _solver(exact, stages, problem).gap()
     except np.linalg.LinAlgError:  # what eigenvalues make of infinity
         raise too_large() from None
     if not math.isfinite(found):
         raise too_large()
     return found
+
+
+def stable(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> bool:
+    """Whether rho < 1, for less than the price of a rate; otherwise as `rate`."""
+    exact, stages = exact_system(optimizer, **hyperparameters)
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return _solver(exact, stages, problem).stable()
+    except np.linalg.LinAlgError:
+        return False
 
 
 def floor(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> float | None:
@@ -188,7 +187,7 @@ def edge(optimizer: Optimizer, problem: Problem, name: str, /, **hyperparameters
 
     Looked for from the value given, in steps that double or halve it (or its distance from a finite upper bound), first
     upwards if the rule is stable there and downwards if not, then bisected to twelve digits: the edge next to it, if
-    there are several. None if there is none within 2^100 and the hyperparameter's range.
+    there are several. None if there is none within the hyperparameter's range.
 
     Raises
     ------
@@ -212,11 +211,11 @@ def edge(optimizer: Optimizer, problem: Problem, name: str, /, **hyperparameters
 
     start = abs(float(given) - bound) or (1e-9 if finite else 1.0)
     inside = holds(start)
-    for factor in (2.0, 0.5) if inside != finite else (0.5, 2.0):
+    for outwards in (True, False) if inside != finite else (False, True):
         near = start
-        for _ in range(_DOUBLINGS):
-            far = near * factor
-            if not declared.holds(bound + sign * far):
+        for factor in _FACTORS:
+            far = near * factor if outwards else near / factor
+            if not (0 < far < math.inf and declared.holds(bound + sign * far)):
                 break
             if holds(far) != inside:
                 return bound + sign * _bisected(holds, *((near, far) if inside else (far, near)))

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from accelsim.errors import InputError
+from accelsim.exact.secular import too_large
 from accelsim.exact.tables import System
 from accelsim.problems import Problem
 from accelsim.problems.dataset import Dataset
@@ -59,7 +60,7 @@ class Structured:
 
         least = self._mean_gap()
         low = least + _RELATIVE * abs(least)
-        if self._excess(low) >= 0:
+        if not self.system.B.any() or self._excess(low) >= 0:
             return least
         width = max(abs(low), 1e-3)
         while self._excess(low + width) < 0:
@@ -110,13 +111,20 @@ class Structured:
 
     def _excess(self, mu: float) -> float:
         """1 / (largest eigenvalue) - 1 as a function of mu = z - 1, above the rate of the mean."""
-        from scipy.sparse.linalg import eigs
+        from scipy.sparse.linalg import ArpackError, eigs
 
         h = self._norms(mu, self.system.C)
+        if not np.isfinite(h).all():
+            raise too_large()
+        if not h.any():
+            return np.inf
         operator = self._operator(lambda y: h * self._noise((y + y.T) / 2))
         if h.size <= _DENSE:
             largest = np.linalg.eigvals(operator @ np.eye(h.size)).real.max()
         else:
-            values, vectors = eigs(operator, k=1, which="LM", v0=self._start, tol=1e-13)
+            try:
+                values, vectors = eigs(operator, k=1, which="LM", v0=self._start, tol=1e-13)
+            except ArpackError:
+                raise InputError("the rate of this table was not found in float64: use risk") from None
             largest, self._start = values[0].real, vectors[:, 0].real
         return 1 / largest - 1 if largest > 0 else np.inf
