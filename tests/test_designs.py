@@ -37,16 +37,16 @@ def made(case, **options):
 
 
 class Atoms:
-    """Draws that hand out rows of given numbers, by stream."""
+    """Draws that hand out rows of given numbers, by stream; what comes after them has the last."""
 
     def __init__(self, numbers):
         self.numbers = numbers
 
     def integers(self, stream, high, size):
-        return self.numbers[stream][:, :size].astype(np.int64)
+        return self.normal(stream, size).astype(np.int64)
 
     def normal(self, stream, size):
-        return self.numbers[stream][:, :size]
+        return self.numbers[min(stream, len(self.numbers) - 1)][:, :size]
 
 
 def outcomes(problem):
@@ -194,6 +194,19 @@ def test_random_features_leave_as_noise_what_they_do_not_explain():
     np.testing.assert_allclose(problem.basis @ np.diag(problem.spectrum) @ problem.basis.T, h, rtol=1e-10)
     square = problems.make("plrf", data_exponent=a, target_exponent=b, dim=d, hidden=d, features_seed=3)
     assert square.label_noise < 1e-20
+
+
+def test_large_batches_are_drawn_in_blocks_of_the_same_law(monkeypatch):
+    from accelsim.problems import independent
+
+    monkeypatch.setattr(independent, "_NUMBERS", 4)
+    problem = made("independent", batch=7)  # four blocks of two coordinates by two samples, the last of one
+    error = np.tile([1.0, -2.0], (REPLICAS, 1))
+    (taken,) = problem.sample((error,), Draws(seed_of("blocks"), REPLICAS).at(0))
+    second = problem.noise(error[:1].T[None, None, :, 0] ** 2, error[:1], True)[0, 0]
+    h = problem.spectrum
+    assert np.abs(z_scores((taken - h * error) ** 2, second)).max() < LIMIT
+    assert np.abs(z_scores((taken - h * error) ** 2, second * 8 / 7)).max() > CONTROL
 
 
 def test_the_proxy_has_the_powers_themselves():

@@ -12,6 +12,8 @@ from accelsim.problems._problem import Draw
 from accelsim.problems._stream import Stream, kurtoses, three_point
 from accelsim.spectra import Array
 
+_BLOCKS, _NUMBERS = 128, 4096  # a batch is drawn in so many blocks at most, each of so many numbers at least
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Independent(Stream):
@@ -60,8 +62,17 @@ class Independent(Stream):
 
     def sample(self, errors: tuple[Any, ...], draw: Draw) -> tuple[Any, ...]:
         like = errors[0]
+        root = self.arrays(like)["root"]
         chance = self.arrays(like.astype("float64"))["chance"]  # in single precision it would be another chance
-        z = three_point(draw, 0, chance, (self.batch, self.dim), like.dtype)
-        x = z * self.arrays(like)["root"]
-        noise = self.label_noise**0.5 * draw.normal(1, self.batch) if self.label_noise else 0.0
-        return tuple((x * ((x @ e[..., None])[..., 0] + noise)[..., None]).sum(axis=1) / self.batch for e in errors)
+        noise = self.label_noise**0.5 * draw.normal(_BLOCKS, self.batch) if self.label_noise else None
+        count = max(-(-self.batch // _BLOCKS), _NUMBERS // self.dim)
+        gradients: tuple[Any, ...] = tuple(0 * error for error in errors)
+        for stream, first in enumerate(range(0, self.batch, count)):
+            rows = range(first, min(first + count, self.batch))
+            x = root * three_point(draw, stream, chance, (len(rows), self.dim), like.dtype)
+            residuals = ((x @ error[..., None])[..., 0] for error in errors)
+            if noise is not None:
+                residuals = (residual + noise[:, rows.start : rows.stop] for residual in residuals)
+            terms = ((x * residual[..., None]).sum(axis=1) for residual in residuals)
+            gradients = tuple(g + term for g, term in zip(gradients, terms, strict=True))
+        return tuple(g / self.batch for g in gradients)
