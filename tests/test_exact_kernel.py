@@ -16,6 +16,9 @@ PROBLEMS = {
     "wide": problems.make("linear_regression", dim=kernel.WIDTH + 1, spectrum="power:1.3"),
     "noise like H": problems.make("quadratic", dim=5, grad_noise=0.3),
     "isotropic": problems.make("quadratic", dim=5, grad_noise=0.3, noise_shape="I"),
+    "independent": problems.make("independent", dim=5, kurtosis=[1, 2, 3, 4, 5], batch=2, label_noise=0.3),
+    "one-hot": problems.make("one_hot", dim=5, label_noise=0.3),
+    "power-law": problems.make("plrf", dim=5, features_seed=0, data_exponent=1.0, target_exponent=0.3),
     "given variances": problems.make("quadratic", dim=5, grad_noise=0.3, noise_shape=[1, 0.5, 0.3, 0, 0.2]),
 }
 SCHEDULED = {"lr": "0.1*cosine(t, 20)", "eta": "0.02/(t+1)", "beta": "t/(t+2)", "beta3": "t/(t+2)"}

@@ -15,6 +15,8 @@ from accelsim.symbolic.tableau import linear_tableau
 
 REGRESSION = problems.make("linear_regression", dim=4, batch=3, label_noise=0.3, init="power:1")
 ISOTROPIC = problems.make("quadratic", dim=4, grad_noise=0.3, noise_shape="I", init="power:1")
+ONE_HOT = problems.make("one_hot", dim=4, kurtosis=12, label_noise=0.3)
+POWER_LAW = problems.make("plrf", dim=4, features_seed=0, data_exponent=1.0, target_exponent=0.3)
 FAST = dict(eta=1e-3, alpha=0.05, beta=0.9)
 
 
@@ -58,7 +60,7 @@ def assert_same(found, reference, rtol):
         np.testing.assert_allclose(found.by_direction[part], reference.by_direction[part], rtol=rtol)
 
 
-@pytest.mark.parametrize("problem", [REGRESSION, ISOTROPIC], ids=lambda problem: problem.name)
+@pytest.mark.parametrize("problem", [REGRESSION, ISOTROPIC, ONE_HOT, POWER_LAW], ids=lambda problem: problem.name)
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("of", moments.POINTS)
 def test_leaps_agree_with_stepping(case, problem, of):

@@ -23,7 +23,7 @@ from accelsim.exact.tables import Moments, System
 from accelsim.problems import Uncoupled
 from accelsim.spectra import Array
 
-WIDTH = 32  # eigendirections a block: a few vectors of any width, and little padding
+WIDTH = 64  # eigendirections a block: a few vectors of any width, and little padding
 OVERFLOW = 1e200  # sums of second moments beyond this count as diverged: the next products could leave float64
 
 
@@ -174,7 +174,9 @@ def source(rows: list[Array], stages: tuple[int, ...], powers: tuple[int | None,
 
 
 def _scaled(factor: str, value: str) -> str:
-    return {"1": value, "-1": f"-{value}", "0": "0"}.get(factor) or ("0" if value == "0" else f"{factor}*{value}")
+    if "0" in (factor, value):
+        return "0"
+    return {"1": value, "-1": f"-{value}"}.get(factor) or (factor if value == "1" else f"{factor} * {value}")
 
 
 def _sum(terms: Iterator[str] | list[str]) -> str:
@@ -297,14 +299,15 @@ class _Writer:
 
     def _gradient(self, i: int, j: int) -> str:
         """(own + lam^2) Y + left S + floor as a polynomial in lam, as far as they are one."""
-        terms: list[list[str]] = [[], [], []]
+        terms: list[list[str]] = [[], []]
         loose = []
         shared = [("left", self.left, 1, f"s{i}_{j}")] * self.coupled
-        for name, power, place, value in [("own", self.own, 0, f"y{i}_{j}"), *shared, ("floor", self.floor, 2, "")]:
+        for name, power, place, value in [("own", self.own, 0, f"y{i}_{j}"), *shared, ("floor", self.floor, 2, "1")]:
             if power is None:
-                loose.append(" * ".join(filter(None, [f"c{self.arrays[place]}", value])))
+                loose.append(_scaled(value, f"c{self.arrays[place]}"))
             elif power >= 0:
-                terms[power].append(" * ".join(filter(None, [name, value])))
+                # lam Y, unlike lam^2, is a moment that there is anyway
+                terms[min(power, 1)].append(_scaled(name, f"(c0 * {value})" if power == 2 else value))
         text = "0"
         for group in reversed(terms):
             inner = _sum([*group, f"c0 * ({text})" if text != "0" else "0"])
