@@ -101,6 +101,17 @@ def test_schedules_are_followed_with_their_shifts():
     assert "beta(t + 1)" in answer.map["eta"]
 
 
+def test_the_first_step_is_its_own_where_the_others_divide_by_zero():
+    answer = decided(find("schedule_free"), find("accelerated_sgd"), set_a={"c": "1/(t+1)"})
+    assert answer.status == "equivalent"
+    assert answer.map["beta"] == "where(first(t), 0, (t - 1)/t)"
+    assert not any("t != 0" in condition for condition in answer.conditions)
+    answer = decided(find("dana"), find("agnes"))
+    assert answer.map["alpha"].startswith("where(first(t), ")
+    other = decided(find("schedule_free"), find("accelerated_sgd"), set_a={"c": "1/(t+2)"})
+    assert "where" not in "".join([*other.map.values(), *other.transform.values()])
+
+
 def test_solutions_outside_declared_ranges_are_marked():
     answer = decided(find("mars_sgd"), find("qhm"), set_a={"gamma": "2"})
     assert any("outside its range" in condition for condition in answer.conditions)

@@ -240,7 +240,10 @@ def evaluated(text: str, names: Mapping[str, Any], number: Callable[[Any], Any] 
         if isinstance(node, ast.UnaryOp) and type(node.op) in _OPERATORS:
             return _OPERATORS[type(node.op)](value(node.operand))
         if isinstance(node, ast.Call) and not node.keywords:
-            return value(node.func)(*map(value, node.args))
+            called, args = value(node.func), node.args
+            if called is elementary.where and isinstance(condition := value(args[0]), bool):
+                return value(args[1] if condition else args[2])  # the other branch may divide by zero
+            return called(*map(value, args))
         raise InputError(f"cannot read {text!r} as an expression: use + - * / **, numbers, names and calls")
 
     try:

@@ -336,8 +336,9 @@ class _Proof:
         always: dict[str, None] = {}
         sometimes: dict[str, str] = {}
         for value in (*self.mapped.values(), *self.transform, *(1 / d for d in self._divided_by())):
-            always |= dict.fromkeys(_nonzero(elsewhere(value)))
-            for step in special_steps(value):
+            special = special_steps(value)
+            always |= dict.fromkeys(_nonzero(elsewhere(value), begun=0 in special))
+            for step in special:
                 sometimes |= {f"{text} (at t = {step})": text for text in _nonzero(value.subs(time(), step))}
         return (*always, *(there for there, text in sometimes.items() if text not in always))
 
@@ -378,8 +379,10 @@ class _Proof:
         return tuple(dict.fromkeys([*given, *notes]))
 
 
-def _nonzero(value: Any) -> list[str]:
-    return [f"{d.primitive()[1]} != 0" for d in divisors(reduced(value))]
+def _nonzero(value: Any, begun: bool = False) -> list[str]:
+    """What must not be zero where a value is to exist; where `begun`, at all steps but the first."""
+    found = divisors(reduced(value))
+    return [f"{d.primitive()[1]} != 0" for d in found if not (begun and shifted(d, 1).is_positive)]
 
 
 def formulas(part: LinearPart, given: Mapping[str, Any]) -> dict[str, str]:

@@ -24,13 +24,14 @@ from accelsim.symbolic.algebra import Field, divisors, reduced
 from accelsim.symbolic.answer import Answer
 from accelsim.symbolic.elimination import Clock, Outcome, OutOfTime, solve
 from accelsim.symbolic.equivalence import Equivalence, Verdict, check, formulas, linear_parts, needed
+from accelsim.symbolic.first_step import Start, first_step
 from accelsim.symbolic.linear_part import LinearPart
 from accelsim.symbolic.refutation import Refuting, drawn, refute, scaled
 from accelsim.symbolic.responses import Side, invariants, minors, side_of, window
 from accelsim.symbolic.specialized import specialized, switched
 from accelsim.symbolic.tableau import time
 from accelsim.symbolic.transforms import transforms
-from accelsim.symbolic.written import combination, given_value, number, put_functions, text_of
+from accelsim.symbolic.written import combination, from_first, given_value, number, put_functions, text_of
 
 BUDGET = 10.0  # seconds of computing
 SHARE = 0.5  # of what is left of them for constants, then for schedules; the rest is for a refutation
@@ -463,7 +464,9 @@ class _Finder:
         """The answer at a candidate, once the checker has proved it."""
         for backward, transform in self._transforms(candidate.values):
             self.clock.check()
-            claim = self._claim(candidate.values, transform, backward)
+            pair, free = (self.a.part, self.open), lambda name: self._choices(name)[0]
+            start = first_step(*pair, candidate.values, transform, backward, free, self.clock)
+            claim = self._claim(candidate.values, transform, backward, start)
             verdict = check(claim)
             self.tried.append(f"{_written(claim.map)} by a transform {claim.direction}: {verdict.status}")
             self.doubt = verdict.reason
@@ -522,11 +525,14 @@ class _Finder:
                 counts[name] += found is not None and not self.q.b.hyperparameters[name].holds(found)
         return counts
 
-    def _claim(self, values: dict[str, Any], transform: Any, backward: bool) -> Equivalence:
+    def _claim(self, values: dict[str, Any], transform: Any, backward: bool, start: Start | None) -> Equivalence:
         ends = [side.part.tableau.states for side in (self.a, self.b)]
         before, after = reversed(ends) if backward else ends
-        rows = {state: combination(transform.row(i), before) for i, state in enumerate(after)}
-        texts = {k: text_of(v) for k, v in values.items()} | {k: str(v) for k, v in self.q.set_b.items()}
+        first = transform if start is None else start.transform
+        rows = {state: combination(transform.row(i), before, first.row(i)) for i, state in enumerate(after)}
+        begun = {} if start is None else start.values
+        texts = {k: from_first(text_of(v), begun.get(k)) for k, v in values.items()}
+        texts |= {k: str(v) for k, v in self.q.set_b.items()}
         q = self.q
         for name in q.b.program().reads:  # that no matrix contains, so that any value does
             if name in self.unknown and name not in texts:

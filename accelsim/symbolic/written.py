@@ -59,12 +59,20 @@ def _nested(name: str, texts: list[str]) -> str:
     return texts[0] if len(texts) == 1 else f"{name}({texts[0]}, {_nested(name, texts[1:])})"
 
 
-def combination(row: Any, states: Iterable[str]) -> str:
-    """A row of a transform, in states."""
+def from_first(text: str, start: Any) -> str:
+    """A text that is another value at the first step, unless that is None."""
+    return text if start is None else f"where(first(t), {text_of(start)}, {text})"
+
+
+def combination(row: Any, states: Iterable[str], first: Any) -> str:
+    """A row of a transform, in states; `first` is the row at the first step, where it is not what the row is there."""
     terms = []
-    for entry, state in zip(row, states, strict=True):
-        if entry == 0:
+    for entry, start, state in zip(row, first, states, strict=True):
+        if entry == start == 0:
             continue
         text = text_of(entry)
-        terms.append(state if entry == 1 else f"({text})*{state}" if entry.is_Add else f"{text}*{state}")
+        if start is not entry and start != entry.subs(time(), 0):
+            terms.append(f"{from_first(text, start)}*{state}")
+        else:
+            terms.append(state if entry == 1 else f"({text})*{state}" if entry.is_Add else f"{text}*{state}")
     return " + ".join(terms) or "0"
