@@ -124,12 +124,10 @@ def by_rule(shrink: int) -> dict[str, Any]:
     for name, values in RULES.items():
         tableau = linear_tableau(find(name), **values)
         tables = Tables(tableau, values)
-        fixed, first = tables.fixed, tables.take(0).at(0)
+        kernel = Kernel(problem, tables, moments.starts(tableau, problem, False).second, False, False)
         before = process_time()
         systems = tables.take(steps)
         table = process_time() - before
-        start = moments.starts(tableau, problem, False).second
-        kernel = Kernel(problem, first, fixed, start, False, False)
         seconds = timed(lambda: kernel.advance(systems, steps))["cpu"]  # noqa: B023
         each = 1e9 * seconds / steps / problem.dim
         found[name] = {

@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from accelsim.exact.tables import Moments, System
+from accelsim.exact.frames import frame, framed, framed_structure
+from accelsim.exact.tables import Moments, System, Tables
 from accelsim.problems import Uncoupled
 from accelsim.spectra import Array
 
@@ -32,69 +33,106 @@ class Drift(Exception):
 
 
 class Kernel:
-    """Moments of one run, advanced by compiled code.
+    """Moments of one run, advanced by compiled code: of the states, or as seen from the query where that is less work.
 
     Parameters
     ----------
     second : (n, n, m) moments of the states and w* before the first step.
-    fixed : see `Tables.fixed`.
     carries_origin : whether the row of w* is carried; without it a drive raises `Drift`.
     """
 
-    def __init__(
-        self, problem: Uncoupled, system: System, fixed: System, second: Array, noisy: bool, carries_origin: bool
-    ) -> None:
+    def __init__(self, problem: Uncoupled, tables: Tables, second: Array, noisy: bool, carries_origin: bool) -> None:
         self.size = len(second) - (not carries_origin)
-        self.carries_origin = carries_origin
-        folded = system.each(lambda matrix, same: same * np.isin(matrix, (0, 1, -1)), fixed)
-        self._free = [rows == 0 for rows in self._rows(folded)]
-        rows = [np.where(free, np.nan, row) for free, row in zip(self._free, self._rows(system), strict=True)]
-        forms = _Forms(problem, noisy)
-        self._run = compiled(source(rows, system.stages, forms.powers))
+        self.carries_origin, self.translation = carries_origin, tables.tableau.translation
+        first, forms = self._carried(tables.take(0)), _Forms(problem, noisy)
+        folded = first.at(0).each(
+            lambda matrix, same: np.where((same == 1) & np.isin(matrix, (0, 1, -1)), matrix, np.nan),
+            self._carried(tables.fixed),
+        )
+        structures = [folded] if carries_origin else [folded, framed_structure(folded, self.translation)]
+        written = [_Writer(_rows(rows), rows.stages, forms.powers) for rows in structures]
+        writer = min(written, key=lambda one: one.operations)
+        self._framed = writer is not written[0]
+        self._free = [np.isnan(rows) for rows in _rows(structures[self._framed])]
+        self._run = compiled(writer.source)
         self._parameters = forms.scales
         self._pairs = list(combinations_with_replacement(range(self.size), 2))
-        blocks = -(-problem.spectrum.size // WIDTH)
         self._directions = problem.spectrum.size
+        self._turn_to(first.C[0, 0])
+        blocks = -(-self._directions // WIDTH)
         self._blocks = np.zeros((blocks, len(self._pairs) + len(forms.rows), WIDTH))
-        for place, values in enumerate([*(second[pair] for pair in self._pairs), *forms.rows]):
+        inside = second[: self.size, : self.size]
+        if self._framed:
+            inside = np.einsum("ac,bd,cdm->abm", self._seen, self._seen, inside)
+        for place, values in enumerate([*(inside[pair] for pair in self._pairs), *forms.rows]):
             padded = np.zeros(blocks * WIDTH)
             padded[: values.size] = values
             self._blocks[:, place] = padded.reshape(blocks, WIDTH)
 
-    def _rows(self, system: System) -> list[Array]:
-        """Of one step or many: the new states' rows over states and gradients, then each query's."""
+    def _carried(self, systems: System) -> System:
         n = self.size
-        update = np.concatenate([system.A[..., :n, :n], system.B[..., :n, :]], axis=-1)
-        return [update, np.concatenate([system.C[..., :n], system.D], axis=-1)]
+        a, b, c, d, f, stages = systems
+        return System(a[..., :n, :n], b[..., :n, :], c[..., :n], d, f[..., :n], stages)
+
+    def _turn_to(self, query: Array) -> None:
+        """The coordinates in which the moments are from here on, where they are seen from the query."""
+        self._seen = frame(query, self.translation) if self._framed else np.eye(self.size)
+        self._back = np.linalg.inv(self._seen)
 
     def advance(self, systems: System, steps: int) -> int | None:
         """Take steps. Returns how many there were when moments left the range of float64, None where they did not.
 
         Parameters
         ----------
-        systems : of these steps; the last one stands for all after it.
+        systems : of these steps and the one after them; the last one stands for all after it.
         """
         if systems.drives and not self.carries_origin:
             raise Drift
-        table = np.concatenate([m[:, free] for m, free in zip(self._rows(systems), self._free, strict=True)], axis=1)
-        taken = self._run(self._blocks.ravel(), np.ascontiguousarray(table), steps, len(self._blocks), self._parameters)
-        return None if taken < 0 else int(taken)
+        systems = self._carried(systems)
+        moved = framed(systems, self.translation) if self._framed else systems
+        table = np.concatenate([m[:, free] for m, free in zip(_rows(moved), self._free, strict=True)], axis=1)
+        limit = OVERFLOW / 1e6 if self._framed else OVERFLOW  # in these coordinates moments may look smaller
+        taken = self._taken(table, steps, limit)
+        while taken >= 0:
+            self._turn_to(systems.C[min(taken, len(table) - 1), 0])
+            if not np.einsum("aam->", self.moments.second[: len(self.translation), : len(self.translation)]) < OVERFLOW:
+                return taken
+            if taken == steps:
+                break
+            self._taken(table[min(taken, len(table) - 1) :], 1, np.inf)
+            taken += 1
+        self._turn_to(systems.C[-1, 0])
+        return None
+
+    def _taken(self, table: Array, steps: int, limit: float) -> int:
+        """Take steps; how many there were when the moments reached a limit, -1 where they did not."""
+        table = np.ascontiguousarray(table)
+        return int(self._run(self._blocks.ravel(), table, steps, len(self._blocks), self._parameters, limit))
 
     @property
     def moments(self) -> Moments:
         """Moments of the states and w*, without the means, which nothing here depends on."""
-        n = self.size + (not self.carries_origin)
-        second = np.zeros((n, n, self._directions))
+        second = np.empty((self.size, self.size, self._directions))
         for place, (a, b) in enumerate(self._pairs):
             second[a, b] = second[b, a] = self._blocks[:, place].ravel()[: self._directions]
-        return Moments(second, np.zeros((n, self._directions)))
+        n = self.size + (not self.carries_origin)
+        whole = np.zeros((n, n, self._directions))
+        whole[: self.size, : self.size] = np.einsum("ac,bd,cdm->abm", self._back, self._back, second)
+        return Moments(whole, np.zeros((n, self._directions)))
 
     def directions(self, row: Array) -> Array:
         """(m,) second moment of a row (n,) of states and w*, by eigendirection."""
+        weights = row[: self.size] @ self._back
         total = np.zeros(self._blocks.shape[::2])
         for place, (a, b) in enumerate(self._pairs):
-            total += (2 - (a == b)) * row[a] * row[b] * self._blocks[:, place]
+            total += (2 - (a == b)) * weights[a] * weights[b] * self._blocks[:, place]
         return total.ravel()[: self._directions]
+
+
+def _rows(systems: System) -> list[Array]:
+    """Of one step or many: the new states' rows over states and gradients, then each query's."""
+    update = np.concatenate([systems.A, systems.B], axis=-1)
+    return [update, np.concatenate([systems.C, systems.D], axis=-1)]
 
 
 class _Forms:
@@ -162,17 +200,6 @@ def _kept(text: str) -> Path | None:
     return path
 
 
-def source(rows: list[Array], stages: tuple[int, ...], powers: tuple[int | None, ...]) -> str:
-    """The Python source of a kernel.
-
-    Parameters
-    ----------
-    rows : update (n, n + G) and queries (G, n + G): 0, 1, -1, or NaN where a number comes from the table.
-    powers : see `_Forms`.
-    """
-    return "\n".join(_Writer(rows, stages, powers).lines()) + "\n"
-
-
 def _scaled(factor: str, value: str) -> str:
     if "0" in (factor, value):
         return "0"
@@ -184,7 +211,18 @@ def _sum(terms: Iterator[str] | list[str]) -> str:
 
 
 class _Writer:
-    """Writes the source; quantities are the states, then the gradients of the step, by number."""
+    """Writes the source; quantities are the states, then the gradients of the step, by number.
+
+    Parameters
+    ----------
+    rows : update (n, n + G) and queries (G, n + G): 0, 1, -1, or NaN where a number comes from the table.
+    powers : see `_Forms`.
+
+    Attributes
+    ----------
+    source : a function of all blocks, the table, the number of steps, that of blocks, scales, and a limit of the trace.
+    operations : number of them in it, for an eigendirection.
+    """
 
     def __init__(self, rows: list[Array], stages: tuple[int, ...], powers: tuple[int | None, ...]) -> None:
         names = iter(f"k{i}" for i in range(sum(row.size for row in rows)))
@@ -201,8 +239,11 @@ class _Writer:
         self.coupled = self.left != -1 and self.right != -1
         self.stride = WIDTH * (len(self.pairs) + 1 + sum(array is not None for array in self.arrays))
 
-    def lines(self) -> Iterator[str]:
-        yield "def kernel(z, table, steps, blocks, scales):"
+        self.source = "\n".join(self._lines()) + "\n"
+        self.operations = sum(self.source.count(sign) for sign in ("+ ", "* "))
+
+    def _lines(self) -> Iterator[str]:
+        yield "def kernel(z, table, steps, blocks, scales, limit):"
         yield "    own, left, floor, right = scales[0], scales[1], scales[2], scales[3]"
         sums = self._summed()
         yield from (f"    t{c}_{d} = 0.0" for c, d in sums)
@@ -219,7 +260,7 @@ class _Writer:
         update += [f"t{c}_{d} += {self._times_right(f'n{c}_{d}')}" for c, d in sums]
         update += [f"trace += {' + '.join(f'n{a}_{a}' for a in range(self.n))}"]
         yield from self._pass(update, 2)
-        yield f"        if not trace < {OVERFLOW}:"
+        yield "        if not trace < limit:"
         yield "            return t + 1"
         yield "    return -1"
 

@@ -164,10 +164,8 @@ def _runs(problem: Problem, tables: Tables, steps: int, carries_origin: bool) ->
         del begun["variance"]
     if steps * (_CALLS + n * n * m * _ENTRY) < _COMPILING:
         return {name: Reference(problem, moments, noisy) for name, (moments, noisy) in begun.items()}
-    first, fixed = tables.take(0).at(0), tables.fixed
     return {
-        name: Kernel(problem, first, fixed, moments.second, noisy, carries_origin)
-        for name, (moments, noisy) in begun.items()
+        name: Kernel(problem, tables, moments.second, noisy, carries_origin) for name, (moments, noisy) in begun.items()
     }
 
 
