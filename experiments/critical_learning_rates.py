@@ -35,7 +35,7 @@ CAPS = {"heavy_ball": 4.0, "nesterov": 4 / 3}  # without sampling noise, as r te
 
 @dataclass(frozen=True)
 class Config:
-    dim: int = 10_000
+    dim: int = 100_000
     powers: tuple[float, ...] = (1.5, 2.0, 3.0)
     batches: tuple[int, ...] = (8, 16, 32, 64)
     rest: float = 1e-7  # 1 - r where the batch varies

@@ -1,5 +1,7 @@
 """An experiment's verdict depends on its theory: with a wrong one, each claim fails at the same size."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from conftest import seed_of
@@ -42,17 +44,35 @@ WRONG = {
     "averaging_against_minimax, label noise alone": ("settled", lambda *_: 1.0),
     "critical_learning_rates, by the trace": ("small", with_the_trace),
     "noise_floors, both linear": ("predicted_floor", heavy_balls_floor),
+    "data_exponents, Nesterov as heavy ball": ("exponent", lambda rule, b, s, beta: min(s / (s + 1), 2 * s * (1 - b))),
     "kurtosis_exponents, whatever the kurtosis": ("limit", lambda name, c: 1.0 if name == "heavy_ball" else 0.5),
+    "dana_exponents, no gain": ("exponent", lambda rule, a, b: 0.8),
     "delayed_instability, by the trace": ("onset", by_trace),
     "delayed_instability, small steps": ("bounded", small_steps),
 }
+
+SMALLER = {  # than tiny, at which reproducing everything has the right theories hold
+    "data_exponents": dict(shares=(0.46,), evaluations=8),
+    "averaging_against_minimax": dict(samples=(512, 2048, 2**15)),
+}
+
+
+def holds(name, monkeypatch):
+    module = known()[name]
+    monkeypatch.setattr(module, "TINY", replace(module.TINY, **SMALLER.get(name, {})))
+    return experiment.run(name, "tiny").holds
 
 
 @pytest.mark.parametrize("case", WRONG)
 def test_a_wrong_theory_is_caught(case, monkeypatch):
     name = case.partition(",")[0]
     monkeypatch.setattr(known()[name], *WRONG[case])
-    assert not experiment.run(name, "tiny").holds
+    assert not holds(name, monkeypatch)
+
+
+@pytest.mark.parametrize("name", SMALLER)
+def test_the_right_theory_holds_where_the_control_is_smaller(name, monkeypatch):
+    assert holds(name, monkeypatch)
 
 
 def test_the_bias_decays_faster_exactly_where_claimed():
