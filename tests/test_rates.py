@@ -14,6 +14,7 @@ from accelsim.exact import dense, moments, rates, structured
 from accelsim.exact.coupling import Coupling
 from accelsim.exact.rates import Rate, constant_system, edge, floor, gap, rate
 from accelsim.exact.secular import Secular
+from accelsim.exact.tables import System
 from accelsim.optimizer import momentum, step_size
 from accelsim.optimizers import find
 from accelsim.symbolic.tableau import linear_tableau
@@ -382,6 +383,40 @@ def test_a_dead_memory_brings_no_rate_of_its_own():
     assert len(constant_system(find("ademamix_sgd"), **{**RULES["ademamix_sgd"], "beta3": 0.5})[0].A) == 2
 
 
+@optimizer(positions="w", memories="m", returns="w", lr=step_size(), weight=step_size(1.0))
+def differences(s, t, h):
+    """A memory of differences of gradients on one sample, beside a gradient on another one."""
+    a, b = yield s.w, s.w - s.m
+    g = yield s.w
+    m = s.m / 2 + h.lr * h.weight * (a - b) + h.lr * g
+    return dict(w=s.w - h.lr * g - m / 8, m=m)
+
+
+def test_queries_that_act_as_one_are_one():
+    """Exact MARS feels one combination of its two gradients, `paired` both of its first two."""
+    stages = {name: constant_system(rule(name), **RULES[name])[0].stages for name in ("mars_exact_sgd", "paired")}
+    assert stages == {"mars_exact_sgd": (1,), "paired": (2, 1)}
+    assert constant_system(differences, lr=0.2)[0].stages == (1, 1)
+    assert rates.exact_system(differences, lr=0.2).lasting == (False, True)
+    problem = regression(batch=8, spectrum="geometric:5", label_noise=1.0)
+    for values in (dict(lr=0.2), dict(lr=0.2, weight=0.0)):  # where nothing is felt of a yield, too
+        run = moments.risk(differences, problem, 3000, **values)
+        assert floor(differences, problem, **values) == pytest.approx(run.risk[-1], rel=1e-8)
+        assert slope(run, 40) == pytest.approx(gap(differences, problem, **values), rel=0.1)
+
+
+def test_the_merged_rate_is_that_of_all_queries():
+    """Dense eigenvalues of exact MARS in position and last step, with both of its queries."""
+    lr, beta, gamma = RULES["mars_exact_sgd"].values()
+    c = gamma / (1 - beta)
+    a = np.array([[1.0, beta], [0.0, beta]])  # m = beta m + (1 - beta) (g + c beta (g - g'))
+    b = -lr * (1 - beta) * np.array([[1 + c * beta, -c * beta]] * 2)
+    system = System(a, b, np.array([[1.0, 0], [1, -1]]), np.zeros((2, 2)), np.array([[1.0, 0]]), (2,))
+    for place in PROBLEMS:
+        truth = dense.Dense(system, a - np.eye(2), made(place)).gap()
+        assert gap(find("mars_exact_sgd"), made(place), **RULES["mars_exact_sgd"]) == pytest.approx(truth, rel=1e-9)
+
+
 def test_additive_noise_leaves_the_rate_of_the_mean():
     problem = problems.make("quadratic", spectrum=[1.0, 0.01], grad_noise=3.0)
     assert rate(find("sgd"), problem, lr=0.5).rho == pytest.approx((1 - 0.5 * 0.01) ** 2, rel=1e-14)
@@ -480,7 +515,7 @@ def test_what_has_no_rate_is_refused_with_what_would_work(monkeypatch):
         rate(find("signum"), regression(), lr=0.1)
     monkeypatch.setattr(dense, "LARGEST", 100)
     with pytest.raises(InputError, match=r"210 x 210 matrix, more than 100"):
-        rate(find("mars_exact_sgd"), problems.make("dataset", data="diabetes"), **RULES["mars_exact_sgd"])
+        rate(paired, problems.make("dataset", data="diabetes"), lr=0.01)
     monkeypatch.setattr(structured, "LARGEST", 1e3)
     with pytest.raises(InputError, match=r"442 rows with 10 eigendirections.*more than 1000: take fewer"):
         rate(find("nesterov"), problems.make("dataset", data="diabetes"), **RULES["nesterov"])

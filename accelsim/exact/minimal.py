@@ -47,6 +47,59 @@ def minimal(tableau: Tableau, numeric: Numeric) -> Realization:
     return Realization((rows @ a)[:, pivots], rows @ b, c[:, pivots], d, f[:, pivots], rows @ one)
 
 
+def merged(numeric: Numeric, stages: tuple[int, ...]) -> tuple[Numeric, tuple[int, ...], tuple[bool, ...]]:
+    """Queries of one sample that a step takes in one combination only, as that combination: exact MARS has one query.
+
+    The gradient is affine in the query, so that a combination of gradients is the gradient at the combined query where
+    the weights sum to 1. Where they sum to 0, noise that stays at the optimum cancels.
+
+    Returns
+    -------
+    Matrices in fractions, the number of gradients of each yield, and for each gradient whether it has lasting noise.
+    """
+    a, b, c, d, f = numeric
+    mixes: list[Exact] = []
+    columns: list[Exact] = []
+    counts: list[int] = []
+    lasting: list[bool] = []
+    for end, count in zip(np.cumsum(stages), stages, strict=True):
+        queries = np.eye(len(c), dtype=int)[end - count : end] + Fraction(0)
+        effect = np.vstack([b, d])[:, end - count : end]
+        pivots, rows = _invariant(np.zeros((count, count), dtype=int), effect)
+        if count == 1 or len(pivots) > 1:
+            mixes, columns, lasting = [*mixes, queries], [*columns, effect], [*lasting, *[True] * count]
+        else:
+            weights = rows[0] if pivots else queries[0, end - count : end]
+            scale = sum(weights) or 1
+            mixes.append((weights / scale)[None] @ queries)
+            columns.append(effect[:, pivots or [0]] * scale)
+            lasting.append(bool(sum(weights)))
+        counts.append(len(mixes[-1]))
+    mix, effects = np.vstack(mixes), np.hstack(columns)
+    return Numeric(a, effects[: len(a)], mix @ c, mix @ effects[len(a) :], f), tuple(counts), tuple(lasting)
+
+
+def balanced(found: Realization) -> Realization:
+    """The same step in one position and, beside it, states by their distance from it, in units of a gradient's effect.
+
+    Positions that a rule keeps apart by large coefficients that cancel would leave no digits to eigenvalues.
+    """
+    one, k = found.translation, len(found.translation)
+    into, back = np.eye(k, dtype=int) + Fraction(0), np.eye(k, dtype=int) + Fraction(0)
+    first = next((i for i, share in enumerate(one) if share), None)
+    if first is not None:
+        into[:, first] -= one / one[first]
+        into[first, first] = 1 / one[first]
+        back[:, first] = one
+    unit = np.array([max(map(abs, row)) or Fraction(1) for row in into @ found.B])
+    if first is not None:
+        unit[first] = Fraction(1)
+    into, back = into / unit[:, None], back * unit
+    return Realization(
+        into @ found.A @ back, into @ found.B, found.C @ back, found.D, found.F @ back, into @ found.translation
+    )
+
+
 def _invariant(matrix: Exact, rows: Iterable[Exact]) -> tuple[list[int], Exact]:
     """The least space of rows that holds those given and is closed under ``row @ matrix``.
 

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from accelsim import program
 from accelsim.errors import InputError, unknown
 from accelsim.exact.coupling import Coupling
 from accelsim.exact.dense import Dense
-from accelsim.exact.minimal import Realization, minimal
+from accelsim.exact.minimal import Realization, balanced, merged, minimal
 from accelsim.exact.secular import Secular, too_large
 from accelsim.exact.structured import Structured
 from accelsim.exact.tables import System
@@ -55,8 +55,23 @@ class Rate:
         return cls(max(1 + gap, 0.0), -1 / math.log1p(gap) if gap > -1 else 0.0, True)
 
 
-def exact_system(optimizer: Optimizer, /, **hyperparameters: Any) -> tuple[Realization, tuple[int, ...]]:
-    """The minimal realisation of a linear rule with constant coefficients, in fractions, and its gradients by yield.
+class Constant(NamedTuple):
+    """A rule with constant coefficients.
+
+    Attributes
+    ----------
+    realization : minimal and balanced, in fractions.
+    stages : the number of gradients of each yield, those merged that act as one.
+    lasting : by gradient, whether noise that stays at the optimum is in it.
+    """
+
+    realization: Realization
+    stages: tuple[int, ...]
+    lasting: tuple[bool, ...]
+
+
+def exact_system(optimizer: Optimizer, /, **hyperparameters: Any) -> Constant:
+    """What matters of a linear rule with constant coefficients: reachable and observable, in fractions.
 
     Raises
     ------
@@ -66,12 +81,14 @@ def exact_system(optimizer: Optimizer, /, **hyperparameters: Any) -> tuple[Reali
     tableau = linear_tableau(optimizer, **hyperparameters)
     if not tableau.constant(**hyperparameters):
         raise InputError(f"the coefficients of {optimizer} vary in time here, so it has no one rate: use risk instead")
-    return minimal(tableau, next(tableau.rows(program.exact, **hyperparameters))), tableau.stages
+    numeric = next(tableau.rows(program.exact, **hyperparameters))
+    numeric, stages, lasting = merged(numeric, tableau.stages)
+    return Constant(balanced(minimal(tableau, numeric)), stages, lasting)
 
 
 def constant_system(optimizer: Optimizer, /, **hyperparameters: Any) -> tuple[System, Array]:
-    """The minimal realisation of `exact_system` in floats, and A - I with the digits of fractions."""
-    exact, stages = exact_system(optimizer, **hyperparameters)
+    """The realisation of `exact_system` in floats, and A - I with the digits of fractions."""
+    exact, stages, _ = exact_system(optimizer, **hyperparameters)
     return _floats(exact, stages)
 
 
@@ -121,7 +138,7 @@ def rate(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> R
 
 def gap(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> float:
     """rho - 1, with the digits that rho itself has not; otherwise as `rate`."""
-    exact, stages = exact_system(optimizer, **hyperparameters)
+    exact, stages, _ = exact_system(optimizer, **hyperparameters)
     try:
         with np.errstate(over="ignore", invalid="ignore"):
             found = _solver(exact, stages, problem).gap()
@@ -134,7 +151,7 @@ def gap(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> fl
 
 def stable(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> bool:
     """Whether rho < 1, for less than the price of a rate; otherwise as `rate`."""
-    exact, stages = exact_system(optimizer, **hyperparameters)
+    exact, stages, _ = exact_system(optimizer, **hyperparameters)
     try:
         with np.errstate(over="ignore", invalid="ignore"):
             return _solver(exact, stages, problem).stable()
@@ -153,23 +170,28 @@ def floor(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> 
     InputError
         As `rate` does.
     """
-    exact, stages = exact_system(optimizer, **hyperparameters)
+    exact, stages, lasting = exact_system(optimizer, **hyperparameters)
     solver = _solver(exact, stages, problem)
     if not solver.stable():
         return None
-    queries, returned = _limits(exact, problem)
+    queries, returned = _limits(exact, lasting, problem)
     if problem.coupled:
         second = queries[:, None, :, None] * queries[None, :, None, :]
     else:
         second = queries[:, None] * queries[None]
-    moments = solver.floor(problem.noise(second, queries, True)) + returned**2
+    noise = np.where(
+        np.reshape(lasting, (-1, *[1] * (second.ndim - 1))),
+        problem.noise(second, queries, True),
+        problem.noise(second, queries, False),
+    )
+    moments = solver.floor(noise) + returned**2
     return float(moments @ problem.spectrum / 2)
 
 
-def _limits(exact: Realization, problem: Problem) -> tuple[Array, Array]:
+def _limits(exact: Realization, lasting: tuple[bool, ...], problem: Problem) -> tuple[Array, Array]:
     """Limits of the mean query errors (G, m) and of the mean returned error (m,): not zero under weight decay."""
     one = exact.translation
-    drives = (exact.A @ one - one, exact.C @ one - 1, exact.F @ one - 1)
+    drives = (exact.A @ one - one, exact.C @ one - np.array(lasting, dtype=int), exact.F @ one - 1)
     a, c, f = (drive.astype(float) for drive in drives)
     if not (a.any() or c.any() or f.any()):
         return np.zeros((len(c), problem.spectrum.size)), np.zeros(problem.spectrum.size)
