@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from accelsim import optimizer, problems
+from accelsim import optimizer, problems, spectra
 from accelsim.errors import InputError
 from accelsim.exact import moments
 from accelsim.optimizer import real, step, step_size
@@ -230,6 +230,21 @@ def test_no_steps_leave_the_initial_risk():
 def test_steps_that_are_no_count_are_refused(steps):
     with pytest.raises(InputError, match="whole number of at least 0"):
         moments.risk(find("sgd"), problems.make("linear_regression"), steps, lr=0.1)
+
+
+def test_steps_beyond_what_floats_count_are_refused():
+    with pytest.raises(InputError, match=r"1e\+18 steps are more than can be counted exactly"):
+        moments.risk(find("sgd"), problems.make("linear_regression"), 10**18, lr=0.1)
+
+
+def test_moments_beyond_memory_are_refused_with_their_size(monkeypatch, table):
+    problem = problems.make("dataset", data=table, target=2)
+    assert moments.risk(find("sgd"), problem, 1, lr=0.1).way
+    monkeypatch.setattr(spectra.os, "sysconf", lambda name: 10)
+    with pytest.raises(
+        InputError, match=r"second moments of 3 quantities in 2 coupled eigendirections: they take .* GB"
+    ):
+        moments.risk(find("sgd"), problem, 1, lr=0.1)
 
 
 def test_nonlinear_rules_are_refused_with_the_reason():

@@ -193,6 +193,16 @@ def test_frozen_blocks_are_as_exact_as_reported(monkeypatch, name, values):
     assert np.abs(found.risk / other.risk - 1).max() > 100 * found.error
 
 
+def test_frozen_blocks_diverge_about_where_stepping_does(monkeypatch):
+    monkeypatch.setattr(travel, "FIRST", 1000)
+    values = dict(lr="0.02*(t+1)**0.5")
+    reference = moments.risk(find("sgd"), REGRESSION, 20000, **values)
+    found = blocks(find("sgd"), REGRESSION, 20000, **values)
+    assert 1000 < reference.diverged < 20000
+    assert found.diverged == pytest.approx(reference.diverged, rel=1e-2)
+    np.testing.assert_array_equal(found.steps, reference.steps)
+
+
 def way(name, steps, dim=12, **values):
     problem = problems.make("linear_regression", dim=dim)
     return travel.way(problem, Tables(linear_tableau(find(name), **values), values), steps)

@@ -26,9 +26,11 @@ from accelsim.symbolic.tableau import Tableau, linear_tableau
 
 POINTS = {"returned": "returned iterate", "query": "query point"}
 PARTS = ("bias", "variance")
+_MOST = 10**15  # steps: every whole number up to there is a float
 _CHUNK = 1 << 14  # steps whose coefficients are in memory
-# Seconds: of a step in NumPy, by calls and by entry of the moments, and of compiling a kernel, which must be worth it.
-_CALLS, _ENTRY, _COMPILING = 1e-4, 1e-8, 0.5
+# Seconds: of a step in NumPy, by calls and by entry of the moments; and from which on a run is worth a kernel, which is
+# compiled in one second, once.
+_CALLS, _ENTRY, _COMPILING = 7e-5, 1e-8, 0.05
 _COPIES = 4  # of all moments, in the runs together
 
 
@@ -199,6 +201,8 @@ def risk(optimizer: Optimizer, problem: Problem, steps: int, of: str = "returned
 
     if not float(steps).is_integer() or steps < 0:
         raise InputError(f"the number of steps must be a whole number of at least 0, not {steps}")
+    if steps > _MOST:
+        raise InputError(f"{steps:.3g} steps are more than can be counted exactly: take at most {_MOST:.3g}")
     if of not in POINTS:
         raise InputError(f"the risk is that of the point {' or '.join(POINTS)}, not of {of!r}")
     tableau = linear_tableau(optimizer, **hyperparameters)

@@ -168,7 +168,7 @@ def by_blocks(problem: Problem, tables: Tables, steps: int, of: str) -> Risk:
     still = runs["bias"].moments
     zero = Moments(0 * still.second, 0 * still.mean)
     x = voyage.begin([runs[name].moments if name in runs else zero for name in PARTS])
-    once, twice, thrice = (_frozen(voyage, x, wanted, halvings) for halvings in range(3))
+    (once, _), (twice, _), (thrice, diverged) = (_frozen(voyage, x, wanted, halvings) for halvings in range(3))
     good = min(map(len, (once, twice, thrice)))
     rows = [voyage.row(step) for step in wanted[:good]]
     one, two, three = (voyage.shares(found[:good], rows) for found in (once, twice, thrice))
@@ -176,7 +176,6 @@ def by_blocks(problem: Problem, tables: Tables, steps: int, of: str) -> Risk:
     shares = {name: after[name] + (after[name] - before[name]) / 15 for name in voyage.names}
     risk = sum(share.sum(axis=1) for share in shares.values())
     moved = sum(np.abs((after[name] - before[name]).sum(axis=1)) for name in voyage.names)
-    diverged = None if good == len(wanted) else int(wanted[good])
     rest = _risk(
         problem, wanted[:good], shares, diverged, "frozen blocks", _CAUTION * float((moved / risk).max(initial=0.0))
     )
@@ -187,22 +186,24 @@ def by_blocks(problem: Problem, tables: Tables, steps: int, of: str) -> Risk:
     return replace(rest, **joined)
 
 
-def _frozen(voyage: Voyage, x: Array, wanted: Any, halvings: int) -> Array:
-    """Moments (records, size, runs) with coefficients frozen on blocks; the records up to divergence."""
-    found = []
+def _frozen(voyage: Voyage, x: Array, wanted: Any, halvings: int) -> tuple[Array, int | None]:
+    """Moments (records, size, runs) with coefficients frozen on blocks, and the step at which they diverged if so."""
+    found: list[Array] = []
     now = FIRST
     for until in wanted.tolist():
         lengths = list(_lengths(now, until))
         for _ in range(halvings):
             lengths = [half for length in lengths for half in (length // 2, length - length // 2) if half]
         begins = now + np.cumsum([0, *lengths[:-1]])
-        for length, leap in zip(lengths, voyage.steps(begins + (np.array(lengths) - 1) / 2), strict=True):
-            x = leapt(leap, x, voyage.noise, [length])[0]
-        if not voyage.inside(x):
-            break
+        for begin, length, leap in zip(
+            begins, lengths, voyage.steps(begins + (np.array(lengths) - 1) / 2), strict=True
+        ):
+            before, x = x, leapt(leap, x, voyage.noise, [length])[0]
+            if not voyage.inside(x):
+                return np.array(found).reshape(-1, *x.shape), int(begin) + _first_outside(voyage, leap, before)
         found.append(x)
         now = until
-    return np.array(found)
+    return np.array(found), None
 
 
 def _lengths(begin: int, end: int) -> Iterator[int]:
