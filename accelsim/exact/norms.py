@@ -83,22 +83,26 @@ def squared_norms(mu: float, spectrum: Array, p: Array, n: Array, seen: Array, o
 
 
 @njit(cache=True, nogil=True)
-def left_side(mu: float, spectrum: Array, p: Array, n: Array, own: Array, weight: Array) -> float:
-    """Sum over directions of weight h / (1 - own h), parameters as in `squared_norms`; NaN up to its last pole."""
+def left_side(mu: float, spectrum: Array, p: Array, n: Array, own: Array, weight: Array) -> tuple[float, float]:
+    """Sum over directions of weight h / (1 - own h), and the largest own h; NaN with a pole of h on or outside.
+
+    Parameters are as in `squared_norms`.
+    """
     k = len(p) - 1
     above, pull, numerator = _on_line(p, k, mu), _on_line(n, k, mu), _on_line(n, k - 1, mu)
     a, b = np.empty(k + 1), np.zeros(k + 1)
-    total = 0.0
+    total, largest = 0.0, 0.0
     for i in range(len(spectrum)):
         for j in range(k + 1):
             a[j] = above[j] - spectrum[i] * pull[j]
         b[1:] = numerator
         norm = _routh(a, b)
-        rest = 1 - own[i] * norm
-        if norm < 0 or rest <= 0:
-            return np.nan
-        total += weight[i] * norm / rest
-    return total
+        if norm < 0:
+            return np.nan, np.nan
+        alone = own[i] * norm
+        largest = max(largest, alone)
+        total += weight[i] * norm / (1 - alone) if alone < 1 else 0.0
+    return total, largest
 
 
 @njit(cache=True, nogil=True)

@@ -7,8 +7,8 @@ root z of
 
     sum_i right_i left_i h_i / (1 - own_i h_i) = 1,
 
-or max rho(T_i)^2 where there is no larger one. The left side falls to zero above its last pole, also where own_i < 0
-(kurtosis below 2), for h_i / (1 - own_i h_i) rises with h_i.
+or of own_i h_i = 1 where that is larger, as on one-hot inputs, or max rho(T_i)^2 where there is none. The left side
+falls to zero above its last pole, also where own_i < 0 (kurtosis below 2), for h_i / (1 - own_i h_i) rises with h_i.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ class Secular:
     def __init__(self, system: System, step: Array, problem: Uncoupled) -> None:
         self.system, self.step, self.problem = system, step, problem
         self.weight = problem.right * problem.left
+        self.coupled = bool(self.weight.any())
         self.p, (self.n, self.returned) = _polynomials(step, system.B, [system.C, system.F])
 
     def gap(self) -> float:
@@ -90,10 +91,15 @@ class Secular:
         return out if done == len(out) else None
 
     def _excess(self, mu: float) -> float:
-        """1 / (left side) - 1 as a function of mu = z - 1: rising, and -1 up to the last pole."""
+        """1 / (left side) - 1 as a function of mu = z - 1: rising, and -1 up to the last pole.
+
+        Where no direction feels another, 1 / (largest own_i h_i) - 1 in its place.
+        """
         problem = self.problem
-        left = left_side(mu, problem.spectrum, self.p, self.n, problem.own, self.weight)
-        if math.isnan(left):
+        left, largest = left_side(mu, problem.spectrum, self.p, self.n, problem.own, self.weight)
+        if not self.coupled:
+            return 1 / largest - 1 if largest > 0 else -1.0 if math.isnan(largest) else math.inf
+        if math.isnan(left) or largest >= 1:
             return -1.0
         return 1 / left - 1 if left > 0 else math.inf
 
