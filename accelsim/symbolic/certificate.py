@@ -26,6 +26,7 @@ from accelsim.symbolic.linear_part import LinearPart, left_behind, linear_part
 from accelsim.symbolic.tableau import sympy_functions, tableau, to_sympy
 
 Key = tuple[int, int, int, int, int]  # step and number of a query, of a gradient (step -1: the start), coordinate
+RETURNED = -1  # in the place of a query's number: what the rule returns before the step
 FORMAT = "accelsim certificate 2"
 
 # -- what a certificate looks like: a type, a list of one shape, one thing or a list (a pair of shapes), an object of
@@ -267,7 +268,8 @@ def _refutation(document: Mapping[str, Any], a: Optimizer, b: Optimizer) -> Veri
     given = {k: _unknown_rows(k, rows) if k in unlike else rows for k, rows in found["given"].items()}
     if found["kind"] == "minor":
         return _minor(found, keys, one, parts[1], lambda: _answers(b, unknown, given, keys))
-    return _identity(found, one, _answers(b, unknown, given, keys))
+    shown = "answers, what is returned among them," if any(key[1] == RETURNED for key in keys) else "answers"
+    return _identity(found, one, _answers(b, unknown, given, keys), shown)
 
 
 def _scale(found: Mapping[str, Any], a: Optimizer, b: Optimizer, keys: list[Key]) -> Verified:
@@ -316,7 +318,8 @@ def _within(document: Mapping[str, Any], a: Optimizer, b: Optimizer, keys: list[
     steps, coordinates = (range(max(key[place] for key in keys) + 1) for place in (0, 4))
     gradients = range(min(table.gradients for table in tables))
     for t, query, at, gradient, coordinate in keys:
-        inside = t >= 0 and at >= -1 and query in gradients and gradient in gradients and coordinate >= 0
+        seen = query in (RETURNED, *gradients)
+        inside = t >= 0 and at >= -1 and seen and gradient in gradients and coordinate >= 0
         if not inside or (at < 0 < gradient):
             raise InputError(f"there is no answer of query {query} at t = {t} to gradient {gradient} at t = {at}")
     if found["kind"] == "scale" and any(key[2] < 0 for key in keys):
@@ -450,7 +453,7 @@ def _alike(one: list[Any], other: list[Any]) -> bool:
     return len(one) == len(other) and all(found(x, other) for x in one) and all(found(y, one) for y in other)
 
 
-def _identity(found: Mapping[str, Any], one: list[Any], other: list[Any]) -> Verified:
+def _identity(found: Mapping[str, Any], one: list[Any], other: list[Any], shown: str) -> Verified:
     import sympy
 
     weights = [_expression(text, other) for text in found["cofactors"]]
@@ -464,7 +467,7 @@ def _identity(found: Mapping[str, Any], one: list[Any], other: list[Any]) -> Ver
     left = sympy.cancel(sum(w * (y - x) for w, x, y in zip(weights, one, other, strict=True)))
     if left != 1:
         return Verified(False, f"the combination of differences is {left}, not 1")
-    return Verified(True, "a combination of differences of answers is 1, so they cannot all vanish")
+    return Verified(True, f"a combination of differences of {shown} is 1, so they cannot all vanish")
 
 
 def _expression(text: str, answers: list[Any]) -> Any:
@@ -499,16 +502,16 @@ def _answers(
 ) -> list[Any]:
     """What a rule's queries show of a gradient of 1 at one step alone, or (step -1) of a start at 1 without any."""
     last = max(key[0] for key in keys)
-    shown: dict[Key, Any] = {}
+    shown = {}
     for impulse in sorted({key[2:] for key in keys}):
         at, gradient, coordinate = impulse
         sequences = {name: values[coordinate] for name, values in given.items()}
-        for t, points in enumerate(_run(rule, hyperparameter, sequences, (at, gradient), last)):
-            shown |= {(t, query, *impulse): point for query, point in enumerate(points)}
-    return [shown[key] for key in keys]
+        shown[impulse] = _run(rule, hyperparameter, sequences, (at, gradient), last)
+    return [shown[key[2:]][key[0]][key[1]] for key in keys]
 
 
 def _run(rule: Optimizer, hyperparameter: Any, given: Any, impulse: tuple[int, int], last: int) -> list[list[Any]]:
+    """By step, the points queried, and last what is returned."""
     import sympy
 
     table = tableau(rule)
@@ -517,10 +520,10 @@ def _run(rule: Optimizer, hyperparameter: Any, given: Any, impulse: tuple[int, i
     shown = []
     for t in range(last + 1):
         gradients = [sympy.Integer(int((t, g) == impulse)) for g in range(table.gradients)]
-        matrices = [_matrix(table, name, t, hyperparameter, given) for name in ("a", "b", "c", "d")]
+        a, b, c, d, f = (_matrix(table, name, t, hyperparameter, given) for name in ("a", "b", "c", "d", "f"))
         column, inputs = sympy.Matrix(state), sympy.Matrix(gradients)
-        shown.append([sympy.cancel(x) for x in matrices[2] * column + matrices[3] * inputs])
-        state = [sympy.cancel(x) for x in matrices[0] * column + matrices[1] * inputs]
+        shown.append([sympy.cancel(x) for x in (*(c * column + d * inputs), *(f * column))])
+        state = [sympy.cancel(x) for x in a * column + b * inputs]
     return shown
 
 

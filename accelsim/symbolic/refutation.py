@@ -30,6 +30,7 @@ from accelsim.symbolic.linear_part import LinearPart, left_behind
 from accelsim.symbolic.tableau import time
 
 LONGEST = 7  # steps of a refutation
+RETURNED = -1  # in the place of a query's number: what the rule returns before the step
 CANONICAL = 3  # steps that show a coefficient of each kind, of rules of one memory
 LENGTHS = ((Fraction(1), Fraction(2)), (Fraction(1, 64), Fraction(1, 32)))  # the latter are not clipped
 SEEDS = 3  # choices of rational hyperparameters that are tried
@@ -47,6 +48,7 @@ class Refuting:
     scheduled : whether those may vary from step to step; b's part then has functions of t for them.
     memories : of a and b, beside the query point; None where unknown.
     unlike : given sequences that b has by another formula than a: to b they may be anything.
+    returned : whether what the rules return is compared, beside their queries.
     """
 
     a: LinearPart
@@ -57,6 +59,7 @@ class Refuting:
     scheduled: bool
     memories: tuple[int | None, int | None]
     unlike: frozenset[str] = frozenset()
+    returned: bool = False
 
 
 def refute(claim: Refuting, clock: Clock) -> dict[str, Any] | None:
@@ -115,7 +118,8 @@ def _after(
     return queries[first][0]
 
 
-Key = tuple[int, int, int, int, int]  # step and number of query, of gradient (step -1: the start), coordinate
+# step and number of query (RETURNED: what is returned before the step), of gradient (step -1: the start), coordinate
+Key = tuple[int, int, int, int, int]
 Leaf = Callable[[str, int | None], Any]  # what a symbol is, or a function at a step
 
 
@@ -129,7 +133,8 @@ def _mine(claim: Refuting, values: Mapping[str, Any], seed: int, steps: int, coo
 
     given = _sequences(claim.a)
     leaves = [_given(given, known, seed, coordinate) for coordinate in range(coordinates)]
-    return {(*key, i): value for i, leaf in enumerate(leaves) for key, value in _run(claim.a, leaf, steps).items()}
+    runs = [_run(claim.a, leaf, steps, claim.returned) for leaf in leaves]
+    return {(*key, i): value for i, run in enumerate(runs) for key, value in run.items()}
 
 
 def _theirs(claim: Refuting, seed: int, steps: int, coordinates: int = 1) -> dict[Key, Any]:
@@ -146,7 +151,8 @@ def _theirs(claim: Refuting, seed: int, steps: int, coordinates: int = 1) -> dic
 
     given = _sequences(claim.b) - claim.unlike
     leaves = [_given(given, other(coordinate), seed, coordinate) for coordinate in range(coordinates)]
-    return {(*key, i): value for i, leaf in enumerate(leaves) for key, value in _run(claim.b, leaf, steps).items()}
+    runs = [_run(claim.b, leaf, steps, claim.returned) for leaf in leaves]
+    return {(*key, i): value for i, run in enumerate(runs) for key, value in run.items()}
 
 
 def _given(sequences: Set[str], other: Leaf, seed: int, coordinate: int) -> Leaf:
@@ -175,11 +181,11 @@ def _sequences(part: LinearPart) -> set[str]:
     return {factor.symbol for factor in part.tableau.factors.values()}
 
 
-def _run(part: LinearPart, leaf: Leaf, steps: int) -> dict[tuple[int, int, int, int], Any]:
-    """What each query shows of each impulse, and of a start at 1 without gradients, in one field."""
+def _run(part: LinearPart, leaf: Leaf, steps: int, returned: bool) -> dict[tuple[int, int, int, int], Any]:
+    """What each query (and what is returned) shows of each impulse, and of a start at 1 without gradients."""
     import sympy
 
-    systems = [[_at(m, step, leaf) for m in part.matrices[:4]] for step in range(steps + 1)]
+    systems = [[_at(m, step, leaf) for m in part.matrices] for step in range(steps + 1)]
     field = Field(entry for system in systems for m in system for entry in m)
     over = [[field.matrix(m) for m in system] for system in systems]
     count = part.tableau.gradients
@@ -189,11 +195,13 @@ def _run(part: LinearPart, leaf: Leaf, steps: int) -> dict[tuple[int, int, int, 
     )
     found: dict[tuple[int, int, int, int], Any] = {}
     running: dict[tuple[int, int], Any] = {(-1, 0): start + zero}
-    for t, (a, b, c, d) in enumerate(over):
+    for t, (a, b, c, d, f) in enumerate(over):
         free = zero
         for (s, g), state in running.items():
             for query in range(count):
                 found[t, query, s, g] = (c * state)[query, 0].element
+            if returned:
+                found[t, RETURNED, s, g] = (f * state)[0, 0].element
         for g in range(count):
             for query in range(count):
                 found[t, query, t, g] = (c * free)[query, 0].element + d[query, g].element
@@ -287,7 +295,8 @@ def _identity(claim: Refuting, values: Mapping[str, Any], seed: int, clock: Cloc
         divided = list(dict.fromkeys(f for d in below for f, _ in sympy.factor_list(d)[1]))
         weights = _spanned([_bare(m, divided) for m in ideal], divided)
         if canonical and last >= CANONICAL:
-            ideal = [*(m for i in range(coordinates) for m in _one_memory(one, other, last, i)), *ideal[:2]]
+            shown = [m for m in ideal if any(key[1] == RETURNED for key in m.weights)]
+            ideal = [*(m for i in range(coordinates) for m in _one_memory(one, other, last, i)), *ideal[:2], *shown]
         if ideal and weights is None and (not canonical or last >= CANONICAL):
             weights = _combined([_bare(m, divided) for m in ideal], divided, clock)
         if weights:
