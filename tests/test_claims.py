@@ -45,6 +45,7 @@ WRONG = {
     "critical_learning_rates, by the trace": ("small", with_the_trace),
     "noise_floors, both linear": ("predicted_floor", heavy_balls_floor),
     "data_exponents, Nesterov as heavy ball": ("exponent", lambda rule, b, s, beta: min(s / (s + 1), 2 * s * (1 - b))),
+    "gradient_weight_against_batch, 1/B throughout": ("RECORDED", {1: 10.2, 4096: 10.2}),
     "kurtosis_exponents, whatever the kurtosis": ("limit", lambda name, c: 1.0 if name == "heavy_ball" else 0.5),
     "dana_exponents, no gain": ("exponent", lambda rule, a, b: 0.8),
     "delayed_instability, by the trace": ("onset", by_trace),
@@ -53,6 +54,7 @@ WRONG = {
 
 SMALLER = {  # than tiny, at which reproducing everything has the right theories hold
     "data_exponents": dict(shares=(0.46,), evaluations=8),
+    "gradient_weight_against_batch": dict(dims=(12,), batches=(1, 4096)),
     "averaging_against_minimax": dict(samples=(512, 2048, 2**15)),
 }
 
