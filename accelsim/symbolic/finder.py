@@ -230,7 +230,7 @@ class _Finder:
             self.clock.check()
 
     def _with_schedules(self, clock: Clock) -> list[Solution]:
-        one = self.a.memory in (0, 1) and self.a.memory == self.b.memory and self.a.moves
+        one = self.a.memory in (0, 1) and self.a.memory == self.b.memory
         if not one or not self.unknown or self.q.returned:
             return []
         self.tried.append("hyperparameters that are functions of t")
@@ -354,6 +354,10 @@ class _Finder:
         if not self.deep:
             return self._undecided("no solution was found")
         fewer = self.a.memory is not None and self.b.memory is not None and self.a.memory < self.b.memory
+        if fewer and self.a.decay and self.b.decay:  # what refutes them without decay is far shorter, and enough
+            question = replace(self.q, set_a={**self.q.set_a, self.a.decay: 0})
+            answer = _Finder(question, self.clock, self.tried)._without_decay()
+            return answer if answer.status == "refuted" else self._undecided("no solution was found with weight decay")
         for scheduled in (False,) if fewer else (True, False):
             try:
                 clock = self.clock.at_most(SCHEDULED) if scheduled else self.clock
@@ -388,7 +392,8 @@ class _Finder:
         memories = (self.a.memory, self.b.memory)
         b, unknown = self.open if scheduled else self.steady, tuple(self.unknown)
         unlike = frozenset(self._unlike())
-        return Refuting(self.a.part, b, self.q.set_a, self._varying(), unknown, scheduled, memories, unlike)
+        varying, returned = self._varying(), self.q.returned
+        return Refuting(self.a.part, b, self.q.set_a, varying, unknown, scheduled, memories, unlike, returned)
 
     def _varying(self) -> tuple[str, ...]:
         """The first rule's hyperparameters that are unknown functions of t."""
