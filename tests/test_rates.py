@@ -138,15 +138,16 @@ def test_all_ways_to_a_rate_agree(place):
             assert gap(rule(name), other, **RULES[name]) != pytest.approx(truth, rel=1e-4), name
 
 
-@pytest.mark.parametrize("place", ["quadratic", "linear_regression", "independent", "one_hot"])
+@pytest.mark.parametrize("place", PROBLEMS)
 def test_a_hundred_dimensions_agree_with_dense_eigenvalues(place):
-    problem = made(place, dim=100, spectrum="power:1", batch=20)
-    for name in ("sgd", "nesterov", "accelerated_sgd"):
-        truth = dense.Dense(*constant_system(find(name), **RULES[name]), problem).gap()
-        found = gap(find(name), problem, **RULES[name])
-        assert 1 + found == pytest.approx(1 + truth, rel=1e-10)
-        assert found == pytest.approx(truth, rel=1e-8)
-        assert gap(find(name), made(place, dim=99, spectrum="power:1", batch=20), **RULES[name]) != found
+    spectrum = {} if place == "plrf" else {"spectrum": "power:1"}
+    problem, other = (made(place, dim=dim, batch=20, **spectrum) for dim in (100, 99))
+    for name in CONSTANT:
+        truth = dense.Dense(*constant_system(rule(name), **RULES[name]), problem).gap()
+        found = gap(rule(name), problem, **RULES[name])
+        assert 1 + found == pytest.approx(1 + truth, rel=1e-14), name
+        assert found == pytest.approx(truth, rel=1e-10), name
+        assert name == "acsa" or gap(rule(name), other, **RULES[name]) != pytest.approx(truth, rel=1e-6), name
 
 
 @pytest.mark.parametrize("batch", [1, 64, 4096])
