@@ -187,14 +187,12 @@ class _Search:
 
         if any(not u.is_Symbol for u in self.instances(polynomial)):
             return [polynomial]
-        moving = {a for a in polynomial.atoms(AppliedUndef, sympy.Pow) if a.has(time()) and not a.is_Symbol}
+        expanded = sympy.expand(polynomial)
+        moving = {a for a in expanded.atoms(AppliedUndef, sympy.Pow) if a.has(time()) and not a.is_Symbol}
         if any(self.instances(a) for a in moving):
             return [polynomial]
-        moving = {a for a in moving if not (a.is_Pow and a.exp.is_Integer)}
-        if not moving and not polynomial.has(time()):
-            return [polynomial]
-        names = {a: sympy.Dummy() for a in moving}
-        plain = sympy.expand(polynomial).xreplace(names)
+        names = {a: sympy.Dummy() for a in moving if not (a.is_Pow and a.exp.is_Integer)}
+        plain = expanded.xreplace(names)
         over = [*names.values(), *({time()} & plain.free_symbols)]
         if not over:
             return [polynomial]
