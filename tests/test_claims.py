@@ -48,6 +48,7 @@ WRONG = {
     "gradient_weight_against_batch, 1/B throughout": ("RECORDED", {1: 10.2, 4096: 10.2}),
     "kurtosis_exponents, whatever the kurtosis": ("limit", lambda name, c: 1.0 if name == "heavy_ball" else 0.5),
     "dana_exponents, no gain": ("exponent", lambda rule, a, b: 0.8),
+    "two_directions_table, momenta up to 0.999": ("GRID", np.append(1 - 0.5 ** np.arange(11), 1.0)),
     "delayed_instability, by the trace": ("onset", by_trace),
     "delayed_instability, small steps": ("bounded", small_steps),
 }
