@@ -494,7 +494,9 @@ def tune(
     problem: Any,
     values: dict[str, Any],
     *,
-    objective: Annotated[str, typer.Option(metavar="rate|risk@T", help="What is minimised: tau, or the risk at T.")],
+    objective: Annotated[
+        str, typer.Option(metavar="rate|risk@T|steps@TARGET", help="Minimised: tau, a risk, steps to a risk.")
+    ],
     names: Annotated[list[str], typer.Option("--tune", metavar="K", help="Tune this one; else all not set.")] = [],  # noqa: B006
     families: Annotated[
         list[str],
@@ -539,8 +541,9 @@ def _drawn_tuning(rule: Any, problem: Any, objective: str, found: Any, beside: A
     from accelsim.exact import goals, moments
     from accelsim.optimizers import find
 
-    longest = max(found.value, beside.value)
-    steps = goals.parse(objective).horizon or (math.ceil(20 * longest) if math.isfinite(longest) else 1000)
+    goal, longest = goals.parse(objective), max(found.value, beside.value)
+    lengths = 2 if isinstance(goal, goals.StepsTo) else 20
+    steps = goal.horizon or (math.ceil(lengths * longest) if math.isfinite(longest) else 1000)
     runs = [(rule, found), (find("accelerated_sgd"), beside)]
     risks = [moments.risk(one, problem, steps, **tuned.hyperparameters) for one, tuned in runs]
     drawn = plotting.against_envelope(rule.name, *((risk.steps, risk.risk) for risk in risks))

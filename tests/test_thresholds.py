@@ -7,6 +7,7 @@ from conftest import seed_of
 from accelsim import problems
 from accelsim.errors import InputError
 from accelsim.exact import doubling, moments, thresholds
+from accelsim.exact.tables import Tables
 from accelsim.exact.thresholds import Fastest, fastest
 from accelsim.optimizers import find
 from accelsim.symbolic.tableau import linear_tableau
@@ -108,6 +109,31 @@ def test_a_target_met_at_the_start_takes_no_step_and_one_out_of_reach_none_at_al
     assert fastest(noisy(), [rule], (1,), 10.0, [1]) == [Fastest(0, 0)]
     assert fastest(noisy(), [rule], (1,), 1e-9, [1]) == [Fastest(None, None)]
     assert fastest(noisy(), [tableau.at(0, dict(lr=3.0))], (1,), 1e-9, [1]) == [Fastest(None, None)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "noise"),
+    [
+        ("linear_regression", {"label_noise": 0.1}),
+        ("quadratic", {"grad_noise": 0.1}),
+        ("independent", {"kurtosis": 5.0}),
+    ],
+)
+def test_stepping_in_compiled_code_is_stepping(kind, noise):
+    """Schedules, recurrences and memories of three states; NumPy's moments are the reference."""
+    problem = problems.make(kind, dim=3, spectrum="geometric:5", batch=2, **noise)
+    for name, values in (
+        ("sgd", {"lr": "0.4/(1+t/20)"}),
+        ("schedule_free", {"lr": 0.3}),
+        ("ademamix_sgd", {"lr": 0.1, "beta1": 0.5, "beta3": 0.9, "alpha": 1.0}),
+    ):
+        rule = find(name)
+        tableau = linear_tableau(rule, **values)
+        for target in (0.3, 0.05):
+            found = thresholds.arrival(problem, tableau, rule.resolve(**values), target, 3000)
+            slow = thresholds._stepped_by_reference(problem, Tables(tableau, values), target, 3000)
+            assert found.steps == slow.steps >= 2
+            assert (found.before, found.risk) == pytest.approx((slow.before, slow.risk), rel=1e-10)
 
 
 def test_what_needs_stepping_is_refused():

@@ -11,11 +11,12 @@ import pytest
 
 from accelsim import cli, optimizer, problems
 from accelsim.errors import InputError
-from accelsim.exact import goals, moments, search, secular
-from accelsim.exact.rates import constant_system, rate
+from accelsim.exact import goals, moments, search, secular, thresholds
+from accelsim.exact.rates import constant_system, floor, rate
 from accelsim.exact.tuning import envelope, tune
 from accelsim.optimizer import Hyperparameter, momentum, positive, real, step_size, weight
 from accelsim.optimizers import find
+from accelsim.symbolic.tableau import linear_tableau
 
 
 def regression(**options):
@@ -206,9 +207,9 @@ def test_searched_values_lie_in_the_declared_range_and_reach_its_closed_ends(dec
 
 def test_a_rule_with_two_queries_is_tuned_by_dense_eigenvalues():
     problem = regression(dim=2, spectrum=[1.0, 0.2], batch=8)
-    found = tune(extragradient, problem)
-    taus = [rate(extragradient, problem, lr=lr).tau for lr in np.linspace(0.01, 1.5, 300)]
-    assert min(taus) * 0.99 < found.value <= min(taus)
+    found = tune(extragradient, problem, budget=120)
+    taus = [rate(extragradient, problem, lr=lr).tau for lr in np.linspace(0.01, 1.5, 60)]
+    assert min(taus) * 0.98 < found.value <= min(taus)
 
 
 def test_the_best_risk_at_a_step_is_no_worse_than_any_on_a_grid():
@@ -251,14 +252,52 @@ def test_tuning_says_what_it_cannot_tune():
         ("vary in time", "sgd", ["rate"], {"families": {"lr": "cosine"}}),
         ("budget of evaluations must be a whole number of at least 1, not 0", "sgd", ["rate"], {"budget": 0}),
         ("seed must be", "sgd", ["rate"], {"seed": -1}),
-        ("rate or risk@T", "sgd", ["rates"], {}),
-        ("rate or risk@T", "sgd", ["risk@0"], {}),
-        ("rate or risk@T", "sgd", ["risk@x"], {}),
+        ("rate, risk@T with", "sgd", ["rates"], {}),
+        ("rate, risk@T with", "sgd", ["risk@0"], {}),
+        ("rate, risk@T with", "sgd", ["risk@x"], {}),
+        ("a risk above 0", "sgd", ["steps@0"], {}),
+        ("the risk is .* at the start: take a target below it", "sgd", ["steps@100"], {}),
         ("not linear", "lion", ["rate"], {}),
     ):
         with pytest.raises(InputError, match=complaint):
             tune(find(rule), problem, *arguments, **options)
     assert tune(find("nesterov"), problem, budget=50, beta=0.5).hyperparameters["beta"] == 0.5
+
+
+@pytest.mark.parametrize("kind", ["linear_regression", "quadratic"])
+def test_the_fewest_steps_to_a_target_are_no_more_than_any_on_a_grid(kind):
+    noise = {"label_noise": 0.5} if kind == "linear_regression" else {"grad_noise": 0.5}
+    problem, rule, target = problems.make(kind, dim=4, spectrum="geometric:20", batch=2, **noise), find("sgd"), 0.05
+    found = tune(rule, problem, f"steps@{target}", budget=150)
+    steps = []
+    for lr in 10.0 ** np.linspace(-2.5, 0, 30):
+        steps += [thresholds.arrival(problem, linear_tableau(rule), {"lr": lr}, target, 4000).steps or math.inf]
+    assert min(steps) * 0.9 < found.value <= min(steps)
+    last, before = (moments.risk(rule, problem, int(found.value) - k, **found.hyperparameters).risk[-1] for k in (0, 1))
+    assert last <= target < before
+
+
+def test_a_run_that_diverges_never_counts_as_having_reached_a_target():
+    """Every run short of divergence is longer than the ones that diverge, which end earlier."""
+    problem = regression(dim=2, label_noise=0.5, batch=2)
+    arrival = thresholds.arrival(problem, linear_tableau(find("sgd")), {"lr": 5.0}, 1e-3, 5000)
+    assert arrival.steps is None
+    assert 0 < arrival.diverged < 5000
+    with pytest.raises(InputError, match="unreachable: every run tried diverges"):
+        tune(find("heavy_ball"), problem, "steps@0.1", ["beta"], lr=50.0, budget=40)
+
+
+def test_a_target_below_the_floor_is_said_to_be_unreachable_with_the_floor():
+    problem = regression(dim=2, label_noise=0.5, batch=2)
+    with pytest.raises(
+        InputError, match=r"unreachable: floor is (\S+), the lowest found, at lr=0.3, beta=(\S+)"
+    ) as told:
+        tune(find("heavy_ball"), problem, "steps@0.001", ["beta"], lr=0.3, budget=160)
+    said = float(str(told.value).split()[3].rstrip(","))
+    floors = [floor(find("heavy_ball"), problem, lr=0.3, beta=beta) for beta in np.linspace(0, 0.9, 10)]
+    assert said == pytest.approx(min(filter(None, floors)), rel=1e-3)
+    reached = tune(find("heavy_ball"), problem, f"steps@{1.5 * said}", ["beta"], lr=0.3, budget=160)
+    assert math.isfinite(reached.value)
 
 
 def test_nothing_stable_is_said_as_an_infinite_time_constant():

@@ -1,4 +1,4 @@
-"""Compiled code behind `thresholds`: powers of two-state maps by squaring, all eigendirections at once.
+"""Compiled code behind `thresholds`: powers of two-state maps by squaring, all eigendirections at once; single steps.
 
 A power of a step in one direction is seven numbers: T^t by rows, and V_t = sum_{s<t} T^s Q T^s' on and above the
 diagonal. A rule is ten: A by rows, B, C and F of `tables.System`, and u, what a translation moves. Arrays are (7, d).
@@ -127,8 +127,8 @@ def curve(lam: Array, weight: Array, floor: Array, rule: Array, doublings: int) 
 @njit(nogil=True, cache=True, error_model="numpy")
 def walk(
     lam: Array, weight: Array, floor: Array, rule: Array, target: float, limit: int, doublings: int
-) -> tuple[int, int]:
-    """The first step, at most limit, at which the risk is at most target, or -1; and how many powers were looked at.
+) -> tuple[int, float, float]:
+    """The first step, at most limit, at which the risk is at most target, or -1; the risk before it, and at it.
 
     A stride that the bounds rule out is taken and then doubled, another one halved.
     """
@@ -140,10 +140,10 @@ def walk(
     first_power(lam, floor, rule, powers[0])
     turning(powers[0], angle)
     errors(here, rule, e)
-    step, k, known, looked = 0, 0, 0, 0
-    variance = 0.0
-    if biased(weight, e) <= target:
-        return 0, 0
+    step, k, known = 0, 0, 0
+    variance, before = 0.0, biased(weight, e)
+    if before <= target:
+        return 0, before, before
     while step < limit:
         while k > 0 and step + 2**k > limit:
             k -= 1
@@ -152,15 +152,70 @@ def walk(
             known += 1
         product(here, powers[k], there)
         errors(there, rule, later)
-        looked += 1
         if k > 0 and least(weight, angle, e, later, 2.0**k) + variance <= target:
             k -= 1
             continue
         variance = varied(there, lam, rule)
         step += 2**k
-        if k == 0 and biased(weight, later) + variance <= target:
-            return step, looked
+        risk = biased(weight, later) + variance
+        if k == 0 and risk <= target:
+            return step, before, risk
+        before = risk
         here, there = there, here
         e, later = later, e
         k = min(k + 1, doublings)
-    return -1, looked
+    return -1, before, before
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def step_until(
+    p: Array, a: Array, b: Array, c: Array, f: Array, noise: Array, target: float, steps: int
+) -> tuple[int, float, float]:
+    """Step moments p (d, n, n) in place until the risk is at most target; returned as from `walk`, -2 if it diverges.
+
+    Parameters
+    ----------
+    a, b, c, f : matrices of one query, with a first axis of steps; the last ones stand for all after them.
+    noise : rows lam, own, left, right and floor of `problems.Uncoupled`, (5, d).
+    """
+    d, n = p.shape[0], p.shape[1]
+    lam, own, left, right, floor = noise[0], noise[1], noise[2], noise[3], noise[4]
+    seen, moved, half = np.empty(d), np.empty((n, n)), np.empty((n, n))
+    before = after = 0.0
+    for step in range(steps + 1):
+        t = min(step, len(a) - 1)
+        before, after, shared = after, 0.0, 0.0
+        for i in range(d):
+            y, r = 0.0, 0.0
+            for j in range(n):
+                for k in range(n):
+                    y += c[t, j] * c[t, k] * p[i, j, k]
+                    r += f[t, j] * f[t, k] * p[i, j, k]
+            seen[i] = y
+            shared += right[i] * y
+            after += lam[i] * r / 2
+        if after <= target:
+            return step, before, after
+        if not after < 1e200 or not shared < 1e200:
+            return -2, before, float(step)
+        if step == steps:
+            break
+        for i in range(d):
+            for j in range(n):
+                for k in range(n):
+                    moved[j, k] = a[t, j, k] + lam[i] * b[t, j] * c[t, k]
+            for j in range(n):
+                for k in range(n):
+                    total = 0.0
+                    for m in range(n):
+                        total += moved[j, m] * p[i, m, k]
+                    half[j, k] = total
+            added = own[i] * seen[i] + left[i] * shared + floor[i]
+            for j in range(n):
+                for k in range(j + 1):
+                    total = added * b[t, j] * b[t, k]
+                    for m in range(n):
+                        total += half[j, m] * moved[k, m]
+                    p[i, j, k] = total
+                    p[i, k, j] = total
+    return -1, before, after

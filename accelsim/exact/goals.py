@@ -7,6 +7,7 @@ have none (unstable, diverged, short of the target) score above all that do, by 
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from numbers import Real
@@ -16,16 +17,19 @@ import numpy as np
 
 from accelsim import program
 from accelsim.errors import InputError
-from accelsim.exact import moments, secular
+from accelsim.exact import moments, rates, secular, thresholds
 from accelsim.exact.minimal import minimal
-from accelsim.exact.rates import constant_system, rate
 from accelsim.exact.tables import System
 from accelsim.optimizer import Optimizer
 from accelsim.problems import Problem, Uncoupled
-from accelsim.symbolic.tableau import linear_tableau
+from accelsim.spectra import Array
+from accelsim.symbolic.tableau import Numeric, Tableau, linear_tableau
 
 Score = Callable[[dict[str, Any]], float]
 NONE = 1000.0  # scores above have no value: beyond the logarithm of any float64
+_SHORT = 1024  # steps within which a target is looked for first
+_STEPPED, _MODE_STEPS = 10_000, 1_000_000  # and last, where steps are taken one by one, of any size and together
+_WITHIN = 1e-3  # of a step: from the whole ones
 
 
 @dataclass(frozen=True)
@@ -65,11 +69,60 @@ class RiskAt:
         return score
 
 
-Goal = Rate | RiskAt
+@dataclass(frozen=True)
+class StepsTo:
+    """The first step at which the risk is at most a target, among the first `limit` steps."""
+
+    target: float
+    limit: int = 0
+    horizon: None = None
+
+    def limits(self, problem: Problem) -> list[int]:
+        """Numbers of steps within which to look for it, one after the other."""
+        most = _STEPPED if problem.coupled else max(_STEPPED, _MODE_STEPS // problem.spectrum.size)
+        if not problem.multiplicative:
+            most = 2**thresholds.DOUBLINGS
+        return [limit for limit in (_SHORT * 8**k for k in range(10)) if limit < most] + [most]
+
+    def on(self, optimizer: Optimizer, problem: Problem, like: Mapping[str, Any]) -> Score:
+        """The score on a rule and a problem: the logarithm of a step between whole ones, where risks would cross it."""
+        tableau = linear_tableau(optimizer, **like)
+
+        def score(values: dict[str, Any]) -> float:
+            found = thresholds.arrival(problem, tableau, values, self.target, self.limit)
+            if found.steps is not None:
+                part = math.log(found.before / self.target) / math.log(
+                    found.before / max(found.risk, sys.float_info.min)
+                )
+                return math.log(found.steps - 1 + min(max(part, _WITHIN), 1 - _WITHIN))
+            if found.diverged is not None:
+                return 2 * NONE + math.log(self.limit / max(found.diverged, 1))
+            return NONE + math.log(found.risk / self.target)
+
+        return score
+
+
+@dataclass(frozen=True)
+class Floor:
+    """The risk that noise leaves in the end."""
+
+    horizon: None = None
+
+    def on(self, optimizer: Optimizer, problem: Problem, like: Mapping[str, Any]) -> Score:
+        """The score on a rule and a problem."""
+
+        def score(values: dict[str, Any]) -> float:
+            found = rates.floor(optimizer, problem, **values)
+            return NONE if found is None else math.log(max(found, sys.float_info.min))
+
+        return score
+
+
+Goal = Rate | RiskAt | StepsTo | Floor
 
 
 def parse(text: str) -> Goal:
-    """What is asked for: ``rate`` or ``risk@T``.
+    """What is asked for: ``rate``, ``risk@T`` or ``steps@TARGET``.
 
     Raises
     ------
@@ -85,7 +138,12 @@ def parse(text: str) -> Goal:
         return Rate()
     if kind == "risk" and value >= 1 and value.is_integer():
         return RiskAt(int(value))
-    raise InputError(f"the objective must be rate or risk@T with a number of steps T of at least 1, not {text!r}")
+    if kind == "steps" and 0 < value < math.inf:
+        return StepsTo(value)
+    raise InputError(
+        f"the objective must be rate, risk@T with a number of steps T of at least 1, or steps@TARGET with a risk above "
+        f"0, not {text!r}"
+    )
 
 
 def _gap(optimizer: Optimizer, problem: Problem, like: Mapping[str, Any]) -> Score:
@@ -100,52 +158,47 @@ def _gap(optimizer: Optimizer, problem: Problem, like: Mapping[str, Any]) -> Sco
             f"the coefficients of {optimizer} vary in time here, so it has no one rate: tune for risk@T instead, "
             f"or set or tune what varies ({varying})"
         )
-    if not isinstance(problem, Uncoupled) or tableau.stages != (1,):
-        return lambda values: _dense(optimizer, problem, values)
 
     def exactly(values: dict[str, Any]) -> float:
-        return secular.gap(*constant_system(optimizer, **values), problem)
+        return rates.gap(optimizer, problem, **values)
 
+    if not isinstance(problem, Uncoupled) or tableau.stages != (1,):
+        return exactly
     if len(minimal(tableau, next(tableau.rows(program.exact, **like))).A) < len(tableau.states):
         return exactly
     declared = optimizer.hyperparameters
+    coordinates = _Coordinates(tableau)
 
     def quickly(values: dict[str, Any]) -> float:
         # On the edge of a range a state may stop to matter, and its eigenvalue with it.
         if any(value in (declared[name].low, declared[name].high) for name, value in values.items()):
             return exactly(values)
-        system = _scaled(System(*tableau.at(0, others | values), tableau.stages), tableau.translation)
-        return secular.gap(system, system.A - np.eye(len(system.A)), problem)
+        system, step = coordinates.seen(tableau.at(0, others | values))
+        return secular.gap(system, step, problem)
 
     return quickly
 
 
-def _scaled(system: System, translation: tuple[int, ...]) -> System:
-    """The system in one position, distances of the others from it, and memories, in units of what a gradient adds.
+class _Coordinates:
+    """A rule's states as one position, the distances of the others from it, and memories.
 
-    Positions that a rule keeps apart by large cancelling coefficients would leave no digits to an eigenvalue.
+    Positions that large cancelling coefficients keep together would leave no digits to an eigenvalue.
     """
-    one, first = np.array(translation, dtype=float), translation.index(1)
-    a, b, c, d, f, stages = system
-    into = np.eye(len(one))
-    into[:, first] -= one
-    into[first, first] = 1
-    unit = np.abs(into @ b[:, 0])
-    unit[first] = 1
-    unit[unit == 0] = 1
-    back = np.eye(len(one))
-    back[:, first] = one
-    back *= unit
-    into /= unit[:, None]
-    moved = into @ a @ back
-    if (np.abs(a @ one - one) <= 4 * np.finfo(float).eps * (np.abs(a) @ one + 1)).all():
-        moved[:, first] = 0  # a translation stays one: what is there is rounding
-        moved[first, first] = 1
-    return System(moved, into @ b, c @ back, d, f @ back, stages)
 
+    def __init__(self, tableau: Tableau) -> None:
+        self.stages, self.one = tableau.stages, np.array(tableau.translation, dtype=float)
+        self.first = tableau.translation.index(1)
+        self.rest = np.eye(len(self.one))
+        self.into, self.back = np.eye(len(self.one)), np.eye(len(self.one))
+        self.into[:, self.first] = -self.one
+        self.into[self.first, self.first] = 1
+        self.back[:, self.first] = self.one
 
-def _dense(optimizer: Optimizer, problem: Problem, values: dict[str, Any]) -> float:
-    found = rate(optimizer, problem, **values)
-    if not found.stable:
-        return found.rho - 1
-    return math.expm1(-1 / found.tau) if found.tau > 0 else -1.0
+    def seen(self, numeric: Numeric) -> tuple[System, Array]:
+        """A step there, and the same minus the identity."""
+        a, b, c, d, f = numeric
+        rounding = 4 * np.finfo(float).eps * (np.abs(a) @ self.one + 1)
+        moved = self.into @ a @ self.back
+        if (np.abs(a @ self.one - self.one) <= rounding).all():
+            moved[:, self.first] = self.rest[self.first]  # a translation stays one: what differs is rounding
+        return System(moved, self.into @ b, c @ self.back, d, f @ self.back, self.stages), moved - self.rest

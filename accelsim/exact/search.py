@@ -151,7 +151,7 @@ def search(objective: Objective, axes: Sequence[Axis], budget: int, seed: int) -
         runs = _apart([_Run(p, v) for p, v in zip(points, pool.map(objective, points), strict=True)], box)
         left -= len(points)
         least = _LEAST * len(axes)
-        runs = runs[: max(1, min(_STARTS, left // (2 * least)))]
+        runs = runs[: max(1, left // (2 * least))]
         for turn in itertools.count():
             size = _SIZES[min(turn, len(_SIZES) - 1)]
             share = max(least, left // _ROUNDS // len(runs)) if len(runs) > 1 else math.ceil(left / 2)
@@ -180,6 +180,8 @@ def _apart(runs: list[_Run], box: Array) -> list[_Run]:
     for run in sorted(runs, key=lambda run: run.value):
         if all(np.abs((run.place - other.place) / (box[:, 1] - box[:, 0])).max() > _APART for other in chosen):
             chosen.append(run)
+        if len(chosen) == _STARTS:
+            break
     return chosen
 
 

@@ -1,9 +1,10 @@
-"""The first step at which the risk is at most a target, under additive noise, without taking the steps one by one.
+"""The first step at which the risk is at most a target.
 
-Directions are independent there, and after t steps the risk is a bias plus a variance that never falls: V_t =
-sum_{s<t} T^s Q T^s' grows with t. So between the steps a and b the risk is at least the variance at a plus the least
-bias between them, which the errors at a and b bound from below (`doubling.turning`); where that is above the target,
-the target is not reached between them. What is left is halved, down to single steps: the step found is the first one.
+Under additive noise it is found without taking the steps one by one. Directions are independent there, and after t
+steps the risk is a bias plus a variance that never falls: V_t = sum_{s<t} T^s Q T^s' grows with t. So between the
+steps a and b the risk is at least the variance at a plus the least bias between them, which the errors at a and b
+bound from below (`doubling.turning`); where that is above the target, the target is not reached between them. What is
+left is halved, down to single steps: the step found is the first one.
 
 Powers T^t are taken by squaring; rounding makes the rate of a direction uncertain by 1e-16, its bias after t steps by
 t 1e-16 of itself.
@@ -11,19 +12,24 @@ t 1e-16 of itself.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from os import cpu_count
+from typing import Any
 
 import numpy as np
 
 from accelsim.errors import InputError
-from accelsim.problems import Uncoupled
+from accelsim.exact.moments import Reference, starts
+from accelsim.exact.tables import Tables
+from accelsim.problems import Problem, Uncoupled
 from accelsim.spectra import Array
-from accelsim.symbolic.tableau import Numeric
+from accelsim.symbolic.tableau import Numeric, Tableau
 
 DOUBLINGS = 26  # of the longest run: 67 million steps
+_CHUNK = 1024  # steps of a schedule at once
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,89 @@ def fastest(
             return found.winner()
 
         return list(pool.map(best, batches))
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """Where a run reaches a target.
+
+    Attributes
+    ----------
+    steps : the first step at which the risk is at most the target; None where there is none up to the limit.
+    before, risk : the risk a step earlier, and then; at the limit where the target is not reached.
+    diverged : the step at which moments left the range of float64, None where they did not.
+    """
+
+    steps: int | None
+    before: float
+    risk: float
+    diverged: int | None = None
+
+
+def arrival(problem: Problem, tableau: Tableau, values: dict[str, Any], target: float, limit: int) -> Arrival:
+    """The first step, at most limit, at which the risk of what is returned is at most a target.
+
+    Parameters
+    ----------
+    tableau : of a linear rule.
+    values : its hyperparameters.
+    """
+    tables = Tables(tableau, values)
+    if not isinstance(problem, Uncoupled) or len(tables.take(0).C[0]) > 1:
+        return _stepped_by_reference(problem, tables, target, limit)
+    small = len(tableau.states) <= 2 and not any(tableau.start) and not tables.take(0).drives
+    if small and tables.constant and not problem.multiplicative:
+        return _without_stepping(problem, tableau, values, target, limit)
+    return _stepped(problem, tables, target, limit)
+
+
+def _without_stepping(
+    problem: Uncoupled, tableau: Tableau, values: dict[str, Any], target: float, limit: int
+) -> Arrival:
+    from accelsim.exact import doubling
+
+    rule = _numbers(next(tableau.rows(**values)), tableau.translation)
+    weight = problem.spectrum * problem.modes(problem.start) ** 2 / 2
+    doublings = min(DOUBLINGS, limit.bit_length())
+    step, before, risk = doubling.walk(problem.spectrum, weight, problem.floor, rule, target, limit, doublings)
+    if not math.isfinite(risk):
+        return Arrival(None, before, math.inf, limit)
+    return Arrival(step if step >= 0 else None, before, risk)
+
+
+def _stepped(problem: Uncoupled, tables: Tables, target: float, limit: int) -> Arrival:
+    from accelsim.exact import doubling
+
+    second = np.ascontiguousarray(starts(tables.tableau, problem, False).second.transpose(2, 0, 1))
+    noise = np.array([problem.spectrum, problem.own, problem.left, problem.right, problem.floor])
+    done, before = 0, math.inf
+    while True:
+        count = limit - done if tables.constant else min(_CHUNK, limit - done)
+        a, b, c, _, f, _ = tables.take(count)
+        step, earlier, risk = doubling.step_until(second, a, b[:, :, 0], c[:, 0], f[:, 0], noise, target, count)
+        before = before if step == 0 else earlier
+        if step == -2:
+            return Arrival(None, before, math.inf, done + int(risk))
+        if step >= 0:
+            return Arrival(done + step, before, risk)
+        done, before = done + count, earlier
+        if done == limit:
+            return Arrival(None, before, risk)
+
+
+def _stepped_by_reference(problem: Problem, tables: Tables, target: float, limit: int) -> Arrival:
+    """By NumPy, for rules of several queries and problems that couple directions."""
+    run, before = Reference(problem, starts(tables.tableau, problem, False), True), math.inf
+    for step in range(limit + 1):
+        risk = float(problem.spectrum @ run.directions(tables.take(0).at(0).F[0]) / 2)
+        if risk <= target:
+            return Arrival(step, before, risk)
+        if step == limit:
+            break
+        before = risk
+        if run.advance(tables.take(1), 1) is not None:
+            return Arrival(None, before, math.inf, step + 1)
+    return Arrival(None, before, risk)
 
 
 def _numbers(rule: Numeric, moved: Sequence[int]) -> Array:

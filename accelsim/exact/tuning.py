@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any
 
@@ -12,7 +12,8 @@ import numpy as np
 
 from accelsim.errors import InputError, unknown
 from accelsim.exact import goals
-from accelsim.exact.search import Axis, axis, search
+from accelsim.exact.goals import Goal, StepsTo
+from accelsim.exact.search import Axis, Found, axis, search
 from accelsim.optimizer import Optimizer
 from accelsim.optimizers import find
 from accelsim.problems import Problem
@@ -20,6 +21,7 @@ from accelsim.schedules import FAMILIES, Recurrence
 from accelsim.spectra import Array, whole
 
 BUDGET = 2000  # evaluations
+_FIRST_LOOK = 16  # part of the budget that looks whether a number of steps is enough to reach a target
 _LONGEST = 1e6  # scale of a schedule, where the objective names no number of steps
 
 
@@ -30,7 +32,7 @@ class Tuned:
     Attributes
     ----------
     hyperparameters : all that were given or tuned, by name; schedules as text.
-    value : tau in steps, or the risk; infinite where nothing stable was found.
+    value : tau in steps, the risk, or a number of steps; infinite where nothing stable was found.
     evaluations : how often the objective was computed.
     budget : how often it could have been.
     at_bound : names of those at the edge of what was searched.
@@ -68,7 +70,8 @@ def tune(
 
     Parameters
     ----------
-    objective : ``rate`` (the time constant tau in steps) or ``risk@T`` (the risk after T steps).
+    objective : ``rate`` (the time constant tau in steps), ``risk@T`` (the risk after T steps) or ``steps@TARGET`` (the
+        first step at which the risk is at most TARGET).
     names : the hyperparameters to tune, over their declared ranges (`search.axis`); without names, all that the rule
         reads and that are not given, save switches and what a recurrence stands for.
     families : name to schedule, see `schedules.FAMILIES`; the others are constants.
@@ -79,8 +82,8 @@ def tune(
     Raises
     ------
     InputError
-        For an unknown name, objective or schedule, a budget below 1, where nothing is left to tune, and where the
-        objective has no value on this rule and problem.
+        For an unknown name, objective or schedule, a budget below 1, where nothing is left to tune, where the
+        objective has no value on this rule and problem, and where no run found reaches the target.
     """
     budget, goal, families = whole(budget, "budget of evaluations"), goals.parse(objective), families or {}
     fixed = {name: optimizer.value(name, value) for name, value in fixed.items()}
@@ -89,20 +92,88 @@ def tune(
     chosen = _chosen(optimizer, names, families, fixed)
     scale = float(problem.spectrum.max())
     free = [_freed(optimizer, name, scale, families.get(name, "constant"), goal.horizon) for name in chosen]
-
-    def values(x: Array) -> dict[str, Any]:
-        coordinates = iter(x.tolist())
-        numbers = {part.name: [a.value(next(coordinates)) for a in part.axes] for part in free}
-        return {**fixed, **{part.name: part.value(*numbers[part.name]) for part in free}}
-
-    axes = [a for part in free for a in part.axes]
-    score = goal.on(optimizer, problem, values(_inside(axes)))
-    found = search(lambda x: score(values(x)), axes, budget, seed)
+    space = _Space(optimizer, problem, fixed, free, seed)
+    if isinstance(goal, StepsTo):
+        found = _reached(goal, space, budget)
+        value: float = math.ceil(math.exp(found.value))
+    else:
+        found = space.search(goal, budget)
+        value = math.exp(found.value) if found.value < goals.NONE else math.inf
     owners = [part.name for part in free for _ in part.axes]
     at_bound = tuple(dict.fromkeys(owners[k] for k in found.edges))
-    value = math.exp(found.value) if found.value < goals.NONE else math.inf
-    best = {k: v if isinstance(v, Real) else str(v) for k, v in values(found.place).items()}
+    best = {k: v if isinstance(v, Real) else str(v) for k, v in space.values(found.place).items()}
     return Tuned(best, value, found.evaluations, budget, at_bound)
+
+
+@dataclass(frozen=True)
+class _Space:
+    """Hyperparameters of a rule on a problem, some fixed, some free."""
+
+    optimizer: Optimizer
+    problem: Problem
+    fixed: Mapping[str, Any]
+    free: list[_Free]
+    seed: int
+
+    def values(self, x: Array) -> dict[str, Any]:
+        """The hyperparameters at coordinates."""
+        coordinates = iter(x.tolist())
+        numbers = {part.name: [a.value(next(coordinates)) for a in part.axes] for part in self.free}
+        return {**self.fixed, **{part.name: part.value(*numbers[part.name]) for part in self.free}}
+
+    def search(self, goal: Goal, count: int) -> Found:
+        """The best ones found within a number of evaluations."""
+        axes = [a for part in self.free for a in part.axes]
+        inside = np.array([a.low + (a.high - a.low) / math.e for a in axes])
+        score = goal.on(self.optimizer, self.problem, self.values(inside))
+        return search(lambda x: score(self.values(x)), axes, count, self.seed)
+
+
+def _reached(goal: StepsTo, space: _Space, budget: int) -> Found:
+    """A search among short runs first, then longer ones, until one reaches the target; most of the budget there."""
+    start = float(space.problem.risk(space.problem.start[None])[0])
+    if start <= goal.target:
+        raise InputError(f"the risk is {start:.6g} at the start: take a target below it")
+    spent, limits = 0, goal.limits(space.problem)
+    for limit in limits:
+        long, left = replace(goal, limit=limit), budget - spent
+        look = space.search(long, min(left, max(1, left // 4 if limit == limits[-1] else budget // _FIRST_LOOK)))
+        spent += look.evaluations
+        if look.value < goals.NONE or spent == budget:
+            break
+        if limit == limits[0]:
+            _check_floor(goal.target, space, max(1, budget // _FIRST_LOOK))
+    if look.value >= goals.NONE:
+        raise _unreached(long, space, look)
+    if spent == budget:
+        return look
+    better = space.search(long, budget - spent)
+    return replace(min(look, better, key=lambda found: found.value), evaluations=spent + better.evaluations)
+
+
+def _check_floor(target: float, space: _Space, count: int) -> None:
+    """Raise if the target is below the lowest noise floor, which takes no steps and so no part of the budget."""
+    try:
+        lowest = space.search(goals.Floor(), count)
+    except InputError:  # there is none where coefficients vary in time, and none is computed on large tables
+        return
+    if math.log(target) < lowest.value < goals.NONE:
+        where = _listed(space.values(lowest.place))
+        raise InputError(f"unreachable: floor is {math.exp(lowest.value):.6g}, the lowest found, at {where}")
+
+
+def _unreached(goal: StepsTo, space: _Space, found: Found) -> InputError:
+    """What to say where no run reaches the target in time."""
+    if found.value > 2 * goals.NONE:
+        return InputError(f"unreachable: every run tried diverges within {goal.limit} steps")
+    least, where = goal.target * math.exp(found.value - goals.NONE), _listed(space.values(found.place))
+    return InputError(f"unreachable within {goal.limit} steps: the least risk found then is {least:.6g}, at {where}")
+
+
+def _listed(values: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"{name}={value:.6g}" if isinstance(value, Real) else f"{name}={value}" for name, value in values.items()
+    )
 
 
 def envelope(problem: Problem, objective: str, /, *, budget: int = BUDGET, seed: int = 0) -> Tuned:
@@ -145,8 +216,3 @@ def _freed(optimizer: Optimizer, name: str, scale: float, family: str, horizon: 
         return _Free(name, [own], lambda peak: template.text(peak, horizon))
     length = Axis(lambda x: 10**x, 0, math.log10(horizon or _LONGEST))
     return _Free(name, [own, length], template.text)
-
-
-def _inside(axes: list[Axis]) -> Array:
-    """Coordinates away from every bound."""
-    return np.array([a.low + (a.high - a.low) / math.e for a in axes])
