@@ -5,6 +5,9 @@ in, the others read from a table before the loop, only the moments on and above 
 `WIDTH` directions, all of a block together: the compiler then knows every distance and vectorises without checks.
 What couples directions, sum_j right_j Y_j, is a few sums of moments taken along while they are updated; a query after
 a step's first one takes a pass of its own.
+
+Positions are carried times lam^(1/2), memories and gradients times lam^(-1/2): the mean gradient of a direction is then
+its query error itself, and the problem's arrays, divided by powers of lam, are often constants.
 """
 
 from __future__ import annotations
@@ -20,11 +23,12 @@ from typing import Any
 import numpy as np
 
 from accelsim.exact.frames import frame, framed, framed_structure
-from accelsim.exact.tables import Moments, System, Tables
+from accelsim.exact.tables import Moments, System, Tables, mapped_pair
 from accelsim.problems import Uncoupled
 from accelsim.spectra import Array
 
 WIDTH = 64  # eigendirections a block: a few vectors of any width, and little padding
+_STRETCH = 1024  # steps looked at together where moments are about to leave the range of float64
 OVERFLOW = 1e200  # sums of second moments beyond this count as diverged: the next products could leave float64
 
 
@@ -44,30 +48,36 @@ class Kernel:
     def __init__(self, problem: Uncoupled, tables: Tables, second: Array, noisy: bool, carries_origin: bool) -> None:
         self.size = len(second) - (not carries_origin)
         self.carries_origin, self.translation = carries_origin, tables.tableau.translation
-        first, forms = self._carried(tables.take(0)), _Forms(problem, noisy)
-        folded = first.at(0).each(
-            lambda matrix, same: np.where((same == 1) & np.isin(matrix, (0, 1, -1)), matrix, np.nan),
-            self._carried(tables.fixed),
+        self._kinds = [1 if moves else -1 for moves in (*self.translation, 1)][: self.size]
+        self._pairs = list(combinations_with_replacement(range(self.size), 2))
+        forms = _Forms(problem, noisy)
+        writer = self._write(tables, forms)
+        self._run, self._parameters = compiled(writer.source), forms.scales
+        spread = min(problem.spectrum.min(), 1 / problem.spectrum.max())
+        self._limit = OVERFLOW * spread * (1e-6 if self._framed else 1)
+        self._turn_to(self._carried(tables.take(0)).C[0, 0])
+        inside = mapped_pair(self._seen, second[: self.size, : self.size], self._seen)
+        self._units = [problem.spectrum ** ((self._kinds[a] + self._kinds[b]) / 2) for a, b in self._pairs]
+        within = [inside[pair] * unit for pair, unit in zip(self._pairs, self._units, strict=True)]
+        self._blocks = _in_blocks([*within, *forms.rows, *[1 / problem.spectrum] * writer.inverse])
+        self._directions = problem.spectrum.size
+
+    def _write(self, tables: Tables, forms: _Forms) -> _Writer:
+        """The shorter of the sources for the states and for what is seen from the query."""
+        folded = (
+            self._carried(tables.take(0))
+            .at(0)
+            .each(
+                lambda matrix, same: np.where((same == 1) & np.isin(matrix, (0, 1, -1)), matrix, np.nan),
+                self._carried(tables.fixed),
+            )
         )
-        structures = [folded] if carries_origin else [folded, framed_structure(folded, self.translation)]
-        written = [_Writer(_rows(rows), rows.stages, forms.powers) for rows in structures]
+        structures = [folded] if self.carries_origin else [folded, framed_structure(folded, self.translation)]
+        written = [_Writer(_rows(rows), rows.stages, forms.powers, self._kinds) for rows in structures]
         writer = min(written, key=lambda one: one.operations)
         self._framed = writer is not written[0]
         self._free = [np.isnan(rows) for rows in _rows(structures[self._framed])]
-        self._run = compiled(writer.source)
-        self._parameters = forms.scales
-        self._pairs = list(combinations_with_replacement(range(self.size), 2))
-        self._directions = problem.spectrum.size
-        self._turn_to(first.C[0, 0])
-        blocks = -(-self._directions // WIDTH)
-        self._blocks = np.zeros((blocks, len(self._pairs) + len(forms.rows), WIDTH))
-        inside = second[: self.size, : self.size]
-        if self._framed:
-            inside = np.einsum("ac,bd,cdm->abm", self._seen, self._seen, inside)
-        for place, values in enumerate([*(inside[pair] for pair in self._pairs), *forms.rows]):
-            padded = np.zeros(blocks * WIDTH)
-            padded[: values.size] = values
-            self._blocks[:, place] = padded.reshape(blocks, WIDTH)
+        return writer
 
     def _carried(self, systems: System) -> System:
         n = self.size
@@ -77,7 +87,7 @@ class Kernel:
     def _turn_to(self, query: Array) -> None:
         """The coordinates in which the moments are from here on, where they are seen from the query."""
         self._seen = frame(query, self.translation) if self._framed else np.eye(self.size)
-        self._back = np.linalg.inv(self._seen)
+        self._back = np.asarray(np.linalg.inv(self._seen), dtype=np.float64)
 
     def advance(self, systems: System, steps: int) -> int | None:
         """Take steps. Returns how many there were when moments left the range of float64, None where they did not.
@@ -91,21 +101,29 @@ class Kernel:
         systems = self._carried(systems)
         moved = framed(systems, self.translation) if self._framed else systems
         table = np.concatenate([m[:, free] for m, free in zip(_rows(moved), self._free, strict=True)], axis=1)
-        limit = OVERFLOW / 1e6 if self._framed else OVERFLOW  # in these coordinates moments may look smaller
-        taken = self._taken(table, steps, limit)
-        while taken >= 0:
-            self._turn_to(systems.C[min(taken, len(table) - 1), 0])
-            if not np.einsum("aam->", self.moments.second[: len(self.translation), : len(self.translation)]) < OVERFLOW:
-                return taken
-            if taken == steps:
-                break
-            self._taken(table[min(taken, len(table) - 1) :], 1, np.inf)
-            taken += 1
+        taken = self._taken(table, steps, self._limit)
+        if taken >= 0 and not self._inside(systems, taken):
+            return taken
+        size = _STRETCH
+        while 0 <= taken < steps:  # the sum that the kernel sees is not that of the states' moments: look closer
+            before, count = self._blocks.copy(), min(size, steps - taken)
+            self._taken(table[min(taken, len(table) - 1) :], count, np.inf)
+            if self._inside(systems, taken + count):
+                taken += count
+            elif count == 1:
+                return taken + 1
+            else:
+                self._blocks, size = before, count // 2
         self._turn_to(systems.C[-1, 0])
         return None
 
+    def _inside(self, systems: System, taken: int) -> bool:
+        self._turn_to(systems.C[min(taken, len(systems.C) - 1), 0])
+        count = len(self.translation)
+        return bool(np.einsum("aam->", self.moments.second[:count, :count]) < OVERFLOW)
+
     def _taken(self, table: Array, steps: int, limit: float) -> int:
-        """Take steps; how many there were when the moments reached a limit, -1 where they did not."""
+        """Take steps; after how many but one the moments reached a limit, -1 where they did not."""
         table = np.ascontiguousarray(table)
         return int(self._run(self._blocks.ravel(), table, steps, len(self._blocks), self._parameters, limit))
 
@@ -114,19 +132,30 @@ class Kernel:
         """Moments of the states and w*, without the means, which nothing here depends on."""
         second = np.empty((self.size, self.size, self._directions))
         for place, (a, b) in enumerate(self._pairs):
-            second[a, b] = second[b, a] = self._blocks[:, place].ravel()[: self._directions]
+            second[a, b] = second[b, a] = self._moment(place)
         n = self.size + (not self.carries_origin)
         whole = np.zeros((n, n, self._directions))
-        whole[: self.size, : self.size] = np.einsum("ac,bd,cdm->abm", self._back, self._back, second)
+        whole[: self.size, : self.size] = mapped_pair(self._back, second, self._back)
         return Moments(whole, np.zeros((n, self._directions)))
 
     def directions(self, row: Array) -> Array:
         """(m,) second moment of a row (n,) of states and w*, by eigendirection."""
         weights = row[: self.size] @ self._back
-        total = np.zeros(self._blocks.shape[::2])
+        total = np.zeros(self._directions)
         for place, (a, b) in enumerate(self._pairs):
-            total += (2 - (a == b)) * weights[a] * weights[b] * self._blocks[:, place]
-        return total.ravel()[: self._directions]
+            total += (2 - (a == b)) * weights[a] * weights[b] * self._moment(place)
+        return total
+
+    def _moment(self, place: int) -> Array:
+        return self._blocks[:, place].ravel()[: self._directions] / self._units[place]
+
+
+def _in_blocks(rows: list[Array]) -> Array:
+    """Rows (m,) as (blocks, rows, WIDTH), zero beyond m."""
+    blocks = -(-rows[0].size // WIDTH)
+    padded = np.zeros((len(rows), blocks * WIDTH))
+    padded[:, : rows[0].size] = rows
+    return np.ascontiguousarray(padded.reshape(len(rows), blocks, WIDTH).transpose(1, 0, 2))
 
 
 def _rows(systems: System) -> list[Array]:
@@ -140,14 +169,14 @@ class _Forms:
 
     Attributes
     ----------
-    powers : of own + lam^2, left, floor and right: the power, -1 where the array is zero, None where it is a row.
+    powers : of 1 + own / lam^2 and of left, floor and right over lam: the power, -1 where it is zero, None for a row.
     scales : (4,) their scales.
     rows : lam, then those that are rows.
     """
 
     def __init__(self, problem: Uncoupled, noisy: bool) -> None:
         lam = problem.spectrum
-        arrays = [problem.own + lam**2, problem.left, problem.floor, problem.right]
+        arrays = [1 + problem.own / lam / lam, problem.left / lam, problem.floor / lam, problem.right / lam]
         self.powers: tuple[int | None, ...] = tuple(_power(values, lam) for values in arrays)
         arrays[2] = arrays[2] * noisy
         scales = [1.0 if p is None else values[0] / lam[0] ** max(p, 0) for values, p in self._with(arrays)]
@@ -217,30 +246,52 @@ class _Writer:
     ----------
     rows : update (n, n + G) and queries (G, n + G): 0, 1, -1, or NaN where a number comes from the table.
     powers : see `_Forms`.
+    kinds : of the states, 1 for positions and -1 for memories.
 
     Attributes
     ----------
     source : a function of all blocks, the table, the number of steps, that of blocks, scales, and a limit of the trace.
     operations : number of them in it, for an eigendirection.
+    inverse : whether it needs a row of 1/lam after all others.
     """
 
-    def __init__(self, rows: list[Array], stages: tuple[int, ...], powers: tuple[int | None, ...]) -> None:
+    def __init__(
+        self, rows: list[Array], stages: tuple[int, ...], powers: tuple[int | None, ...], kinds: list[int]
+    ) -> None:
         names = iter(f"k{i}" for i in range(sum(row.size for row in rows)))
         self.free = sum(int(np.isnan(row).sum()) for row in rows)
         update, queries = [
             [[next(names) if np.isnan(x) else str(int(x)) for x in line] for line in row] for row in rows
         ]
-        self.update, self.queries = update, queries
-        self.n, self.stages = len(update), stages
+        self.n, self.stages, self.kinds = len(update), stages, kinds
+        self.shifted: dict[str, str] = {}  # entries times a power of lam, by name
+        self.given = queries
+        columns = [*kinds, *[-1] * sum(stages)]
+        self.update = [self._in_units(row, kind, columns) for row, kind in zip(update, kinds, strict=True)]
+        self.queries = [self._in_units(row, 1, columns) for row in queries]
         self.pairs = list(combinations_with_replacement(range(self.n), 2))
         places = iter(range(1, 5))
         self.arrays = [None if p is not None else next(places) for p in powers]
+        entries = [*self.shifted.values(), *(entry for row in (*self.update, *self.queries) for entry in row)]
+        self.inverse = any("over" in entry for entry in entries)
         self.own, self.left, self.floor, self.right = powers
         self.coupled = self.left != -1 and self.right != -1
-        self.stride = WIDTH * (len(self.pairs) + 1 + sum(array is not None for array in self.arrays))
-
+        self.rows = 1 + sum(array is not None for array in self.arrays)
+        self.stride = WIDTH * (len(self.pairs) + self.rows + self.inverse)
         self.source = "\n".join(self._lines()) + "\n"
         self.operations = sum(self.source.count(sign) for sign in ("+ ", "* "))
+
+    def _in_units(self, row: list[str], kind: int, columns: list[int]) -> list[str]:
+        """Entries between quantities that are carried in units of a root of lam."""
+        found = []
+        for entry, column in zip(row, columns, strict=True):
+            unit = {0: "1", 1: "c0", -1: "over"}[(kind - column) // 2]
+            text = _scaled(entry, unit)
+            if "*" in text:
+                self.shifted[f"h{entry}"] = text
+                text = f"h{entry}"
+            found.append(entry if unit == "1" else text)
+        return found
 
     def _lines(self) -> Iterator[str]:
         yield "def kernel(z, table, steps, blocks, scales, limit):"
@@ -248,7 +299,7 @@ class _Writer:
         sums = self._summed()
         yield from (f"    t{c}_{d} = 0.0" for c, d in sums)
         if sums:
-            yield from self._pass([f"t{c}_{d} += {self._times_right(f'p{c}_{d}')}" for c, d in sums], 1)
+            yield from self._pass([f"t{c}_{d} += {self._times_right(f'p{c}_{d}', c, d)}" for c, d in sums], 1)
         yield "    for t in range(steps):"
         yield "        row = min(t, len(table) - 1)"
         yield from (f"        k{i} = table[row, {i}]" for i in range(self.free))
@@ -257,7 +308,7 @@ class _Writer:
         yield from (f"        t{c}_{d} = 0.0" for c, d in sums)
         yield "        trace = 0.0"
         update = list(self._gradients(len(self.stages))) + list(self._step())
-        update += [f"t{c}_{d} += {self._times_right(f'n{c}_{d}')}" for c, d in sums]
+        update += [f"t{c}_{d} += {self._times_right(f'n{c}_{d}', c, d)}" for c, d in sums]
         update += [f"trace += {' + '.join(f'n{a}_{a}' for a in range(self.n))}"]
         yield from self._pass(update, 2)
         yield "        if not trace < limit:"
@@ -280,6 +331,10 @@ class _Writer:
             yield f"{indent}        p{a}_{b} = z[i + {place * WIDTH}]"
         for array in (0, *(array for array in self.arrays if array is not None)):
             yield f"{indent}        c{array} = z[i + {(len(self.pairs) + array) * WIDTH}]"
+        if self.inverse:
+            yield f"{indent}        over = z[i + {(len(self.pairs) + self.rows) * WIDTH}]"
+        if depth > 1:  # inside the loop over steps, whose entries they are
+            yield from (f"{indent}        {name} = {text}" for name, text in self.shifted.items())
         yield from (f"{indent}        {line}" for line in body)
 
     def _summed(self) -> list[tuple[int, int]]:
@@ -289,10 +344,11 @@ class _Writer:
         seen = [c for c in range(self.n) if any(row[c] != "0" for row in self.queries[: self.stages[0]])]
         return list(combinations_with_replacement(seen, 2))
 
-    def _times_right(self, value: str) -> str:
-        if self.arrays[3]:
-            return f"c{self.arrays[3]} * {value}"
-        return " * ".join([*["c0"] * (self.right or 0), value])
+    def _times_right(self, value: str, *states: int) -> str:
+        """A moment as it enters the shared sum; of the query's, or of two states'."""
+        memories = sum(self.kinds[state] == -1 for state in states)
+        factors = ["c0"] * memories + ([f"c{self.arrays[3]}"] if self.arrays[3] else ["c0"] * (self.right or 0))
+        return " * ".join([*factors, value])
 
     def _second(self, a: int, b: int) -> str:
         """The moment of two quantities."""
@@ -307,7 +363,7 @@ class _Writer:
         if stage == 0:
             for a, b in pairs:
                 terms = [
-                    _scaled(self.queries[a][c], _scaled(self.queries[b][d], f"t{min(c, d)}_{max(c, d)}"))
+                    _scaled(self.given[a][c], _scaled(self.given[b][d], f"t{min(c, d)}_{max(c, d)}"))
                     for c in range(self.n)
                     for d in range(self.n)
                     if self.queries[a][c] != "0" and self.queries[b][d] != "0"
@@ -334,12 +390,12 @@ class _Writer:
             yield from self._queried(first, after)
             for j in range(first, after):
                 for q in range(self.n + first):
-                    yield f"x{q}_{self.n + j} = c0 * w{q}_{j}"
+                    yield f"x{q}_{self.n + j} = w{q}_{j}"
             for i, j in combinations_with_replacement(range(first, after), 2):
                 yield f"x{self.n + i}_{self.n + j} = {self._gradient(i, j)}"
 
     def _gradient(self, i: int, j: int) -> str:
-        """(own + lam^2) Y + left S + floor as a polynomial in lam, as far as they are one."""
+        """Own Y + left S + floor as a polynomial in lam, as far as they are one."""
         terms: list[list[str]] = [[], []]
         loose = []
         shared = [("left", self.left, 1, f"s{i}_{j}")] * self.coupled

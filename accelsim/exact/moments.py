@@ -17,7 +17,7 @@ import numpy as np
 
 from accelsim.errors import InputError
 from accelsim.exact.kernel import OVERFLOW, Drift, Kernel
-from accelsim.exact.tables import Moments, System, Tables
+from accelsim.exact.tables import Moments, System, Tables, left_mapped, mapped, mapped_pair, right_mapped
 from accelsim.optimizer import Optimizer
 from accelsim.problems import Problem, Uncoupled
 from accelsim.spectra import Array, fits
@@ -62,27 +62,6 @@ class Risk:
     error: float | None = None
 
 
-def mapped(matrix: Array, moments: Moments) -> Moments:
-    """Moments of matrix times the quantities."""
-    return Moments(mapped_pair(matrix, moments.second, matrix), matrix @ moments.mean)
-
-
-def mapped_pair(left: Array, second: Array, right: Array) -> Array:
-    """Second moments of left times the quantities with right times them."""
-    return _left(left, _right(second, right))
-
-
-def _left(matrix: Array, second: Array) -> Array:
-    """The matrix applied to the first axis."""
-    return (matrix @ second.reshape(len(second), -1)).reshape(len(matrix), *second.shape[1:])
-
-
-def _right(second: Array, matrix: Array) -> Array:
-    """The matrix applied to the second axis."""
-    rows, columns, *rest = second.shape
-    return (matrix @ second.reshape(rows, columns, -1)).reshape(rows, len(matrix), *rest)
-
-
 def with_gradients(problem: Problem, system: System, moments: Moments, noisy: bool) -> Moments:
     """Moments of the states and this step's gradients together, each yield on a fresh sample."""
     taken = 0
@@ -96,8 +75,8 @@ def with_gradients(problem: Problem, system: System, moments: Moments, noisy: bo
 def _append(problem: Problem, rows: Array, moments: Moments, noisy: bool) -> Moments:
     """Append the gradients at the query errors `rows` times the quantities."""
     spectrum = problem.spectrum
-    cross = _right(moments.second, rows)
-    queries, mean = _left(rows, cross), rows @ moments.mean
+    cross = right_mapped(moments.second, rows)
+    queries, mean = left_mapped(rows, cross), rows @ moments.mean
     gradients = queries * spectrum * (spectrum[:, None] if problem.coupled else spectrum)
     gradients = gradients + problem.noise(queries, mean, noisy)
     cross = cross * spectrum

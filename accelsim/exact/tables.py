@@ -27,6 +27,27 @@ class Moments(NamedTuple):
     mean: Array
 
 
+def mapped(matrix: Array, moments: Moments) -> Moments:
+    """Moments of matrix times the quantities."""
+    return Moments(mapped_pair(matrix, moments.second, matrix), matrix @ moments.mean)
+
+
+def mapped_pair(left: Array, second: Array, right: Array) -> Array:
+    """Second moments of left times the quantities with right times them."""
+    return left_mapped(left, right_mapped(second, right))
+
+
+def left_mapped(matrix: Array, second: Array) -> Array:
+    """The matrix applied to the first axis."""
+    return (matrix @ second.reshape(len(second), -1)).reshape(len(matrix), *second.shape[1:])
+
+
+def right_mapped(second: Array, matrix: Array) -> Array:
+    """The matrix applied to the second axis."""
+    rows, columns, *rest = second.shape
+    return (matrix @ second.reshape(rows, columns, -1)).reshape(rows, len(matrix), *rest)
+
+
 class System(NamedTuple):
     """A step in numbers, or with a first axis many: matrices as in `Numeric`, and the number of gradients a yield."""
 
