@@ -15,9 +15,9 @@ from accelsim.problems import Problem, make
 from accelsim.results import Result
 
 CLAIM = (
-    "After n samples the last half of SGD's iterates, or of accelerated SGD's, averages to twice the minimax risk "
-    "d s2 / (2n), accelerated SGD from much fewer samples on; Schedule-Free's window makes 1 / (1 - b^2) times of it: "
-    "5.3 at b = 0.9."
+    "After n samples the last half of SGD's iterates, or of accelerated SGD's, averages to twice the minimax risk d "
+    "s2 / (2n), accelerated SGD from much fewer samples on, and Schedule-Free's window to 1 / (1 - b^2) times of it "
+    "(5.3 at b = 0.9); each times what the iterates' own noise floor F adds, 1 + (1 + 1/d) 2 F / s2."
 )
 ASSUMPTIONS = [
     "Gaussian streaming regression, label noise of variance s2 = 1",
@@ -25,8 +25,8 @@ ASSUMPTIONS = [
     "those themselves the noise floor is several times the label noise; Schedule-Free at SGD's lr",
     "minimax: half of d s2 / n, as the risk is half of the squared prediction error (Mourtada 2022: "
     "d s2 / (n - d - 1))",
-    "predicted: every factor times 1 + (1 + 1/d) 2 F / s2, F the risk at which the points of the gradients settle: "
-    "their multiplicative noise is averaged too (Schedule-Free's settle like SGD with lr (1-b))",
+    "F is the risk at which the points of the gradients settle: their multiplicative noise is averaged too "
+    "(Schedule-Free's settle like SGD with lr (1-b))",
     "weights s^p over the gradients' points, p = b/(1-b), have a window of n (2p+1)/(p+1)^2 = n (1 - b^2) samples",
 ]
 EXPECTED = True

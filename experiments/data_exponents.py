@@ -37,9 +37,9 @@ class Config:
     source: float = 0.3
     power: float = 4.0
     samples: tuple[int, ...] = (2**14, 2**18, 2**22)
-    shares: tuple[float, ...] = (0.23, 0.35, 0.46, 0.62, 0.8)  # b
-    evaluations: int = 30  # of the risk, from each of two starts for a rule, D and b
-    tolerance: float = 0.04
+    shares: tuple[float, ...] = (0.23, 0.35, 0.46, 0.62, 0.7)  # b
+    evaluations: int = 20  # of the risk, from each of two starts for a rule, D and b
+    tolerance: float = 0.05
 
 
 FULL = Config()

@@ -93,7 +93,7 @@ def draw(result: Result, figure: Any) -> None:
     batches = np.array(result.series["batches"])
     for place, (dim, row) in enumerate(result.series["scaled"].items()):
         look = plotting.look("accelerated_sgd") | {"color": plotting.PALETTE[place], "marker": plotting.MARKERS[place]}
-        axes.loglog(batches, np.array(row) / int(dim), **(look | {"label": f"best, d = {dim}"}))
+        axes.semilogx(batches, np.array(row) / int(dim), **(look | {"label": f"best, d = {dim}"}))
         axes.axvline(int(dim), color=plotting.PALETTE[place], linewidth=0.8, linestyle=":")
     axes.axhline(0.85, color="black", linewidth=0.8, label=r"$\alpha/\eta = 0.85\, d/B$")
     axes.set_xscale("log", base=2)
