@@ -218,7 +218,7 @@ def test_the_best_risk_at_a_step_is_no_worse_than_any_on_a_grid():
     found = tune(find("sgd"), problem, "risk@30", budget=80)
     assert min(risks) * 0.97 < found.value <= min(risks)
     rerun = moments.risk(find("sgd"), problem, 30, **found.hyperparameters)
-    assert rerun.risk[-1] == pytest.approx(found.value, rel=1e-12)
+    assert rerun.risk[-1] == pytest.approx(found.value, rel=1e-10)
 
 
 def test_families_of_schedules_hold_the_constants():
@@ -236,7 +236,7 @@ def test_families_of_schedules_hold_the_constants():
     text = found["cosine"].hyperparameters["lr"]
     assert text.endswith("*cosine(t,30)")
     rerun = moments.risk(find("sgd"), problem, 30, lr=text)
-    assert rerun.risk[-1] == pytest.approx(found["cosine"].value, rel=1e-12)
+    assert rerun.risk[-1] == pytest.approx(found["cosine"].value, rel=1e-10)
 
 
 def test_tuning_says_what_it_cannot_tune():

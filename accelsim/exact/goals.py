@@ -60,13 +60,27 @@ class RiskAt:
     def on(self, optimizer: Optimizer, problem: Problem, like: Mapping[str, Any]) -> Score:
         """The score on a rule and a problem."""
 
+        tableau = linear_tableau(optimizer, **like)
+        if not isinstance(problem, Uncoupled) or self.horizon * problem.spectrum.size > _MODE_STEPS:
+            return self._far(optimizer, problem)
+
         def score(values: dict[str, Any]) -> float:
-            found = moments.risk(optimizer, problem, self.horizon, **values)
-            if found.diverged is not None:
-                return NONE + math.log(self.horizon / found.diverged)
-            return math.log(found.risk[-1]) if found.risk[-1] > 0 else -NONE
+            found = thresholds.arrival(problem, tableau, values, -1.0, self.horizon)
+            return self._scored(found.risk, found.diverged)
 
         return score
+
+    def _far(self, optimizer: Optimizer, problem: Problem) -> Score:
+        def score(values: dict[str, Any]) -> float:
+            found = moments.risk(optimizer, problem, self.horizon, **values)
+            return self._scored(float(found.risk[-1]), found.diverged)
+
+        return score
+
+    def _scored(self, risk: float, diverged: int | None) -> float:
+        if diverged is not None:
+            return NONE + math.log(self.horizon / max(diverged, 1))
+        return math.log(max(risk, sys.float_info.min))
 
 
 @dataclass(frozen=True)
