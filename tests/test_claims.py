@@ -105,3 +105,16 @@ def test_a_negative_weight_of_the_momentum_lowers_the_variance():
     _, found = measure(**values, lengths=30.0)
     assert found == pytest.approx(excess(**values), rel=1e-6)
     assert found < -0.1
+
+
+@pytest.mark.parametrize(("largest", "exponent"), [(0.8, 0.93), (8 / 9, 0.81)])
+def test_nesterovs_exponent_on_a_grid_hangs_on_its_largest_momentum(largest, exponent):
+    """The discrete design of Kidambi et al. 2018; the best of all momenta has 0.47."""
+    problem = known()["two_directions_table"].problem
+    kappas = 2.0 ** np.array([4, 6, 8, 10, 12])
+    points = [(lr, beta) for lr in np.linspace(0, 1, 10)[1:] for beta in np.linspace(0, largest, 9)]
+    taus = [
+        min(rates.rate(find("nesterov"), problem("discrete", kappa), lr=lr, beta=beta).tau for lr, beta in points)
+        for kappa in kappas
+    ]
+    assert np.polyfit(np.log(kappas), np.log(taus), 1)[0] == pytest.approx(exponent, abs=0.006)
