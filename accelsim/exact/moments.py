@@ -9,6 +9,7 @@ NumPy, for any problem; where sums alone couple eigendirections, long runs take 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -203,14 +204,17 @@ def stepped(problem: Problem, tables: Tables, steps: int, of: str, carries_origi
     kept: list[dict[str, float]] = []
     shares: dict[str, Array] = {}
     diverged = None
-    for until in wanted:
-        diverged = _advanced(tables, list(runs.values()), until)
-        if diverged is not None:
-            break
-        system = tables.take(0).at(-1)
-        row = (system.F if of == "returned" else system.C)[0]
-        shares = {name: problem.spectrum / 2 * run.directions(row) for name, run in runs.items()}
-        kept.append({name: float(share.sum()) for name, share in shares.items()})
+    # One core a run: within a step there is too little to share.
+    with ThreadPoolExecutor(len(runs)) as pool:
+        each = pool.map if len(runs) > 1 else map
+        for until in wanted:
+            diverged = _advanced(tables, list(runs.values()), until, each)
+            if diverged is not None:
+                break
+            system = tables.take(0).at(-1)
+            row = (system.F if of == "returned" else system.C)[0]
+            shares = {name: problem.spectrum / 2 * run.directions(row) for name, run in runs.items()}
+            kept.append({name: float(share.sum()) for name, share in shares.items()})
     series = {name: np.array([found[name] for found in kept]) for name in shares}
     return assembled(problem, np.array(wanted[: len(kept)]), series, shares, diverged), runs
 
@@ -233,14 +237,12 @@ def _check_memory(problem: Problem, quantities: int) -> None:
     fits(_COPIES * moments, f"second moments of {what}")
 
 
-def _advanced(tables: Tables, runs: list[Any], until: int) -> int | None:
+def _advanced(tables: Tables, runs: list[Any], until: int, each: Callable[..., Any]) -> int | None:
     """Take all runs to a step; the step at which the first of them diverged, None where none did."""
     while tables.step < until:
         start, count = tables.step, min(_CHUNK, until - tables.step)
         systems = tables.take(count)
-        # One core a run: within a step there is too little to share.
-        with ThreadPoolExecutor(len(runs)) as pool:
-            ends = [end for end in pool.map(lambda run: run.advance(systems, count), runs) if end is not None]  # noqa: B023
+        ends = [end for end in each(lambda run: run.advance(systems, count), runs) if end is not None]  # noqa: B023
         if ends:
             return start + min(ends)
     return None
