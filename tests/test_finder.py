@@ -1,19 +1,23 @@
 """Equivalences are found, refutations replay, and what is generic is told from what is special."""
 
 import json
+import math
 import sys
 from fractions import Fraction
 
 import pytest
+import sympy
 from pairs import pair
 
 from accelsim import cli
 from accelsim.errors import InputError
-from accelsim.optimizer import optimizer, step_size
+from accelsim.optimizer import momentum, optimizer, step_size, weight
 from accelsim.optimizers import find
-from accelsim.symbolic import finder
+from accelsim.symbolic import finder, ranges
+from accelsim.symbolic.algebra import determinant
 from accelsim.symbolic.certificate import verify_certificate
 from accelsim.symbolic.finder import equivalent
+from accelsim.symbolic.written import given_value
 
 CHANCE = [(seed, memories) for memories, count in ((1, 30), (2, 10)) for seed in range(count)]
 
@@ -80,6 +84,111 @@ def test_special_cases_are_listed_and_never_called_equivalent(a, b, special):
     assert answer.to_json()["equivalent"] is False
 
 
+@optimizer(positions="y x", returns="x", lr=step_size(), mu=momentum())
+def two_sequences(s, t, h):
+    """Nesterov's accelerated gradient."""
+    g = yield s.y
+    x = s.y - h.lr * g
+    return dict(x=x, y=x + h.mu * (x - s.x))
+
+
+@pytest.mark.parametrize(("mu", "special"), [("t/(t+3)", {"beta = t/2 + 1"}), ("t/(t+4)", set())])
+def test_what_a_schedule_is_by_default_is_looked_at(mu, special):
+    answer = decided(find("acsa"), two_sequences, set_b={"mu": mu})
+    assert answer.status == "refuted"
+    assert {case["when"] for case in answer.special} == special
+
+
+def test_schedules_that_are_special_as_constants_are_listed():
+    answer = decided(find("lookahead(sgd)"), find("sgd"))
+    assert {case["when"]: case["map"] for case in answer.special}["sync = 1"] == {"lr": "lr*slow"}
+    known = decided(find("lookahead(sgd)"), find("sgd"), set_a={"sync": "1/(t+2)"})
+    assert not any("sync" in case["when"] for case in known.special)
+
+
+@optimizer(positions="w", returns="w", lr=step_size(), beta=momentum())
+def scaled_down(s, t, h):
+    """SGD whose hyperparameter is called as another rule's momentum."""
+    g = yield s.w
+    return dict(w=s.w - h.lr * (1 - h.beta) * g)
+
+
+@pytest.mark.parametrize("rows", ["-x/2", "x/2 y/3 y x/5", "x/(2*y) 1 y 1/3", "x/(2*y) 1/(3*x) y/(x+1) 1/3"])
+def test_determinants_keep_their_numbers(rows):
+    entries = [given_value(text.replace("x", "t").replace("y", "(t+2)")) for text in rows.split()]
+    size = math.isqrt(len(entries))
+    matrix = sympy.Matrix(size, size, entries)
+    assert sympy.cancel(determinant(matrix) - matrix.det()) == 0
+    assert sympy.cancel(determinant(2 * matrix) - matrix.det()) != 0
+
+
+def test_what_is_known_of_one_rule_is_not_known_of_the_other():
+    answer = decided(scaled_down, find("heavy_ball"), set_a={"beta": 0.5})
+    assert "beta = 0 in heavy_ball" in {case["when"] for case in answer.special}
+    known = decided(scaled_down, find("heavy_ball"), set_b={"beta": 0.5})
+    assert not any("heavy_ball" in case["when"] for case in known.special)
+
+
+def test_a_rule_is_itself_at_what_is_known_of_it():
+    assert decided(find("heavy_ball"), find("heavy_ball"), set_a={"beta": 0}).map == {"lr": "lr", "beta": "0"}
+
+
+@optimizer(positions="w", memories="m", returns="w", lr=step_size(), beta=momentum())
+def squared(s, t, h):
+    """Heavy ball that decays by the square of its hyperparameter."""
+    g = yield s.w
+    m = h.beta * h.beta * s.m + g
+    return dict(w=s.w - h.lr * m, m=m)
+
+
+def test_what_only_a_root_solves_is_never_refuted():
+    assert decided(squared, find("heavy_ball")).map["beta"] == "beta**2"
+    assert equivalent(find("heavy_ball"), squared, budget=60).status != "refuted"
+    assert decided(find("nesterov"), squared).status == "refuted"
+
+
+def test_refuted_and_undecided_answers_say_what_they_assume():
+    refuted = decided(find("heavy_ball"), find("nesterov"), set_a={"lr": 0.5}, set_b={"beta": 0.25})
+    assert refuted.assumptions == (
+        "lr = 0.5",
+        "beta = 0.25 in nesterov",
+        "compared: the points where gradients are taken (what is returned is not compared)",
+        "coordinate by coordinate, from the same start, on the same gradients",
+    )
+    undecided = equivalent(find("qhadam"), find("simplified_ademamix"), budget=60)
+    assert any(note.startswith("weight_decay = 0 in simplified_ademamix, as") for note in undecided.assumptions)
+    assert any("p(t) is a given positive sequence" in note for note in undecided.assumptions)
+    for answer in (refuted, undecided, equivalent(find("heavy_ball"), find("nesterov"), budget=0)):
+        assert sum(note.startswith("compared: ") for note in answer.assumptions) == 1
+        assert len(set(answer.assumptions)) == len(answer.assumptions)
+
+
+def test_a_refutation_by_the_sign_does_not_set_it_aside():
+    refuted = decided(find("accelerated_sgd"), find("lion"))
+    assert refuted.status == "refuted"
+    assert not any("set aside" in note for note in refuted.assumptions)
+    proved = decided(find("lion"), find("accelerated_sgd"), set_a={"weight_decay": 0})
+    assert any("set aside" in note for note in proved.assumptions)
+
+
+def test_parameters_of_a_formula_that_two_rules_share_are_the_same():
+    answer = decided(find("laprop"), find("laprop"))
+    assert {name: answer.map[name] for name in ("beta2", "eps")} == {"beta2": "beta2", "eps": "eps"}
+    other = equivalent(find("qhadam"), find("simplified_ademamix"), budget=60)
+    assert "the linear parts agree, but p(t) is " in other.reason
+    assert not any("eps = 1" in line for line in other.tried)
+
+
+def test_a_refutation_does_not_ask_for_what_kills_the_method():
+    assert " = 0" not in decided(find("heavy_ball"), find("nesterov")).reason
+    assert decided(find("accelerated_sgd"), find("heavy_ball")).reason.endswith("it would need alpha = 0")
+
+
+def test_sums_are_written_as_people_write_them():
+    assert decided(find("mars_sgd"), find("qhm")).transform["m"] == "m/(1 - gamma) - gamma*last/(1 - gamma)"
+    assert decided(find("jain"), find("accelerated_sgd")).map["eta"] == "(1 - alpha)*(gamma - delta)"
+
+
 @pytest.mark.parametrize("b", ["accelerated_sgd", "simplified_ademamix_sgd"])
 def test_ademamix_without_its_fast_average_has_one_memory(b):
     assert decided(find("ademamix_sgd"), find(b), set_a={"beta1": 0}).status == "equivalent"
@@ -114,7 +223,47 @@ def test_the_first_step_is_its_own_where_the_others_divide_by_zero():
 
 def test_solutions_outside_declared_ranges_are_marked():
     answer = decided(find("mars_sgd"), find("qhm"), set_a={"gamma": "2"})
-    assert any("outside its range" in condition for condition in answer.conditions)
+    assert "nu = -1 is outside its range [0, 1]" in answer.conditions
+    inside = decided(find("mars_sgd"), find("qhm"), set_a={"gamma": "1/2"})
+    assert not any("range" in condition for condition in inside.conditions)
+
+
+@optimizer(positions="w", returns="w", lr=weight())
+def careful(s, t, h):
+    """SGD with steps of at most 1."""
+    g = yield s.w
+    return dict(w=s.w - h.lr * g)
+
+
+@pytest.mark.parametrize(
+    ("lr", "note"),
+    [
+        ("2/(t+1)", "lr = 2/(t + 1) is outside its range [0, 1] at t = 0"),
+        ("3/(t+1)", "lr = 3/(t + 1) is outside its range [0, 1] at t = 0 and 1"),
+        ("t+1", "lr = t + 1 is outside its range [0, 1] at later steps"),
+        ("1/(t+1)", None),
+        (None, "lr = lr may be outside its range [0, 1]"),
+    ],
+)
+def test_ranges_are_looked_at_from_the_first_step_on(lr, note):
+    answer = decided(find("sgd"), careful, set_a={"lr": lr} if lr else {})
+    assert answer.status == "equivalent"
+    assert answer.conditions == ((note,) if note else ())
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        ("1/t", "lr = 1/t does not exist at t = 0"),
+        ("where(first(t), 1, 1/t)", None),
+        ("where(first(t), 2, 1/t)", "lr = where(first(t), 2, 1/t) is outside its range [0, 1] at t = 0"),
+        ("1 - c(t-1)", None),  # before the first step c is whatever it should be
+        ("1 + c(t-1)", "lr = 1 + c(t-1) is outside its range [0, 1]"),
+        ("cos(0*c(t)) + 1 - sqrt(1 + 0*c(t))", None),  # up to rounding
+    ],
+)
+def test_a_value_is_looked_at_as_it_is_written(text, note):
+    assert ranges.note("lr", text, careful.hyperparameters["lr"], find("schedule_free")) == note
 
 
 def test_what_is_set_aside_is_said():
@@ -123,9 +272,36 @@ def test_what_is_set_aside_is_said():
     assert any("what is returned is not compared" in a for a in answer.assumptions)
 
 
-def test_returned_iterates_are_compared_on_request():
-    assert decided(find("qhm"), find("accelerated_sgd"), returned=True).status == "equivalent"
-    assert equivalent(find("schedule_free"), find("accelerated_sgd"), returned=True).status != "equivalent"
+RETURNED = [
+    ("schedule_free", "accelerated_sgd"),
+    ("jain", "accelerated_sgd"),
+    ("heavy_ball", "tail_average(heavy_ball)"),
+    ("tail_average(heavy_ball)", "heavy_ball"),
+    ("ema(heavy_ball)", "heavy_ball"),
+]
+
+
+@pytest.mark.parametrize(("a", "b"), RETURNED)
+def test_returned_iterates_are_compared_on_request(a, b):
+    assert decided(find(a), find(b)).status == "equivalent"
+    answer = decided(find(a), find(b), returned=True)
+    assert answer.status == "refuted"
+    assert "returns" in "\n".join(answer.to_text()["counterexample"])
+    forged = json.loads(json.dumps(answer.certificate))
+    for key in forged["counterexample"]["answers"]:
+        key["query"] = 0
+    assert not verify_certificate(forged).holds
+
+
+@pytest.mark.parametrize(("a", "b"), [("qhm", "accelerated_sgd"), ("heavy_ball", "ema(heavy_ball)")])
+def test_what_is_returned_may_be_the_same(a, b):
+    assert decided(find(a), find(b), returned=True).status == "equivalent"
+
+
+def test_what_schedules_may_return_is_not_refuted_by_constants():
+    answer = equivalent(find("tail_average(sgd)"), find("ema(sgd)"), returned=True, budget=60)
+    assert answer.status == "undecided"
+    assert "schedules" in answer.reason
 
 
 @optimizer(positions="w", memories="last", returns="w", lr=step_size())

@@ -103,7 +103,8 @@ def determinant(matrix: Any) -> Any:
     rows = [[field.element(entry) for entry in matrix.row(i)] for i in range(matrix.rows)]
     for i, row in enumerate(rows):
         below = reduce(lambda x, y: x.lcm(y), (entry.denom for entry in row), ring.one)
-        rows[i] = [(entry * below).numer for entry in row]
+        whole = [entry * below for entry in row]  # but for numbers, of which a field's multiples know nothing
+        rows[i] = [entry.numer.quo_ground(entry.denom.LC) for entry in whole]
         shared /= below
     for _ in range(2):
         for i, row in enumerate(rows):

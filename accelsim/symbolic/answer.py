@@ -22,7 +22,8 @@ class Answer:
     free : hyperparameters of `b` that could have been chosen otherwise.
     conditions : what must not be zero, and what is outside its declared range.
     assumptions : what the answer is modulo of.
-    special : cases in which rules that are not the same become so: `when`, and the answer there.
+    special : cases in which rules that are not the same become so: `when`, and the answer there with its conditions
+        and assumptions.
     reason : one line.
     counterexample : what refutes, replayable; None where the structure alone does.
     tried : what was tried, where undecided.
@@ -67,10 +68,17 @@ class Answer:
         found = {k: v for k, v in self.to_json().items() if k not in ("certificate", "status")}
         found["equivalent"] = {True: "yes", False: "no", None: "undecided"}[found["equivalent"]]
         if self.special:
-            found["special"] = [f"{case['when']}: {_equations(case['map'])}" for case in self.special]
+            found["special"] = [_case(case, self.assumptions) for case in self.special]
         if self.counterexample:
             found["counterexample"] = _told(self.a, self.b, self.counterexample)
         return found
+
+
+def _case(case: Mapping[str, Any], known: tuple[str, ...]) -> str:
+    """A special case in a line, with what it takes beside what the whole answer does."""
+    notes = [note for note in case["assumptions"] if note not in known and not note.startswith("equal: ")]
+    more = "; ".join([*(f"if {condition}" for condition in case["conditions"]), *notes])
+    return f"{case['when']}: {_equations(case['map'])}{f' ({more})' if more else ''}"
 
 
 def _equations(values: Mapping[str, Any]) -> str:
@@ -94,7 +102,8 @@ def _told(a: Optimizer, b: Optimizer, found: Mapping[str, Any]) -> list[str]:
     for key, value in zip(found["answers"], found["values"], strict=True):
         what = "the start at 1" if key["impulse"] < 0 else f"a gradient of 1 at t = {key['impulse']} alone"
         where = f" in coordinate {key['coordinate']}" if key["coordinate"] else ""
-        lines.append(f"queries {value} at t = {key['step']} after {what}{where}")
+        does = "returns" if key["query"] < 0 else "queries"
+        lines.append(f"{does} {value} at t = {key['step']} after {what}{where}")
     whatever = "schedules" if found["unknown"] == "one a step" else "constants"
     if found["kind"] == "minor":
         since = "".join(f", each less that at t = {t}," for t in found["since"])

@@ -10,24 +10,24 @@ Nothing is called equivalent that `equivalence.check` has not proved.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from fractions import Fraction
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
 from typing import Any
 
 from accelsim.errors import InputError
-from accelsim.optimizer import Hyperparameter, Optimizer
+from accelsim.optimizer import Optimizer
 from accelsim.schedules import Recurrence
-from accelsim.symbolic import certificate
+from accelsim.symbolic import certificate, ranges
 from accelsim.symbolic.algebra import Field, divisors, reduced
 from accelsim.symbolic.answer import Answer
 from accelsim.symbolic.elimination import Clock, Outcome, OutOfTime, solve
 from accelsim.symbolic.equivalence import Equivalence, Verdict, check, formulas, linear_parts, needed
 from accelsim.symbolic.first_step import Start, first_step
 from accelsim.symbolic.linear_part import LinearPart
-from accelsim.symbolic.refutation import Refuting, drawn, refute, scaled
-from accelsim.symbolic.responses import Side, invariants, minors, side_of, window
+from accelsim.symbolic.refutation import RETURNED, Refuting, drawn, refute, scaled
+from accelsim.symbolic.responses import Side, invariants, minors, side_of, silent, window
+from accelsim.symbolic.special import defaults, roots
 from accelsim.symbolic.specialized import specialized, switched
 from accelsim.symbolic.tableau import time
 from accelsim.symbolic.transforms import transforms
@@ -38,8 +38,7 @@ SHARE = 0.5  # of what is left of them for constants, then for schedules; the re
 CHOICES = 1.0  # seconds of them for other choices where hyperparameters are left free
 SCHEDULED = 3.0  # seconds of them for a refutation of all schedules, before one of all constants
 SPECIAL = 3.0  # seconds of them for special cases
-DRAWS = 12  # values of the first rule's hyperparameters at which ranges are looked at
-CASE = ("map", "transform", "direction", "conditions")  # what is said of a special case
+CASE = ("map", "transform", "direction", "conditions", "assumptions")  # what is said of a special case
 LONG = 30  # characters of an expression that is not worth a reason
 MARK = "_"  # after the name of an unknown of the second rule, lest it be taken for one of the first
 
@@ -78,12 +77,18 @@ def equivalent(
         with clock.enforced():
             return _Finder(question, clock, tried).answer()
     except OutOfTime:
-        return Answer(a, b, "undecided", reason=f"not decided within {budget:g} s", tried=tuple(tried))
+        reason = f"not decided within {budget:g} s"
+        return Answer(a, b, "undecided", assumptions=question.assumptions, reason=reason, tried=tuple(tried))
 
 
 @dataclass(frozen=True)
 class Question:
-    """What `equivalent` is asked; switches of `b` are its defaults."""
+    """What `equivalent` is asked; switches of `b` are its defaults.
+
+    Attributes
+    ----------
+    forced : hyperparameters among `set_b` that have no other choice, and why.
+    """
 
     a: Optimizer
     b: Optimizer
@@ -91,6 +96,23 @@ class Question:
     set_b: Mapping[str, Any]
     returned: bool
     varying: tuple[str, ...]
+    forced: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """What every answer is about."""
+        known = [f"{name} = {value}" for name, value in self.set_a.items()]
+        theirs = [f"{k} = {v} in {self.b}{self.forced.get(k, '')}" for k, v in self.set_b.items()]
+        functions = Equivalence(self.a, self.b, {}, {}, varying=self.varying, given=self.set_a).open
+        points = "the points where gradients are taken"
+        compared = f"{points} and what is returned" if self.returned else f"{points} (what is returned is not compared)"
+        return (
+            *known,
+            *theirs,
+            *(f"{name} is any function of t" for name in dict.fromkeys(functions)),
+            f"compared: {compared}",
+            "coordinate by coordinate, from the same start, on the same gradients",
+        )
 
 
 Solution = tuple[dict[str, Any], tuple[str, ...]]  # values of hyperparameters, and which of them were chosen
@@ -119,6 +141,7 @@ class _Finder:
         self.stuck: list[str] = []
         self.complete = True  # whether all special cases were looked for
         self.doubt: str | None = None  # why the checker did not prove the last solution
+        self.beside: str | None = None  # why it did not, though the identities hold
         declared = question.b.hyperparameters.items()
         self.unknown = [k for k, h in declared if not h.switch and k not in question.set_b]
         source, self.open = self._parts()
@@ -200,7 +223,7 @@ class _Finder:
         found = None if self.a.part.tableau.maps else scaled(self._refuting(scheduled=False))
         if found is None or not certificate.scale_free(self.q.b):
             return self._undecided(f"{reason}: linear parts cannot tell")
-        return self._refuted(f"{reason}: it is all the same to it how long gradients are", found)
+        return self._refuted(f"{reason}: to {self.q.b} it is all the same how long gradients are", found)
 
     def _with_constants(self, clock: Clock) -> list[Solution]:
         self.tried.append("constant hyperparameters")
@@ -288,12 +311,16 @@ class _Finder:
     # -- when there is no solution --
 
     def _undecided(self, reason: str) -> Answer:
-        tried = (*self.tried, *self.stuck)
-        return Answer(self.q.a, self.q.b, "undecided", reason=reason, tried=tried)
+        tried = tuple(dict.fromkeys((*self.tried, *self.stuck)))
+        notes = (*self.q.assumptions, *self._set_aside())
+        return Answer(self.q.a, self.q.b, "undecided", reason=reason, tried=tried, assumptions=notes)
 
     def _refuted(self, reason: str, counterexample: Mapping[str, Any] | None = None, special: Any = ()) -> Answer:
         q = self.q
         document = counterexample and certificate.of_refutation(q.a, q.b, q.set_a, q.set_b, counterexample)
+        notes = self._set_aside() if counterexample and _takes_linear_parts(counterexample) else ()
+        if not self.complete:
+            notes = (*notes, "time did not suffice to look for all special cases")
         return Answer(
             self.q.a,
             self.q.b,
@@ -301,16 +328,14 @@ class _Finder:
             reason=reason,
             counterexample=counterexample,
             special=special,
-            assumptions=self._set_aside(),
+            assumptions=(*q.assumptions, *notes),
             certificate=document,
         )
 
     def _set_aside(self) -> tuple[str, ...]:
         parts = (self.a.part, self.b.part)
         notes = [f"{part.tableau.optimizer}: {note}" for part in parts for note in part.assumptions]
-        if not self.complete:
-            notes.append("time did not suffice to look for all special cases")
-        return tuple(notes)
+        return tuple(dict.fromkeys(notes))
 
     def _standing_still(self) -> Answer:
         """Refuted by a start elsewhere, which the second rule does not see."""
@@ -327,16 +352,18 @@ class _Finder:
 
     def _without_decay(self) -> Answer:
         """The second rule with its weight decay zero, which it must be where the first one has none."""
-        given = {**self.q.set_b, str(self.b.decay): 0}
-        finder = _Finder(replace(self.q, set_b=given), self.clock, self.tried, self.deep)
-        return finder.answer()
+        name = str(self.b.decay)
+        why = f", as {self.q.a} moves along with a translation of all positions"
+        question = replace(self.q, set_b={**self.q.set_b, name: 0}, forced={**self.q.forced, name: why})
+        return _Finder(question, self.clock, self.tried, self.deep).answer()
 
     def _namesakes(self, clock: Clock) -> list[Solution]:
         """Every hyperparameter as the one of the same name, where that makes the same matrices."""
         names = self._left({})
-        if not set(names) <= set(self.a_names) or self.q.a.states != self.q.b.states:
+        known = {k: given_value(v) for k, v in self.q.set_a.items() if k in names} | self.a_names
+        if not set(names) <= set(known) or self.q.a.states != self.q.b.states:
             return []
-        values = {k: self.a_names[k] for k in names}
+        values = {k: known[k] for k in names}
         same = all(x == y for x, y in zip(self._target(values).matrices, self.a.part.matrices, strict=True))
         return [(values, ())] if same else []
 
@@ -353,6 +380,8 @@ class _Finder:
         """Refuted, if there is a counterexample."""
         if not self.deep:
             return self._undecided("no solution was found")
+        if self.beside:
+            return self._undecided(self.beside)
         fewer = self.a.memory is not None and self.b.memory is not None and self.a.memory < self.b.memory
         if fewer and self.a.decay and self.b.decay:  # what refutes them without decay is far shorter, and enough
             question = replace(self.q, set_a={**self.q.set_a, self.a.decay: 0})
@@ -409,8 +438,30 @@ class _Finder:
             return memories + (f" unless it loses one, as where {' or '.join(short)} is zero" if short else "")
         for name in self._unlike():
             whatever += f" and whatever positive numbers its {name}(t), another formula than that of {a}, are"
-        where = f": it would need {self.obstructions[0]} = 0" if self.obstructions else ""
+        needs = next((o for o in map(self._without_killing, self.obstructions) if not o.is_number), None)
+        where = "" if needs is None else f": it would need {needs} = 0"
+        if any(key["query"] == RETURNED for key in found["answers"]):
+            return f"{b} does not return what {a} does where it queries the same points, {whatever}{where}"
         return f"{b} is not {a}, {whatever}{where}"
+
+    def _without_killing(self, obstruction: Any) -> Any:
+        """The obstruction without factors that vanish only where the first rule does not follow gradients any more."""
+        import sympy
+
+        over = Field([obstruction])
+        return sympy.Mul(*(f for f in over.factors(over.element(obstruction)) if not self._kills(f)))
+
+    def _kills(self, factor: Any) -> bool:
+        """Whether a factor is zero only where gradients do nothing, or nowhere, as a power of t."""
+        import sympy
+        from sympy.core.function import AppliedUndef
+
+        names = {x.name if x.is_Symbol else x.func.__name__ for x in factor.free_symbols | factor.atoms(AppliedUndef)}
+        for name, value in roots(factor, self.q.a):
+            fixed = self.a.part.replaced({sympy.Symbol(name, real=True): value})
+            matrices = put_functions(fixed.matrices, {sympy.Function(name, real=True): value})
+            return silent(replace(fixed, matrices=matrices), self.clock)
+        return not names & set(self.q.a.hyperparameters)
 
     def _special(self) -> tuple[dict[str, Any], ...]:
         """Choices of either rule's hyperparameters that make the rules the same after all."""
@@ -425,34 +476,41 @@ class _Finder:
         return tuple(case for case in found.values() if case)
 
     def _look_for_special(self, found: dict[str, dict[str, Any]]) -> None:
-        for rule, factor in self._vanishing():
-            for name, text in _roots(factor, rule):
-                when = f"{name} = {text}" + ("" if rule is self.q.a else f" in {rule}")
-                if when in found or name in self.q.set_a:
-                    continue
-                found[when] = {}
-                for more, answer in self._specialized(rule, {name: text}, deeper=name == self.a.decay):
-                    words = ", ".join([when, *more])
-                    found[words] = {"when": words, **answer}
+        for first, factor in self._vanishing():
+            for name, value in roots(factor, self.q.a if first else self.q.b):
+                self._look_at(first, name, text_of(value), found)
+        for name, text in defaults(self.q.a):
+            self._look_at(True, name, text, found)
 
-    def _vanishing(self) -> Iterator[tuple[Optimizer, Any]]:
-        """What would have to vanish for the rules to be the same, irreducible, and whose it is."""
-        for side, other, rule in ((self.a, self.b, self.q.a), (self.b, self.a, self.q.b)):
+    def _look_at(self, first: bool, name: str, text: str, found: dict[str, dict[str, Any]]) -> None:
+        """What becomes of the answer where a hyperparameter of one of the rules is special."""
+        when = f"{name} = {text}" + ("" if first else f" in {self.q.b}")
+        if when in found or name in (self.q.set_a if first else self.q.set_b):
+            return
+        found[when] = {}
+        for more, answer in self._specialized(first, {name: text}, deeper=first and name == self.a.decay):
+            words = ", ".join([when, *more])
+            found[words] = {"when": words, **answer}
+
+    def _vanishing(self) -> Iterator[tuple[bool, Any]]:
+        """What would have to vanish for the rules to be the same, irreducible, and whether it is the first one's."""
+        for side, other, first in ((self.a, self.b, True), (self.b, self.a, False)):
             if side.block is not None and other.memory is not None and (side.memory or 0) > other.memory:
+                unmarked = {new: old for old, new in self._marked().items()}
                 for factor in minors(side.block):
-                    yield rule, factor
+                    yield first, factor.xreplace(unmarked)
         for obstruction in self.obstructions:
             field_ = Field([obstruction])
             for factor in field_.factors(field_.element(obstruction)):
-                yield self.q.a, factor
+                yield True, factor
 
     def _specialized(
-        self, rule: Optimizer, values: Mapping[str, str], deeper: bool
+        self, first: bool, values: Mapping[str, str], deeper: bool
     ) -> list[tuple[list[str], Mapping[str, Any]]]:
         """The answer at special hyperparameters; where the rules still differ, their special cases if so wished."""
-        fixed = specialized(rule, values)
+        fixed = specialized(self.q.a if first else self.q.b, values)
         varying = tuple(name for name in self.q.varying if name not in values)
-        a, b = (fixed, self.q.b) if rule is self.q.a else (self.q.a, fixed)
+        a, b = (fixed, self.q.b) if first else (self.q.a, fixed)
         question = replace(self.q, a=a, b=b, varying=varying)
         try:
             finder = _Finder(question, self.clock, [], deep=False)
@@ -475,6 +533,8 @@ class _Finder:
             verdict = check(claim)
             self.tried.append(f"{_written(claim.map)} by a transform {claim.direction}: {verdict.status}")
             self.doubt = verdict.reason
+            if not any(left != "0" for left in verdict.residuals.values()):
+                self.beside = f"the linear parts agree, but {verdict.reason}"
             if verdict.status == "proved":
                 return self._equivalent(claim, verdict, candidate)
         return None
@@ -517,18 +577,34 @@ class _Finder:
     def _choices(self, name: str) -> list[Any]:
         import sympy
 
+        if name in self._within_formulas:
+            return [self._within_formulas[name]]
         default = self.q.b.hyperparameters[name].default
         first = [] if default is None or isinstance(default, Recurrence) else [number(default)]
         return list(dict.fromkeys([*first, *map(sympy.Rational, (0, 1, "1/2"))]))
 
+    @cached_property
+    def _within_formulas(self) -> dict[str, Any]:
+        """The first rule's hyperparameters that both rules have in the formula of a given sequence alone."""
+        import sympy
+
+        parts = (self.a.part, self.open)
+        one, other = ({factor.symbol for factor in part.tableau.factors.values()} for part in parts)
+        both = set(self.q.a.program(self.q.set_a).reads) & set(self.q.b.program().reads)
+        if not one & other:
+            return {}
+        found = {}
+        for name in both - set(self.a_names) - set(needed(self.open)):
+            known, varies = self.q.set_a.get(name), self.q.a.hyperparameters[name].default
+            function = name in self.q.varying or isinstance(varies, Recurrence)
+            symbol = sympy.Function(name, real=True)(time()) if function else sympy.Symbol(name, real=True)
+            found[name] = symbol if known is None else given_value(known)
+        return found
+
     def _outside(self, values: dict[str, Any]) -> dict[str, int]:
         """At how many of some values of the first rule's hyperparameters each of the second's is out of range."""
-        counts = dict.fromkeys(values, 0)
-        for seed in range(DRAWS):
-            for name, value in values.items():
-                found = _drawn(value, self.q.a, seed)
-                counts[name] += found is not None and not self.q.b.hyperparameters[name].holds(found)
-        return counts
+        declared = self.q.b.hyperparameters
+        return {k: ranges.usually_outside(text_of(value), declared[k], self.q.a) for k, value in values.items()}
 
     def _claim(self, values: dict[str, Any], transform: Any, backward: bool, start: Start | None) -> Equivalence:
         ends = [side.part.tableau.states for side in (self.a, self.b)]
@@ -562,6 +638,14 @@ class _Finder:
         functions = {sympy.Function(k, real=True): v for k, v in values.items()}
         return replace(self.open, matrices=put_functions(self.open.matrices, functions))
 
+    def _range_notes(self, claim: Equivalence) -> Iterator[str]:
+        """What mapped values, as they are written, are outside their ranges."""
+        for name, text in claim.map.items():
+            declared = self.q.b.hyperparameters[name]
+            found = None if name in self.q.set_b else ranges.note(name, text, declared, self.q.a)
+            if found:
+                yield found
+
     def _equivalent(self, claim: Equivalence, verdict: Verdict, candidate: Candidate) -> Answer:
         to = claim.source if claim.backward else claim.target
         start = dict.fromkeys(to.positions, "w0") | {k: str(v) for k, v in to.memories.items()}
@@ -574,7 +658,7 @@ class _Finder:
             direction=claim.direction,
             initial=start,
             free=candidate.left,
-            conditions=(*verdict.conditions, *_range_notes(self.q.b, candidate)),
+            conditions=(*verdict.conditions, *self._range_notes(claim)),
             assumptions=verdict.assumptions,
             reason=verdict.reason,
             certificate=certificate.of_equivalence(claim, verdict),
@@ -583,25 +667,6 @@ class _Finder:
 
 def _memories(count: int | None) -> str:
     return f"{count} {'memory' if count == 1 else 'memories'}"
-
-
-def _roots(factor: Any, rule: Optimizer) -> Iterator[tuple[str, str]]:
-    """Values of hyperparameters inside their ranges that make a factor zero, as (name, text)."""
-    import sympy
-    from sympy.core.function import AppliedUndef
-
-    for symbol in sorted(factor.free_symbols, key=lambda s: (factor.count_ops(), str(s))):
-        name = symbol.name.removesuffix(MARK)
-        declared = rule.hyperparameters.get(name)
-        if declared is None or not factor.is_polynomial(symbol) or sympy.degree(factor, symbol) != 1:
-            continue
-        value = reduced(sympy.solve(factor, symbol)[0])
-        if value.atoms(AppliedUndef) or value.has(time()):
-            continue
-        values = [_drawn(value, rule, seed) for seed in range(DRAWS)]
-        if any(x is not None and declared.holds(x) for x in values):
-            yield name, text_of(value).replace(MARK, "")
-            return
 
 
 def _written(values: Mapping[str, str]) -> str:
@@ -615,29 +680,9 @@ def _filled(value: Any, names: Mapping[Any, Any], functions: Mapping[Any, Any]) 
     return reduced(value.xreplace({**names, **called}))
 
 
-def _drawn(value: Any, rule: Optimizer, seed: int) -> Fraction | None:
-    """The value of an expression at random hyperparameters of a rule and a random step; None where it has none."""
-    import sympy
-    from sympy.core.function import AppliedUndef
-
-    names: dict[Any, Any] = {time(): sympy.Integer(3 + seed)}
-    for leaf in value.free_symbols | value.atoms(AppliedUndef):
-        name = leaf.name if leaf.is_Symbol else leaf.func.__name__
-        declared = rule.hyperparameters.get(name, Hyperparameter(low=0))
-        names.setdefault(leaf, number(drawn(declared, f"range {seed} {leaf}")))
-    found = value.xreplace(names)
-    return Fraction(str(found)) if found.is_Rational else None
-
-
-def _range_notes(rule: Optimizer, candidate: Candidate) -> tuple[str, ...]:
-    notes = []
-    for name, count in candidate.outside.items():
-        if count:
-            how = "always" if count == DRAWS else "not always"
-            where = f"{rule.hyperparameters[name].range}"
-            inside = f"outside its range {where}" if count == DRAWS else f"inside its range {where}"
-            notes.append(f"{name} = {text_of(candidate.values[name])} is {how} {inside}")
-    return tuple(notes)
+def _takes_linear_parts(counterexample: Mapping[str, Any]) -> bool:
+    """Whether a counterexample is about linear parts: rules are run as they are, or without gradients, in others."""
+    return counterexample["kind"] != "scale" and any(key["impulse"] >= 0 for key in counterexample["answers"])
 
 
 def _stages(stages: tuple[int, ...]) -> str:

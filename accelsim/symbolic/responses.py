@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from accelsim.symbolic.algebra import Field, elsewhere, shifted
+from accelsim.symbolic.algebra import Field, elsewhere, reduced, shifted
 from accelsim.symbolic.elimination import Clock
 from accelsim.symbolic.linear_part import LinearPart, left_behind, without_decay
 from accelsim.symbolic.reduction import Block, Drift, Reduction
@@ -137,6 +137,12 @@ def window(a: LinearPart, b: LinearPart, clock: Clock, returned: bool = False) -
     constant = not any(part.matrices.A.has(time()) for part in (a, b))
     one, other = (_responses(part, steps, clock, returned, constant) for part in (a, b))
     return [x - y for x, y in zip(one, other, strict=True)]
+
+
+def silent(part: LinearPart, clock: Clock) -> bool:
+    """Whether queries show nothing of gradients, as where the step size is zero."""
+    a, b, c, d, _ = map(elsewhere, part.matrices)
+    return not any(map(reduced, (*d, *_chain(c, a, b, len(part.tableau.states), clock))))
 
 
 def _responses(part: LinearPart, steps: int, clock: Clock, returned: bool, constant: bool) -> list[Any]:

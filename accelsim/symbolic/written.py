@@ -46,6 +46,11 @@ def text_of(expression: Any) -> str:
     from sympy.printing.str import StrPrinter
 
     class Printer(StrPrinter):
+        def _as_ordered_terms(self, expr: Any, order: Any = None) -> list[Any]:
+            """A term without a minus first, if there is one."""
+            terms = list(super()._as_ordered_terms(expr, order=order))
+            return sorted(terms, key=lambda x: x is not next((y for y in terms if not _minus(y)), x))
+
         def _print_Min(self, e: Any) -> str:
             return _nested("minimum", [self._print(x) for x in e.args])
 
@@ -64,15 +69,44 @@ def from_first(text: str, start: Any) -> str:
     return text if start is None else f"where(first(t), {text_of(start)}, {text})"
 
 
+def _minus(term: Any) -> bool:
+    return bool(term.as_coeff_Mul()[0].is_negative)
+
+
 def combination(row: Any, states: Iterable[str], first: Any) -> str:
     """A row of a transform, in states; `first` is the row at the first step, where it is not what the row is there."""
     terms = []
     for entry, start, state in zip(row, first, states, strict=True):
         if entry == start == 0:
             continue
-        text = text_of(entry)
         if start is not entry and start != entry.subs(time(), 0):
-            terms.append(f"{from_first(text, start)}*{state}")
+            terms.append(f" + {from_first(text_of(entry), start)}*{state}")
         else:
-            terms.append(state if entry == 1 else f"({text})*{state}" if entry.is_Add else f"{text}*{state}")
-    return " + ".join(terms) or "0"
+            terms.append(_term(entry, state))
+    text = "".join(terms)
+    return f"-{text[3:]}" if text.startswith(" - ") else text.removeprefix(" + ") or "0"
+
+
+def _term(coefficient: Any, state: str) -> str:
+    """A state times its coefficient with the sign between it and the term before, as ``" - a*m/(1 - b)"``."""
+    import sympy
+
+    above, below = sympy.fraction(coefficient)
+    (sign, above), (other, below) = _turned(above), _turned(below)
+    text = state if above == 1 else f"({text_of(above)})*{state}" if above.is_Add else f"{text_of(above)}*{state}"
+    if below != 1:
+        text += f"/({text_of(below)})" if below.is_Add or below.is_Mul else f"/{text_of(below)}"
+    return f" {'+' if sign == other else '-'} {text}"
+
+
+def _turned(product: Any) -> tuple[int, Any]:
+    """A product up to its sign: 1 - beta for beta - 1, a + b for -a - b."""
+    import sympy
+
+    sign, parts = 1, []
+    for part in sympy.Mul.make_args(product):
+        number = part.as_coeff_Add()[0] if part.is_Add else part.as_coeff_Mul()[0]
+        turned = number.is_negative or (part.is_Add and all(map(_minus, part.args)))
+        sign = -sign if turned else sign
+        parts.append(-part if turned else part)
+    return sign, sympy.Mul(*parts)
