@@ -139,4 +139,4 @@ def draw(result: Result, figure: Any) -> None:
     right.set(xlabel="steps", title="Nesterov")
     right.set_ylim(1e-12, 1e3)
     for axes in (left, right):
-        axes.legend()
+        axes.legend(facecolor="white", framealpha=0.9, frameon=True, edgecolor="none")

@@ -128,6 +128,7 @@ def draw(result: Result, figure: Any) -> None:
         for name in RULES:
             axes.loglog(result.series["batches"], result.series["steps"][name][k], **plotting.look(name))
         axes.set_xscale("log", base=2)
-        axes.set(title=f"preconditioner $H^{{-{power:g}}}$", xlabel="batch size (samples)")
+        title = f"preconditioner $H^{{-{power:g}}}$" if power else "no preconditioner"
+        axes.set(title=title, xlabel="batch size (samples)")
     panels[0].set_ylabel(f"steps until the risk is {TARGET}")
     panels[0].legend()

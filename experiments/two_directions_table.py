@@ -169,6 +169,6 @@ def draw(result: Result, figure: Any) -> None:
             if name == "nesterov":
                 look |= {"label": "nesterov, on the grid", "color": "black", "markerfacecolor": "none"}
                 axes.loglog(kappas, result.series["taus"][f"{name}, {design}, grid"], **look)
-        axes.set(xlabel="condition number", title=design)
+        axes.set(xlabel="condition number", title=f"{design} inputs".capitalize())
     figure.axes[0].set_ylabel("best time constant (steps)")
     figure.axes[0].legend()
