@@ -10,7 +10,7 @@ Nothing is called equivalent that `equivalence.check` has not proved.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 from typing import Any
@@ -25,10 +25,11 @@ from accelsim.symbolic.elimination import Clock, Outcome, OutOfTime, solve
 from accelsim.symbolic.equivalence import Equivalence, Verdict, check, formulas, linear_parts, needed
 from accelsim.symbolic.first_step import Start, first_step
 from accelsim.symbolic.linear_part import LinearPart
+from accelsim.symbolic.question import Question
 from accelsim.symbolic.refutation import RETURNED, Refuting, drawn, refute, scaled
-from accelsim.symbolic.responses import Side, invariants, minors, side_of, silent, window
-from accelsim.symbolic.special import defaults, roots
-from accelsim.symbolic.specialized import specialized, switched
+from accelsim.symbolic.responses import Side, invariants, side_of, silent, window
+from accelsim.symbolic.special import defaults, roots, vanishing
+from accelsim.symbolic.specialized import switched
 from accelsim.symbolic.tableau import time
 from accelsim.symbolic.transforms import transforms
 from accelsim.symbolic.written import combination, from_first, given_value, number, put_functions, text_of
@@ -79,40 +80,6 @@ def equivalent(
     except OutOfTime:
         reason = f"not decided within {budget:g} s"
         return Answer(a, b, "undecided", assumptions=question.assumptions, reason=reason, tried=tuple(tried))
-
-
-@dataclass(frozen=True)
-class Question:
-    """What `equivalent` is asked; switches of `b` are its defaults.
-
-    Attributes
-    ----------
-    forced : hyperparameters among `set_b` that have no other choice, and why.
-    """
-
-    a: Optimizer
-    b: Optimizer
-    set_a: Mapping[str, Any]
-    set_b: Mapping[str, Any]
-    returned: bool
-    varying: tuple[str, ...]
-    forced: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def assumptions(self) -> tuple[str, ...]:
-        """What every answer is about."""
-        known = [f"{name} = {value}" for name, value in self.set_a.items()]
-        theirs = [f"{k} = {v} in {self.b}{self.forced.get(k, '')}" for k, v in self.set_b.items()]
-        functions = Equivalence(self.a, self.b, {}, {}, varying=self.varying, given=self.set_a).open
-        points = "the points where gradients are taken"
-        compared = f"{points} and what is returned" if self.returned else f"{points} (what is returned is not compared)"
-        return (
-            *known,
-            *theirs,
-            *(f"{name} is any function of t" for name in dict.fromkeys(functions)),
-            f"compared: {compared}",
-            "coordinate by coordinate, from the same start, on the same gradients",
-        )
 
 
 Solution = tuple[dict[str, Any], tuple[str, ...]]  # values of hyperparameters, and which of them were chosen
@@ -476,7 +443,8 @@ class _Finder:
         return tuple(case for case in found.values() if case)
 
     def _look_for_special(self, found: dict[str, dict[str, Any]]) -> None:
-        for first, factor in self._vanishing():
+        unmarked = {new: old for old, new in self._marked().items()}
+        for first, factor in vanishing(self.a, self.b.renamed(unmarked), self.obstructions):
             for name, value in roots(factor, self.q.a if first else self.q.b):
                 self._look_at(first, name, text_of(value), found)
         for name, text in defaults(self.q.a):
@@ -492,28 +460,12 @@ class _Finder:
             words = ", ".join([when, *more])
             found[words] = {"when": words, **answer}
 
-    def _vanishing(self) -> Iterator[tuple[bool, Any]]:
-        """What would have to vanish for the rules to be the same, irreducible, and whether it is the first one's."""
-        for side, other, first in ((self.a, self.b, True), (self.b, self.a, False)):
-            if side.block is not None and other.memory is not None and (side.memory or 0) > other.memory:
-                unmarked = {new: old for old, new in self._marked().items()}
-                for factor in minors(side.block):
-                    yield first, factor.xreplace(unmarked)
-        for obstruction in self.obstructions:
-            field_ = Field([obstruction])
-            for factor in field_.factors(field_.element(obstruction)):
-                yield True, factor
-
     def _specialized(
         self, first: bool, values: Mapping[str, str], deeper: bool
     ) -> list[tuple[list[str], Mapping[str, Any]]]:
         """The answer at special hyperparameters; where the rules still differ, their special cases if so wished."""
-        fixed = specialized(self.q.a if first else self.q.b, values)
-        varying = tuple(name for name in self.q.varying if name not in values)
-        a, b = (fixed, self.q.b) if first else (self.q.a, fixed)
-        question = replace(self.q, a=a, b=b, varying=varying)
         try:
-            finder = _Finder(question, self.clock, [], deep=False)
+            finder = _Finder(self.q.at(first, values), self.clock, [], deep=False)
             answer = finder.answer()
         except InputError:
             return []

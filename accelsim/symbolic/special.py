@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from accelsim.optimizer import Optimizer
 from accelsim.schedules import Recurrence
 from accelsim.symbolic import ranges
-from accelsim.symbolic.algebra import reduced
+from accelsim.symbolic.algebra import Field, reduced
+from accelsim.symbolic.responses import Side, minors
 from accelsim.symbolic.tableau import time
 from accelsim.symbolic.written import text_of
+
+
+def vanishing(a: Side, b: Side, obstructions: Iterable[Any]) -> Iterator[tuple[bool, Any]]:
+    """What would have to vanish for rules to be the same, irreducible, and whether it is the first one's."""
+    for side, other, first in ((a, b, True), (b, a, False)):
+        if side.block is not None and other.memory is not None and (side.memory or 0) > other.memory:
+            yield from ((first, factor) for factor in minors(side.block))
+    for obstruction in obstructions:
+        field = Field([obstruction])
+        yield from ((True, factor) for factor in field.factors(field.element(obstruction)))
 
 
 def roots(factor: Any, rule: Optimizer) -> Iterator[tuple[str, Any]]:
