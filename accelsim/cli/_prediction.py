@@ -1,0 +1,195 @@
+"""Commands that predict, without sampling: rate, risk, tune."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from accelsim.cli._common import Json, Steps, Unit, app, assigned, emit, lines_of
+from accelsim.cli._problem import columns_of, in_samples, on_problem
+from accelsim.errors import InputError
+
+
+@app.command()
+@on_problem
+def rate(
+    rule: Any,
+    problem: Any,
+    values: dict[str, Any],
+    *,
+    edge: Annotated[
+        str | None, typer.Option(metavar="K", help="Bisect the edge of stability in K, not in the step size.")
+    ] = None,
+    mapped: Annotated[
+        list[str], typer.Option("--map", metavar="K=LOW:HIGH", help="Map tau over two of these, with --out.")
+    ] = [],  # noqa: B006
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="The map goes here: .svg or .png.")] = None,
+    json_: Json = False,
+) -> None:
+    """Spectral radius of the second moments, time constant tau in steps, edge of stability, and floor of the risk."""
+    from accelsim.exact import rates
+
+    _drawable(out)
+    axes = _axes(rule, mapped, out)
+    found = rates.rate(rule, problem, **values)
+    name = edge or rates.step_size_of(rule)
+    document: dict[str, Any] = {
+        "rho": found.rho,
+        "tau": found.tau,
+        "stable": found.stable,
+        "edge": {name: rates.edge(rule, problem, name, **values)} if name else None,
+        "floor": rates.floor(rule, problem, **values),
+        "assumptions": [*problem.assumptions, "floor: risk of the returned iterate, without its irreducible part"],
+        "notices": list(problem.notices),
+    }
+    if out is not None:
+        document["drawn"] = str(_drawn_map(rule, problem, axes, values, out))
+    emit(document, json_, lambda: "\n".join(lines_of(document)))
+
+
+def _axes(rule: Any, mapped: list[str], out: Path | None) -> dict[str, Any]:
+    """Values of two hyperparameters between the bounds given, as label to (name, values, their place on the axis).
+
+    They are spaced evenly in the logarithm, for bounded ones in that of the distance from the upper bound.
+    """
+    import numpy as np
+
+    axes = {}
+    for name, text in assigned(mapped, "--map").items():
+        try:
+            low, high = (rule.value(name, part) for part in text.split(":"))
+        except ValueError:
+            raise InputError(f"--map {name}={text} must be two numbers LOW:HIGH, such as {name}=1e-3:1") from None
+        bound = rule.hyperparameters[name].high
+        first, last = (low, high) if bound == math.inf else (bound - high, bound - low)
+        if not 0 < first < last:
+            raise InputError(f"--map {name}={text} must be 0 < LOW < HIGH, HIGH below the bound of {name}")
+        places = np.geomspace(first, last, 60)
+        if bound == math.inf:
+            axes[name] = name, places, places
+        else:
+            axes[f"{bound:g} - {name}"] = name, bound - places, places
+    if len(axes) != (2 if out else 0):
+        raise InputError("a map takes --map K=LOW:HIGH for two hyperparameters, and --out FILE")
+    return axes
+
+
+def _drawn_map(rule: Any, problem: Any, axes: dict[str, Any], values: dict[str, Any], out: Path) -> Path:
+    from accelsim import plotting, results
+    from accelsim.exact import rates
+
+    over = {name: along for name, along, _ in axes.values()}
+    fixed = {name: value for name, value in values.items() if name not in over}
+    tau = rates.over_grid(rule, problem, over, **fixed)
+    if not (tau < math.inf).any():
+        raise InputError("every point of the map is unstable: take smaller values")
+    drawn = plotting.stability(rule.name, {label: places for label, (_, _, places) in axes.items()}, tau)
+    results.prepare(out.parent)
+    results.write(out, drawn[out.suffix[1:]])
+    return out
+
+
+@app.command()
+@on_problem
+def risk(
+    rule: Any,
+    problem: Any,
+    values: dict[str, str],
+    *,
+    steps: Steps,
+    of: Annotated[str, typer.Option(metavar="returned|query", help="Of which point.")] = "returned",
+    split: Annotated[bool, typer.Option("--split", help="The last risk by eigendirection instead.")] = False,
+    x: Unit = "steps",
+    json_: Json = False,
+) -> None:
+    """Exact expected risk of the returned iterate, as bias plus variance, on log-spaced steps, after 1e9 if need be."""
+    from accelsim.exact import moments
+
+    found = moments.risk(rule, problem, steps, of, **values)
+    document = {
+        "steps": found.steps,
+        "risk": found.risk,
+        "bias": found.bias,
+        "variance": found.variance,
+        **({"cross": found.cross} if problem.coupled else {}),
+        "diverged": found.diverged,
+        "way": found.way,
+        "error": found.error,
+        "assumptions": [*problem.assumptions, f"risk of the {moments.POINTS[of]}, without its irreducible part"],
+        "notices": list(problem.notices),
+    }
+    in_samples(document, x, problem.batch)
+    columns = [x, "risk", "bias", "variance", "cross"]
+    if split:
+        document = {name: value for name, value in document.items() if name not in columns}
+        columns = ["eigenvalue", *found.by_direction]
+        document = {"step": found.steps[-1], "eigenvalue": problem.spectrum, **found.by_direction} | document
+    emit(document, json_, lambda: columns_of(document, columns))
+
+
+@app.command()
+@on_problem
+def tune(
+    rule: Any,
+    problem: Any,
+    values: dict[str, Any],
+    *,
+    objective: Annotated[
+        str, typer.Option(metavar="rate|risk@T|steps@TARGET", help="Minimised: tau, a risk, steps to a risk.")
+    ],
+    names: Annotated[list[str], typer.Option("--tune", metavar="K", help="Tune this one; else all not set.")] = [],  # noqa: B006
+    families: Annotated[
+        list[str],
+        typer.Option("--schedule", metavar="K=FAMILY", help="Tune K as constant, 1/t, cosine, linear or warmup."),
+    ] = [],  # noqa: B006
+    budget: Annotated[
+        int, typer.Option(metavar="N", help="Evaluations, for the rule and for the envelope each.")
+    ] = 2000,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of the points the search starts from.")] = 0,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the exact risks: .svg or .png.")] = None,
+    json_: Json = False,
+) -> None:
+    """The best hyperparameters, without sampling, beside the best of all constant one-memory methods (the envelope)."""
+    from accelsim.exact import tuning
+
+    chosen = assigned(families, "--schedule")
+    _drawable(out)
+    options: dict[str, Any] = dict(budget=budget, seed=seed)
+    found = tuning.tune(rule, problem, objective, names or None, families=chosen, **options, **values)
+    beside = tuning.envelope(problem, objective, **options)
+    document = {
+        "optimizer": rule.name,
+        "objective": objective,
+        **vars(found),
+        "envelope": vars(beside),
+        "assumptions": [*problem.assumptions, "the envelope is accelerated SGD with constant beta, eta and alpha free"],
+        "notices": list(problem.notices),
+    }
+    if out is not None:
+        document["drawn"] = str(_drawn_tuning(rule, problem, objective, found, beside, out))
+    emit(document, json_, lambda: "\n".join(lines_of(document)))
+
+
+def _drawable(out: Path | None) -> None:
+    if out is not None and out.suffix not in (".svg", ".png"):
+        raise InputError(f"--out {out} is no figure: end its name in .svg or .png")
+
+
+def _drawn_tuning(rule: Any, problem: Any, objective: str, found: Any, beside: Any, out: Path) -> Path:
+    """Draw the exact risks of a tuned rule and of the envelope."""
+    from accelsim import plotting, results
+    from accelsim.exact import goals, moments
+    from accelsim.optimizers import find
+
+    goal, longest = goals.parse(objective), max(found.value, beside.value)
+    lengths = 2 if isinstance(goal, goals.StepsTo) else 20
+    steps = goal.horizon or (math.ceil(lengths * longest) if math.isfinite(longest) else 1000)
+    runs = [(rule, found), (find("accelerated_sgd"), beside)]
+    risks = [moments.risk(one, problem, steps, **tuned.hyperparameters) for one, tuned in runs]
+    drawn = plotting.against_envelope(rule.name, *((risk.steps, risk.risk) for risk in risks))
+    results.prepare(out.parent)
+    results.write(out, drawn[out.suffix[1:]])
+    return out

@@ -1,0 +1,178 @@
+"""Commands about rules: list, show, canonical, equivalent, verify."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from accelsim.cli._common import Json, Name, Rules, Set, app, assigned, emit, lines_of, load, optimizer_of, table_of
+from accelsim.errors import InputError
+
+
+@app.command("list")
+def list_(json_: Json = False, rules: Rules = []) -> None:  # noqa: B006 (typer reads the default, nobody changes it)
+    """The optimizers, problems, derivations and experiments there are."""
+    from accelsim import experiment, optimizers, problems
+    from accelsim.symbolic import verify
+
+    load(rules)
+    found: dict[str, dict[str, str]] = {
+        "optimizers": {name: optimizer.doc for name, optimizer in optimizers.known().items()},
+        "problems": {name: (inspect.getdoc(p) or "").partition("\n")[0] for name, p in problems.known().items()},
+        "derivations": {name: module.CLAIM for name, module in verify.known().items()},
+        "experiments": {name: module.CLAIM for name, module in experiment.known().items()},
+    }
+
+    def text() -> Any:
+        from rich.console import Group
+
+        return Group(*(table_of([kind, ""], [*named.items(), ("", "")]) for kind, named in found.items()))
+
+    emit({kind: list(named) for kind, named in found.items()}, json_, text)
+
+
+@app.command()
+def show(
+    optimizer: Name,
+    set_: Set = [],  # noqa: B006
+    latex_: Annotated[bool, typer.Option("--latex", help="A LaTeX document of rule and derivation instead.")] = False,
+    plot: Annotated[bool, typer.Option("--plot", help="Draw the canonical coefficients over t instead.")] = False,
+    steps: Annotated[int, typer.Option(metavar="T", help="Steps drawn.", min=2)] = 1000,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The drawing goes here.")] = Path("."),
+    json_: Json = False,
+    rules: Rules = [],  # noqa: B006
+) -> None:
+    """The rule, its matrices, its normal form, LaTeX, and its source as BibTeX; or its document, or its drawing."""
+    rule, values = optimizer_of(optimizer, rules), assigned(set_)
+    if latex_:
+        from accelsim.symbolic.document import document
+
+        text = document(rule, **values)
+        print(json.dumps({"document": text})) if json_ else print(text, end="")
+    elif plot:
+        emit(*_drawn(rule, values, steps, out, json_))
+    else:
+        _show(rule, values, json_)
+
+
+def _drawn(
+    rule: Any, values: dict[str, str], steps: int, out: Path, json_: bool
+) -> tuple[Any, bool, Callable[[], Any]]:
+    from accelsim import plotting
+    from accelsim.symbolic.sequences import coefficients
+
+    found = coefficients(rule, steps, **values)
+    drawn = plotting.coefficients(rule.name, found.beta, found.eta, found.alpha)
+    paths = plotting.save(drawn, out, f"{rule.name}_coefficients")
+    document = {"drawn": list(map(str, paths)), "assumptions": list(found.assumptions)}
+    return document, json_, lambda: "\n".join(lines_of(document))
+
+
+def _show(rule: Any, values: Mapping[str, str], json_: bool) -> None:
+    from accelsim.symbolic import latex
+    from accelsim.symbolic.tableau import tableau
+
+    known = {name: rule.value(name, value) for name, value in values.items()}
+    switches = {name: value for name, value in known.items() if rule.hyperparameters[name].switch}
+    found = tableau(rule, **known)
+    canonical = _canonical_or_reason(rule, known)
+    document = {
+        "optimizer": rule.name,
+        "doc": rule.doc,
+        "rule": inspect.getsource(rule.rule),
+        "hyperparameters": {
+            name: {"default": None if h.default is None else str(h.default), "range": h.range}
+            for name, h in rule.hyperparameters.items()
+        },
+        "linear": found.nonlinearity is None,
+        "nonlinearity": found.nonlinearity,
+        "states": list(found.states),
+        "matrices": {name: str(m.tolist()) for name, m in found.symbolic(**known)._asdict().items()},
+        "canonical": canonical,
+        "latex": {"rule": latex.rule_latex(rule, **switches), "matrices": latex.tableau_latex(found, **known)},
+        "bibtex": latex.bibtex(rule),
+    }
+
+    def text() -> str:
+        lines = [document["rule"].rstrip(), ""]
+        lines += [f"{name}: {h['range']}, default {h['default']}" for name, h in document["hyperparameters"].items()]
+        lines += ["", f"linear states: {', '.join(found.states)}"]
+        lines += [f"not linear: {found.nonlinearity}"] if found.nonlinearity else []
+        lines += [f"{name} = {matrix}" for name, matrix in document["matrices"].items()]
+        lines += ["", *lines_of(canonical), "", *document["latex"].values(), "", document["bibtex"]]
+        return "\n".join(lines)
+
+    emit(document, json_, text)
+
+
+def _canonical_or_reason(rule: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    from accelsim.symbolic.normal_form import canonical
+
+    try:
+        return canonical(rule, **values).to_json()
+    except InputError as error:
+        return {"reason": str(error)}
+
+
+@app.command()
+def canonical(optimizer: Name, set_: Set = [], json_: Json = False, rules: Rules = []) -> None:  # noqa: B006
+    """The normal form as accelerated SGD: beta_t, eta_t, alpha_t; the block form where there are more memories."""
+    from accelsim.symbolic import normal_form
+
+    found = normal_form.canonical(optimizer_of(optimizer, rules), **assigned(set_))
+    document = found.to_json()
+    emit(document, json_, lambda: "\n".join(lines_of(document)))
+
+
+@app.command()
+def equivalent(
+    a: Annotated[str, typer.Argument(metavar="A", show_default=False)],
+    b: Annotated[str, typer.Argument(metavar="B", show_default=False)],
+    set_a: Annotated[list[str], typer.Option("--set-a", metavar="K=V", help="A hyperparameter of A.")] = [],  # noqa: B006
+    set_b: Annotated[list[str], typer.Option("--set-b", metavar="K=V", help="A hyperparameter of B.")] = [],  # noqa: B006
+    returned: Annotated[bool, typer.Option("--returned", help="Compare what the rules return, too.")] = False,
+    json_: Json = False,
+    rules: Rules = [],  # noqa: B006
+) -> None:
+    """Whether A is B at some choice of B's hyperparameters: map and transform, or a refutation; exit 0 either way."""
+    from accelsim.symbolic import finder
+
+    one, other = (optimizer_of(name, rules) for name in (a, b))
+    found = finder.equivalent(one, other, set_a=assigned(set_a), set_b=assigned(set_b), returned=returned)
+    emit(found.to_json(), json_, lambda: "\n".join(lines_of(found.to_text())))
+
+
+@app.command()
+def verify(
+    names: Annotated[list[str], typer.Argument(metavar="[NAME...]", show_default=False)] = [],  # noqa: B006
+    coq: Annotated[bool, typer.Option("--coq", help="Have Coq's kernel check the proofs, where it is.")] = False,
+    json_: Json = False,
+) -> None:
+    """Check the derivations and refute their near misses; exit 0 only if every verdict is the expected one."""
+    from accelsim.symbolic import verify as verification
+
+    verdicts = verification.verify(list(names) or None, coq)
+
+    def text() -> Any:
+        from rich.console import Group
+
+        keys = ["name", "status", "near_miss"] + ["coq"] * coq
+        rows = [(*(v[key] for key in keys), f"{v['seconds']:.2f}") for v in verdicts]
+        table = table_of(["derivation", "status", "near miss", *keys[3:], "seconds"], rows)
+        axioms = sorted({axiom for v in verdicts for axiom in v.get("coq_axioms", ())})
+        notes = ["", f"Coq's proofs rest on {', '.join(axioms)}"] if axioms else []
+        for v in verdicts:
+            notes += ["", f"{v['name']}: {v['claim']}"]
+            notes += [f"  assuming {item}" for item in v["assumptions"]] + [f"  if {item}" for item in v["conditions"]]
+            notes += [f"  coq: {v['coq_message']}"] if v.get("coq_message") else []
+        return Group(table, "\n".join(notes))
+
+    emit(verdicts, json_, text)
+    if not all(v["holds"] for v in verdicts):
+        sys.exit(1)
