@@ -298,10 +298,18 @@ def test_what_is_returned_may_be_the_same(a, b):
     assert decided(find(a), find(b), returned=True).status == "equivalent"
 
 
-def test_what_schedules_may_return_is_not_refuted_by_constants():
+def test_what_schedules_return_may_be_the_same():
     answer = equivalent(find("tail_average(sgd)"), find("ema(sgd)"), returned=True, budget=60)
-    assert answer.status == "undecided"
-    assert "schedules" in answer.reason
+    assert answer.status == "equivalent"
+    assert answer.map["decay"] == "t/(t + 1)"
+    assert verify_certificate(answer.certificate).holds
+
+
+@pytest.mark.parametrize(("b", "map_"), [("qhm", {"beta": "beta1", "nu": "1"}), ("heavy_ball", {"beta": "beta1"})])
+def test_a_constant_is_found_beside_schedules(b, map_):
+    answer = decided(find("laprop"), find(b))
+    assert answer.status == "equivalent"
+    assert answer.map.items() >= map_.items()
 
 
 @optimizer(positions="w", memories="last", returns="w", lr=step_size())

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from accelsim.optimizer import Optimizer
+from accelsim.symbolic.written import assignments
 
 
 @dataclass(frozen=True)
@@ -78,11 +79,7 @@ def _case(case: Mapping[str, Any], known: tuple[str, ...]) -> str:
     """A special case in a line, with what it takes beside what the whole answer does."""
     notes = [note for note in case["assumptions"] if note not in known and not note.startswith("equal: ")]
     more = "; ".join([*(f"if {condition}" for condition in case["conditions"]), *notes])
-    return f"{case['when']}: {_equations(case['map'])}{f' ({more})' if more else ''}"
-
-
-def _equations(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} = {value}" for name, value in values.items())
+    return f"{case['when']}: {assignments(case['map'])}{f' ({more})' if more else ''}"
 
 
 def _told(a: Optimizer, b: Optimizer, found: Mapping[str, Any]) -> list[str]:
@@ -93,7 +90,7 @@ def _told(a: Optimizer, b: Optimizer, found: Mapping[str, Any]) -> list[str]:
         for k, rows in found["given"].items()
         for i, row in enumerate(rows)
     }
-    lines = [f"{a} at {_equations({**plain, **given})}"]
+    lines = [f"{a} at {assignments({**plain, **given})}"]
     if found["kind"] == "scale":
         step = found["answers"][0]["step"]
         for value, length in zip(found["values"], found["lengths"], strict=True):

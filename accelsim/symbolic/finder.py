@@ -10,38 +10,32 @@ Nothing is called equivalent that `equivalence.check` has not proved.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
-from itertools import product
+from dataclasses import replace
 from typing import Any
 
 from accelsim.errors import InputError
 from accelsim.optimizer import Optimizer
-from accelsim.schedules import Recurrence
 from accelsim.symbolic import certificate, ranges
-from accelsim.symbolic.algebra import Field, divisors, reduced
+from accelsim.symbolic.algebra import Field
 from accelsim.symbolic.answer import Answer
-from accelsim.symbolic.elimination import Clock, Outcome, OutOfTime, solve
-from accelsim.symbolic.equivalence import Equivalence, Verdict, check, formulas, linear_parts, needed
+from accelsim.symbolic.elimination import Clock, OutOfTime
+from accelsim.symbolic.equivalence import Equivalence, Verdict, check, formulas
 from accelsim.symbolic.first_step import Start, first_step
-from accelsim.symbolic.linear_part import LinearPart
+from accelsim.symbolic.matching import Candidate, Matching, Solution
 from accelsim.symbolic.question import Question
-from accelsim.symbolic.refutation import RETURNED, Refuting, drawn, refute, scaled
-from accelsim.symbolic.responses import Side, invariants, side_of, silent, window
+from accelsim.symbolic.refutation import RETURNED, Refuting, refute, scaled
+from accelsim.symbolic.responses import silent
 from accelsim.symbolic.special import defaults, roots, vanishing
 from accelsim.symbolic.specialized import switched
-from accelsim.symbolic.tableau import time
 from accelsim.symbolic.transforms import transforms
-from accelsim.symbolic.written import combination, from_first, given_value, number, put_functions, text_of
+from accelsim.symbolic.written import assignments, combination, from_first, put_functions, text_of
 
 BUDGET = 10.0  # seconds of computing
 SHARE = 0.5  # of what is left of them for constants, then for schedules; the rest is for a refutation
-CHOICES = 1.0  # seconds of them for other choices where hyperparameters are left free
 SCHEDULED = 3.0  # seconds of them for a refutation of all schedules, before one of all constants
 SPECIAL = 3.0  # seconds of them for special cases
 CASE = ("map", "transform", "direction", "conditions", "assumptions")  # what is said of a special case
 LONG = 30  # characters of an expression that is not worth a reason
-MARK = "_"  # after the name of an unknown of the second rule, lest it be taken for one of the first
 
 
 def equivalent(
@@ -82,71 +76,14 @@ def equivalent(
         return Answer(a, b, "undecided", assumptions=question.assumptions, reason=reason, tried=tuple(tried))
 
 
-Solution = tuple[dict[str, Any], tuple[str, ...]]  # values of hyperparameters, and which of them were chosen
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """Values of the second rule's hyperparameters; which were chosen; how often each is out of its range."""
-
-    values: dict[str, Any]
-    left: tuple[str, ...]
-    outside: Mapping[str, int]
-
-    @property
-    def score(self) -> tuple[int, int]:
-        """The better the smaller."""
-        return sum(self.outside.values()), sum(int(value.count_ops()) for value in self.values.values())
-
-
-class _Finder:
-    """One question; `tried` says what was looked at."""
+class _Finder(Matching):
+    """One question's answer."""
 
     def __init__(self, question: Question, clock: Clock, tried: list[str], deep: bool = True) -> None:
-        self.q, self.clock, self.tried, self.deep = question, clock, tried, deep
-        self.obstructions: list[Any] = []
-        self.stuck: list[str] = []
+        super().__init__(question, clock, tried)
+        self.deep = deep
         self.complete = True  # whether all special cases were looked for
-        self.doubt: str | None = None  # why the checker did not prove the last solution
-        self.beside: str | None = None  # why it did not, though the identities hold
-        declared = question.b.hyperparameters.items()
-        self.unknown = [k for k, h in declared if not h.switch and k not in question.set_b]
-        source, self.open = self._parts()
-        self.a = side_of(source)
-        self.b = side_of(self.steady).renamed(self._marked())
-
-    # -- unknowns --
-
-    def _parts(self) -> tuple[LinearPart, LinearPart]:
-        """The linear parts, the second one's unknowns being functions of t."""
-        import sympy
-
-        q = self.q
-        source, target = linear_parts(Equivalence(q.a, q.b, {}, {}, varying=q.varying, given=q.set_a))
-        given = {sympy.Function(k, real=True): given_value(v) for k, v in q.set_b.items()}
-        matrices = put_functions(target.matrices, given)
-        return source, replace(target, matrices=matrices, fixed=frozenset(q.set_b))
-
-    @cached_property
-    def steady(self) -> LinearPart:
-        """The second rule's part, its unknowns being symbols."""
-        import sympy
-
-        symbols = {sympy.Function(k, real=True): sympy.Symbol(k, real=True) for k in self.unknown}
-        return replace(self.open, matrices=put_functions(self.open.matrices, symbols))
-
-    def _marked(self) -> dict[Any, Any]:
-        import sympy
-
-        return {sympy.Symbol(k, real=True): sympy.Symbol(k + MARK, real=True) for k in self.unknown}
-
-    @cached_property
-    def scheduled(self) -> Side:
-        """The second rule, its hyperparameters unknown functions of t."""
-        import sympy
-
-        marked = {sympy.Function(k, real=True): sympy.Function(k + MARK, real=True)(time()) for k in self.unknown}
-        return side_of(self.open).renamed(marked)
+        self.beside: str | None = None  # why the checker did not prove a solution, though the identities hold
 
     # -- the answer --
 
@@ -191,89 +128,6 @@ class _Finder:
         if found is None or not certificate.scale_free(self.q.b):
             return self._undecided(f"{reason}: linear parts cannot tell")
         return self._refuted(f"{reason}: to {self.q.b} it is all the same how long gradients are", found)
-
-    def _with_constants(self, clock: Clock) -> list[Solution]:
-        self.tried.append("constant hyperparameters")
-        equations = self._equations(self.b)
-        if equations is None:
-            return []
-        solutions = self._solved(equations, clock)
-        found: list[Solution] = [(solution, ()) for solution in solutions]
-        best = self._completed(*found[0]) if found else []
-        if best and best[0].left and best[0].score[0]:  # another choice may lie inside the ranges
-            self._pin(found, equations, clock.at_most(CHOICES))
-        return found
-
-    def _pin(self, found: list[Solution], equations: list[Any], clock: Clock) -> None:
-        """Add solutions with one hyperparameter at its default or a plain number."""
-        import sympy
-
-        names = [k for k in needed(self.open) if k in self.unknown]
-        try:
-            with clock.enforced():
-                for name, choice in ((k, choice) for k in names for choice in self._choices(k)):
-                    fixed = {sympy.Symbol(name + MARK, real=True): choice}
-                    left = [e.xreplace(fixed) for e in equations]
-                    if not any(e.has(sympy.zoo, sympy.nan) for e in left):
-                        found += [({name: choice, **s}, (name,)) for s in self._solved(left, clock)]
-        except OutOfTime:
-            self.clock.check()
-
-    def _with_schedules(self, clock: Clock) -> list[Solution]:
-        one = self.a.memory in (0, 1) and self.a.memory == self.b.memory
-        if not one or not self.unknown or self.q.returned:
-            return []
-        self.tried.append("hyperparameters that are functions of t")
-        equations = self._equations(self.scheduled)
-        if equations is None or not self._outcome(self._at_numbers(equations), clock).solutions:
-            return []
-        return [(solution, ()) for solution in self._solved(equations, clock)]
-
-    def _at_numbers(self, equations: list[Any]) -> list[Any]:
-        """The equations at one choice of the first rule's constants; what has no solution there has none at all."""
-        symbols = [s for s in self.a_names.values() if s.is_Symbol]
-        chosen = {s: number(drawn(self.q.a.hyperparameters[s.name], f"one choice {s}")) for s in symbols}
-        return [e.xreplace(chosen) for e in equations]
-
-    def _solved(self, equations: list[Any], clock: Clock) -> list[dict[str, Any]]:
-        outcome = self._outcome(equations, clock)
-        self.obstructions += [o for o in outcome.obstructions if o not in self.obstructions]
-        self.stuck += outcome.stuck
-        plain = []
-        for solution in outcome.solutions:
-            names = {(u.name if u.is_Symbol else u.func.__name__): value for u, value in solution.items()}
-            plain.append({name.removesuffix(MARK): value for name, value in names.items()})
-        return plain
-
-    def _outcome(self, equations: list[Any], clock: Clock) -> Outcome:
-        import sympy
-        from sympy.core.function import AppliedUndef
-
-        found = set().union(*(e.free_symbols | e.atoms(AppliedUndef) for e in equations))
-        constants = [sympy.Symbol(k + MARK, real=True) for k in self.unknown]
-        functions = [sympy.Function(k + MARK, real=True)(time()) for k in self.unknown]
-        called = {f.func for f in found if isinstance(f, AppliedUndef)}
-        unknowns = [u for u in constants if u in found] + [f for f in functions if f.func in called]
-        below = [d for e in equations for term in sympy.Add.make_args(e) for d in divisors(term)]
-        nonzero = list(dict.fromkeys(d for d in below if unknowns and d.has(*unknowns)))
-        return solve(equations, unknowns, clock, nonzero)
-
-    # -- equations --
-
-    def _equations(self, b: Side) -> list[Any] | None:
-        """What vanishes where the rules are the same; None where their memories or movements cannot agree."""
-        both = self.a.block is not None and b.block is not None
-        if both and self.a.memory != b.memory:
-            return None
-        if both and (self.a.drift is None) == (b.drift is None):
-            moving = not (self.a.constant and b.constant)
-            one, other = (invariants(side, moving, self.clock) for side in (self.a, b))
-            equations = [x - y for x, y in zip(one, other, strict=True)]
-        else:
-            equations = window(self.a.part, b.part, self.clock)
-        if self.q.returned:
-            equations += window(self.a.part, b.part, self.clock, returned=True)
-        return equations
 
     # -- when there is no solution --
 
@@ -323,25 +177,6 @@ class _Finder:
         why = f", as {self.q.a} moves along with a translation of all positions"
         question = replace(self.q, set_b={**self.q.set_b, name: 0}, forced={**self.q.forced, name: why})
         return _Finder(question, self.clock, self.tried, self.deep).answer()
-
-    def _namesakes(self, clock: Clock) -> list[Solution]:
-        """Every hyperparameter as the one of the same name, where that makes the same matrices."""
-        names = self._left({})
-        known = {k: given_value(v) for k, v in self.q.set_a.items() if k in names} | self.a_names
-        if not set(names) <= set(known) or self.q.a.states != self.q.b.states:
-            return []
-        values = {k: known[k] for k in names}
-        same = all(x == y for x, y in zip(self._target(values).matrices, self.a.part.matrices, strict=True))
-        return [(values, ())] if same else []
-
-    @cached_property
-    def a_names(self) -> dict[str, Any]:
-        """The first rule's hyperparameters in its matrices: symbols, or functions of t."""
-        from sympy.core.function import AppliedUndef
-
-        found = set().union(*(m.free_symbols | m.atoms(AppliedUndef) for m in self.a.part.matrices))
-        names = {(x.name if x.is_Symbol else x.func.__name__): x for x in sorted(found, key=str)}
-        return {k: v if v.is_Symbol else v.func(time()) for k, v in names.items() if k in self.q.a.hyperparameters}
 
     def _not_found(self) -> Answer:
         """Refuted, if there is a counterexample."""
@@ -483,80 +318,13 @@ class _Finder:
             start = first_step(*pair, candidate.values, transform, backward, free, self.clock)
             claim = self._claim(candidate.values, transform, backward, start)
             verdict = check(claim)
-            self.tried.append(f"{_written(claim.map)} by a transform {claim.direction}: {verdict.status}")
+            self.tried.append(f"{assignments(claim.map)} by a transform {claim.direction}: {verdict.status}")
             self.doubt = verdict.reason
             if not any(left != "0" for left in verdict.residuals.values()):
                 self.beside = f"the linear parts agree, but {verdict.reason}"
             if verdict.status == "proved":
                 return self._equivalent(claim, verdict, candidate)
         return None
-
-    def _completed(self, solution: dict[str, Any], pinned: tuple[str, ...]) -> list[Candidate]:
-        """The solution with all that is left open in it chosen, inside declared ranges where that can be."""
-        import sympy
-
-        left = self._left(solution)
-        found = []
-        for choice in product(*(self._choices(name) for name in left)):
-            chosen = dict(zip(left, choice, strict=True))
-            names = {sympy.Symbol(k + MARK, real=True): v for k, v in chosen.items()}
-            functions = {sympy.Function(k + MARK, real=True): v for k, v in chosen.items()}
-            try:
-                values = {k: _filled(v, names, functions) for k, v in solution.items()} | chosen
-            except ZeroDivisionError:
-                continue
-            if any(v.has(sympy.zoo, sympy.nan) for v in values.values()):
-                continue
-            if not self._by_coordinate(values):
-                found.append(Candidate(values, (*pinned, *left), self._outside(values)))
-            if found and not found[-1].score[0]:
-                break
-        return sorted(found, key=lambda c: c.score)[:1]
-
-    def _by_coordinate(self, values: Mapping[str, Any]) -> bool:
-        """Whether the second rule, with a preconditioner of its own, would need hyperparameters of each coordinate."""
-        from sympy.core.function import AppliedUndef
-
-        sequences = {factor.symbol for factor in self.open.tableau.factors.values()}
-        called = {f.func.__name__ for value in values.values() for f in value.atoms(AppliedUndef)}
-        if called & sequences:
-            self.doubt = f"{_written({k: text_of(v) for k, v in values.items()})} would have to vary by coordinate"
-        return bool(called & sequences)
-
-    def _left(self, solution: dict[str, Any]) -> tuple[str, ...]:
-        return tuple(k for k in needed(self.open) if k in self.unknown and k not in solution)
-
-    def _choices(self, name: str) -> list[Any]:
-        import sympy
-
-        if name in self._within_formulas:
-            return [self._within_formulas[name]]
-        default = self.q.b.hyperparameters[name].default
-        first = [] if default is None or isinstance(default, Recurrence) else [number(default)]
-        return list(dict.fromkeys([*first, *map(sympy.Rational, (0, 1, "1/2"))]))
-
-    @cached_property
-    def _within_formulas(self) -> dict[str, Any]:
-        """The first rule's hyperparameters that both rules have in the formula of a given sequence alone."""
-        import sympy
-
-        parts = (self.a.part, self.open)
-        one, other = ({factor.symbol for factor in part.tableau.factors.values()} for part in parts)
-        both = set(self.q.a.program(self.q.set_a).reads) & set(self.q.b.program().reads)
-        if not one & other:
-            return {}
-        found = {}
-        for name in both - set(self.a_names) - set(needed(self.open)):
-            known, varies = self.q.set_a.get(name), self.q.a.hyperparameters[name].default
-            function = name in self.q.varying or isinstance(varies, Recurrence)
-            symbol = sympy.Function(name, real=True)(time()) if function else sympy.Symbol(name, real=True)
-            found[name] = symbol if known is None else given_value(known)
-        return found
-
-    def _outside(self, values: dict[str, Any]) -> dict[str, int]:
-        """At how many of some values of the first rule's hyperparameters each of the second's is out of range."""
-        declared = self.q.b.hyperparameters
-        return {k: ranges.usually_outside(text_of(value), declared[k], self.q.a) for k, value in values.items()}
 
     def _claim(self, values: dict[str, Any], transform: Any, backward: bool, start: Start | None) -> Equivalence:
         ends = [side.part.tableau.states for side in (self.a, self.b)]
@@ -582,13 +350,6 @@ class _Finder:
         if states[0] == states[1] and all(x == y for x, y in pairs):
             return [(False, sympy.eye(len(states[0])))]
         return transforms(self.a.part, target)
-
-    def _target(self, values: Mapping[str, Any]) -> LinearPart:
-        """The second rule's matrices at values of its hyperparameters."""
-        import sympy
-
-        functions = {sympy.Function(k, real=True): v for k, v in values.items()}
-        return replace(self.open, matrices=put_functions(self.open.matrices, functions))
 
     def _range_notes(self, claim: Equivalence) -> Iterator[str]:
         """What mapped values, as they are written, are outside their ranges."""
@@ -619,17 +380,6 @@ class _Finder:
 
 def _memories(count: int | None) -> str:
     return f"{count} {'memory' if count == 1 else 'memories'}"
-
-
-def _written(values: Mapping[str, str]) -> str:
-    return ", ".join(f"{k} = {v}" for k, v in values.items())
-
-
-def _filled(value: Any, names: Mapping[Any, Any], functions: Mapping[Any, Any]) -> Any:
-    from sympy.core.function import AppliedUndef
-
-    called = {f: functions[f.func] for f in value.atoms(AppliedUndef) if f.func in functions}
-    return reduced(value.xreplace({**names, **called}))
 
 
 def _takes_linear_parts(counterexample: Mapping[str, Any]) -> bool:

@@ -64,6 +64,11 @@ def _nested(name: str, texts: list[str]) -> str:
     return texts[0] if len(texts) == 1 else f"{name}({texts[0]}, {_nested(name, texts[1:])})"
 
 
+def assignments(values: Mapping[str, Any]) -> str:
+    """Values of names in one line."""
+    return ", ".join(f"{name} = {value}" for name, value in values.items())
+
+
 def from_first(text: str, start: Any) -> str:
     """A text that is another value at the first step, unless that is None."""
     return text if start is None else f"where(first(t), {text_of(start)}, {text})"
