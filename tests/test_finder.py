@@ -11,7 +11,7 @@ from pairs import pair
 
 from accelsim import cli
 from accelsim.errors import InputError
-from accelsim.optimizer import momentum, optimizer, step_size, weight
+from accelsim.optimizer import momentum, optimizer, positive, real, step_size, weight
 from accelsim.optimizers import find
 from accelsim.symbolic import finder, ranges
 from accelsim.symbolic.algebra import determinant
@@ -401,3 +401,49 @@ def test_the_command_decides_a_rule_of_four_states(tmp_path, monkeypatch, capsys
 def test_what_cannot_be_asked_is_told(options):
     with pytest.raises(InputError):
         equivalent(find("qhm"), find("heavy_ball"), **options)
+
+
+@optimizer(positions="w", memories="m", returns="w", alpha=positive(), eta=real(), beta=momentum())
+def plain(s, t, h):
+    """Accelerated SGD."""
+    g = yield s.w
+    m = h.beta * s.m + g
+    return dict(w=s.w - h.alpha * g - h.eta * m, m=m)
+
+
+@optimizer(positions="w", memories="m", returns="w", wd=positive(), kappa=real(), eta=real(), beta=momentum())
+def pulled(s, t, h):
+    """Weight decay kappa wd, where wd is the weight of the gradient too."""
+    g = yield s.w
+    m = h.beta * s.m + g
+    return dict(w=s.w - h.kappa * h.wd * s.w - h.wd * g - h.eta * m, m=m)
+
+
+def test_weight_decay_may_be_zero_by_another_hyperparameter_than_its_first():
+    answer = decided(plain, pulled)
+    assert answer.status == "equivalent"
+    assert answer.map["kappa"] == "0"
+    assert answer.map["wd"] == "alpha"
+
+
+@optimizer(positions="w", memories="m", returns="w", lr=step_size(), x=positive())
+def rescaled(s, t, h):
+    """Heavy ball, where x is beta**t."""
+    g = yield s.w
+    m = s.m + g / h.x
+    return dict(w=s.w - h.x * h.lr * m, m=m)
+
+
+@optimizer(positions="w", memories="m", returns="w", lr=step_size(), c=real())
+def growing(s, t, h):
+    """Heavy ball, where c is beta/(t+1)."""
+    g = yield s.w
+    m = h.c * (t + 1) * s.m + g
+    return dict(w=s.w - h.lr * m, m=m)
+
+
+@pytest.mark.parametrize("returned", [False, True])
+def test_what_schedules_may_do_is_not_refuted_by_constants(returned):
+    assert equivalent(find("heavy_ball"), rescaled, returned=returned, budget=60).status == "undecided"
+    assert decided(find("heavy_ball"), growing, returned=returned).map["c"] == "beta/(t + 1)"
+    assert decided(find("heavy_ball"), find("nesterov"), returned=returned).status == "refuted"

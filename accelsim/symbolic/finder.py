@@ -21,6 +21,7 @@ from accelsim.symbolic.answer import Answer
 from accelsim.symbolic.elimination import Clock, OutOfTime
 from accelsim.symbolic.equivalence import Equivalence, Verdict, check, formulas
 from accelsim.symbolic.first_step import Start, first_step
+from accelsim.symbolic.linear_part import left_behind
 from accelsim.symbolic.matching import Candidate, Matching, Solution
 from accelsim.symbolic.question import Question
 from accelsim.symbolic.refutation import RETURNED, Refuting, refute, scaled
@@ -32,7 +33,7 @@ from accelsim.symbolic.written import assignments, combination, from_first, put_
 
 BUDGET = 10.0  # seconds of computing
 SHARE = 0.5  # of what is left of them for constants, then for schedules; the rest is for a refutation
-SCHEDULED = 3.0  # seconds of them for a refutation of all schedules, before one of all constants
+SCHEDULED = 4.0  # seconds of them for a refutation of all schedules, before one of all constants
 SPECIAL = 3.0  # seconds of them for special cases
 CASE = ("map", "transform", "direction", "conditions", "assumptions")  # what is said of a special case
 LONG = 30  # characters of an expression that is not worth a reason
@@ -49,6 +50,9 @@ def equivalent(
     budget: float = BUDGET,
 ) -> Answer:
     """Decide whether, for every choice of a's hyperparameters, b is a at some choice of its own.
+
+    Where only choices that take something from either rule (a memory, its gradients) make them the same, the answer is
+    no, and they are its special cases. More memories than one are compared at constant hyperparameters of b.
 
     Parameters
     ----------
@@ -96,7 +100,7 @@ class _Finder(Matching):
         theirs = self.b.part.tableau.maps
         if theirs and theirs != self.a.part.tableau.maps:
             return self._signed(" and ".join(f"{name} {when} the momentum" for name, when in sorted(theirs)))
-        if self.a.moves and self.b.decay:
+        if self.a.moves and self.b.decay and self._decay_is_zero():
             return self._without_decay()
         if self.b.moves and not self.a.moves:
             return self._standing_still()
@@ -178,6 +182,25 @@ class _Finder(Matching):
         question = replace(self.q, set_b={**self.q.set_b, name: 0}, forced={**self.q.forced, name: why})
         return _Finder(question, self.clock, self.tried, self.deep).answer()
 
+    def _decay_is_zero(self) -> bool:
+        """Whether only weight decay of zero lets the second rule move along with a translation, and go on moving."""
+        import sympy
+
+        decay = sympy.Symbol(str(self.b.decay), real=True)
+        for rest in left_behind(self.steady):
+            over = Field([rest])
+            others = [f for f in over.factors(over.element(rest)) if f != decay]
+            if not all(self._stops(f) for f in others):
+                return False
+        return True
+
+    def _stops(self, factor: Any) -> bool:
+        """Whether the second rule follows no gradients wherever a factor is zero."""
+        unknown = {s for s in factor.free_symbols if s.name in self.unknown}
+        if factor not in unknown:
+            return not unknown
+        return silent(self.steady.replaced({factor: factor * 0}), self.clock)
+
     def _not_found(self) -> Answer:
         """Refuted, if there is a counterexample."""
         if not self.deep:
@@ -185,7 +208,8 @@ class _Finder(Matching):
         if self.beside:
             return self._undecided(self.beside)
         fewer = self.a.memory is not None and self.b.memory is not None and self.a.memory < self.b.memory
-        if fewer and self.a.decay and self.b.decay:  # what refutes them without decay is far shorter, and enough
+        if fewer and self.a.decay and self.b.decay and self._decay_is_zero():
+            # What refutes them without decay is far shorter, and enough.
             question = replace(self.q, set_a={**self.q.set_a, self.a.decay: 0})
             answer = _Finder(question, self.clock, self.tried)._without_decay()
             return answer if answer.status == "refuted" else self._undecided("no solution was found with weight decay")
@@ -198,7 +222,7 @@ class _Finder(Matching):
                 if not scheduled:
                     raise
                 continue
-            if found is not None and found["unknown"] == "constant" and not self.a.constant and not fewer:
+            if found is not None and found["unknown"] == "constant" and not fewer and self._schedules_matter():
                 return self._undecided(f"no constants make {self.q.b} of {self.q.a}; whether schedules do is open")
             beyond = self._beyond()
             if found is not None and beyond:
@@ -206,6 +230,11 @@ class _Finder(Matching):
             if found is not None:
                 return self._refuted(self._reason(found), found, self._special())
         return self._undecided(self.doubt or "neither a solution nor a counterexample was found")
+
+    def _schedules_matter(self) -> bool:
+        """Whether schedules may do what constants cannot: with one memory, in what is returned, where a rule has t."""
+        steady = self.a.constant and self.b.constant
+        return not steady or self.q.returned or self.a.memory in (0, 1)
 
     def _beyond(self) -> str | None:
         """What may make rules the same whose linear parts differ."""

@@ -25,7 +25,7 @@ from accelsim.symbolic.tableau import time
 from accelsim.symbolic.written import assignments, given_value, number, put_functions, text_of
 
 CHOICES = 1.0  # seconds for other choices where hyperparameters are left free
-MARK = "_"  # after the name of an unknown of the second rule, lest it be taken for one of the first
+MARK = "′"  # after the name of an unknown of the second rule, lest it be taken for one of the first
 
 
 Solution = tuple[dict[str, Any], tuple[str, ...]]  # values of hyperparameters, and which of them were chosen
