@@ -121,6 +121,9 @@ class Optimizer:
         if self.returns not in self.states:
             raise unknown(f"state returned by rule {self.name!r}:", self.returns, self.states)
         object.__setattr__(self, "hyperparameters", self._complete())
+        for name in self.states:
+            if name in self.hyperparameters:
+                raise InputError(f"rule {self.name!r} has {name!r} both as a state and as a hyperparameter")
 
     def __hash__(self) -> int:
         return hash((self.name, self.rule))

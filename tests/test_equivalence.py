@@ -273,6 +273,7 @@ def test_two_gradients_are_not_one():
         (dict(transform=dict(w="w", m="m*m")), "not linear in the states"),
         (dict(transform=dict(w="w + 1", m="m")), "not linear in the states"),
         (dict(map=dict(beta="beta", eta="lr +", alpha="lr")), "cannot read"),
+        (dict(varying=("lr",), map=dict(beta="beta", eta="lr", alpha="lr(t)")), "as lr\\(t\\)"),
     ],
 )
 def test_what_cannot_be_read_is_told(changes, message):

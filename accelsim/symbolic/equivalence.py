@@ -17,7 +17,7 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import partial
+from functools import cached_property, partial
 from numbers import Rational
 from typing import Any
 
@@ -27,9 +27,11 @@ from accelsim.errors import InputError, unknown
 from accelsim.optimizer import Hyperparameter, Optimizer
 from accelsim.program import Node, exact
 from accelsim.schedules import Recurrence
-from accelsim.symbolic.algebra import divided_by, divisors, elsewhere, evaluated, reduced, shifted, special_steps
+from accelsim.symbolic.algebra import divided_by, elsewhere, evaluated, reduced, shifted, special_steps
+from accelsim.symbolic.conditions import conditions, poles
+from accelsim.symbolic.formulas import formulas, structure
 from accelsim.symbolic.normal_form import LinearPart, linear_part
-from accelsim.symbolic.tableau import sympy_functions, time
+from accelsim.symbolic.tableau import distinct, sympy_functions, time
 
 STEPS = 8  # compared in a replay
 DRAWS = 3  # replays at random rational hyperparameters that must agree exactly
@@ -125,8 +127,8 @@ def check(claim: Equivalence) -> Verdict:
             reason += f", but {runs} rational runs agree: the rules may be the same, by another transform"
     elif counterexample:
         reason = "the identities hold, but rational runs differ: one of the two routes is wrong"
-    elif proof.unlike():
-        reason = proof.unlike()[0]
+    elif gap := next(proof.gaps(), None):
+        reason = gap
     elif runs < DRAWS:
         reason = "the identities hold, but no rational run satisfies the conditions: nothing confirms them"
     else:
@@ -159,10 +161,17 @@ def linear_parts(claim: Equivalence) -> tuple[LinearPart, LinearPart]:
 
     A preconditioner that both rules have is taken into the gradient by both or by neither: it is one gradient that
     they are given.
+
+    Raises
+    ------
+    InputError
+        If what one of the rules calls a state or hyperparameter is a given sequence of the other.
     """
     variable = tuple(k for k, v in claim.target.hyperparameters.items() if not v.switch)
     source = linear_part(claim.source, claim.varying, **claim.given)
     target = linear_part(claim.target, variable)
+    for rule, other in ((claim.source, target), (claim.target, source)):
+        distinct(rule, other.tableau.factors.values())
     return _outside(source, target), _outside(target, source)
 
 
@@ -257,7 +266,10 @@ class _Proof:
     def _written(self, text: str, **more: Any) -> Any:
         import sympy
 
-        return sympy.sympify(evaluated(text, {**self._names(), **more}, _number))
+        value = evaluated(text, {**self._names(), **more}, _number)
+        if not isinstance(value, sympy.Basic | Rational):
+            raise InputError(f"cannot read {text!r}: what varies in time is written as a function, as {text}(t)")
+        return sympy.sympify(value)
 
     def _mapped(self, target: LinearPart) -> dict[Any, Any]:
         """What stands for each of the target's hyperparameters, unknown functions until now."""
@@ -333,14 +345,12 @@ class _Proof:
 
     def conditions(self) -> tuple[str, ...]:
         """What the rules divide by at these hyperparameters, and what the map and the transform do."""
-        always: dict[str, None] = {}
-        sometimes: dict[str, str] = {}
-        for value in (*self.mapped.values(), *self.transform, *(1 / d for d in self._divided_by())):
-            special = special_steps(value)
-            always |= dict.fromkeys(_nonzero(elsewhere(value), begun=0 in special))
-            for step in special:
-                sometimes |= {f"{text} (at t = {step})": text for text in _nonzero(value.subs(time(), step))}
-        return (*always, *(there for there, text in sometimes.items() if text not in always))
+        return conditions(self._values)
+
+    @cached_property
+    def _values(self) -> list[Any]:
+        """What must exist for the claim to mean anything."""
+        return [*self.mapped.values(), *self.transform, *(1 / d for d in self._divided_by())]
 
     def _divided_by(self) -> Iterator[Any]:
         """What is divided by in the rules and in what the claim says, as it is written."""
@@ -354,14 +364,69 @@ class _Proof:
         theirs = (divisor.xreplace(self.mapped) for divisor in self.target.tableau.divided_by(variable))
         yield from (divisor.xreplace(self._held([divisor])) for divisor in (*ours, *theirs))
 
-    def unlike(self) -> list[str]:
-        """Given sequences that go by one name in both rules and are not one formula, if any."""
+    def gaps(self) -> Iterator[str]:
+        """Why the rules may differ though the identities hold."""
+        yield from poles(self._values)
+        yield from self._unlike()
+        signs, tables = self.target.tableau.maps, (self.source.tableau, self.target.tableau)
+        given = [name for table in tables for name in (*(f.symbol for f in table.factors.values()), *table.dropped)]
+        if signs and given and not self._verbatim():
+            yield f"both rules apply {min(signs)[0]}, which no run confirms where {given[0]} is given"
+
+    def _unlike(self) -> Iterator[str]:
+        """Given sequences that go by one name in both rules and need not be one."""
+        source, target = self.claim.source, self.claim.target
         ours, theirs = formulas(self.source, self.claim.given), formulas(self.target, {})
-        return [
-            f"{name}(t) is {ours[name]} in {self.claim.source} and {theirs[name]} in {self.claim.target}"
-            for name in ours
-            if name in theirs and ours[name] != theirs[name]
+        for name in ours.keys() & theirs.keys():
+            if ours[name] != theirs[name]:
+                yield f"{name}(t) is {ours[name]} in {source} and {theirs[name]} in {target}"
+            for state in ours[name].states:
+                if not self._kept(state):
+                    yield f"{name}(t) reads {state}, which is not the same in {source} and {target}"
+            for read in ours[name].hyperparameters:
+                if not self._same(read):
+                    yield f"{name}(t) contains {read}, which is {self.claim.map[read]} in {target}"
+        taken = [part.absorbed for part in (self.source, self.target)]
+        if all(taken) and taken[0] != taken[1]:
+            one, other = (", ".join(sorted(names)) for names in taken)
+            yield f"g is preconditioned by {one} in {source} and by {other} in {target}"
+
+    def _kept(self, state: str) -> bool:
+        """Whether the transform makes a state of the one of the same name, as it is."""
+        before, after = (part.tableau.states for part in self.onto)
+        if state not in before or state not in after:
+            return False
+        row = self.transform.row(after.index(state))
+        return all(reduced(entry - int(name == state)) == 0 for entry, name in zip(row, before, strict=True))
+
+    def _same(self, name: str) -> bool:
+        """Whether a hyperparameter of the target is the source's of the same name; what is not mapped is assumed so."""
+        import sympy
+
+        if name not in self.claim.map or self.claim.target.hyperparameters[name].switch:
+            return True
+        if name not in self.claim.source.hyperparameters:
+            return False
+        own = self._names()[name]
+        own = own if isinstance(own, sympy.Basic) else own(time())
+        return bool(reduced(self._written(self.claim.map[name]) - own) == 0)
+
+    def _verbatim(self) -> bool:
+        """Whether both rules are one program, of the same hyperparameters."""
+        source, target = self.claim.source, self.claim.target
+        one, other = source.program(self.claim.given), target.program()
+        if (source.positions, dict(source.memories)) != (target.positions, dict(target.memories)):
+            return False
+        roots = [
+            [*(point for stage in traced.queries for point in stage), *map(traced.updates.__getitem__, source.states)]
+            for traced in (one, other)
         ]
+        return (
+            list(map(len, one.queries)) == list(map(len, other.queries))
+            and structure(roots[0]) == structure(roots[1])
+            and all(map(self._kept, self.source.tableau.states))
+            and all(map(self._same, other.reads))
+        )
 
     def assumptions(self) -> tuple[str, ...]:
         """What was set aside in either rule, and what every claim is about."""
@@ -377,25 +442,6 @@ class _Proof:
         notes.append(f"equal: {equal}, whether or not mapped values lie in their ranges")
         notes.append("coordinate by coordinate, from the same start, on the same gradients")
         return tuple(dict.fromkeys([*given, *notes]))
-
-
-def _nonzero(value: Any, begun: bool = False) -> list[str]:
-    """What must not be zero where a value is to exist; where `begun`, at all steps but the first."""
-    found = divisors(reduced(value))
-    return [f"{d.primitive()[1]} != 0" for d in found if not (begun and shifted(d, 1).is_positive)]
-
-
-def formulas(part: LinearPart, given: Mapping[str, Any]) -> dict[str, str]:
-    """What each given sequence is, in words that two rules share where they share the formula."""
-    traced = part.tableau.optimizer.program(given)
-    found = {}
-    for factor in part.tableau.factors.values():
-        operation, index = factor.node.value
-        base = traced.nodes[index]
-        memory = {s: repr(node) for s, node in traced.updates.items() if s in part.tableau.dropped}
-        needed_states = [f"{s} <- {text}" for s, text in sorted(memory.items()) if s in states_of(base, traced)]
-        found[factor.symbol] = "; ".join([("1/" if operation == "div" else "") + f"({base!r})", *needed_states])
-    return found
 
 
 def states_of(node: Node, traced: program.Program) -> set[str]:

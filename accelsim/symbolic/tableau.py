@@ -9,7 +9,7 @@ and by numbers (`rows`) alike.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any, NamedTuple
@@ -439,13 +439,23 @@ def _assembled(optimizer: Optimizer, program: Program, analysis: _Analysis, drop
         fill(row, form, c, d)
     f[0, states.index(optimizer.returns)] = tape.lift(1)
     stages = tuple(len(stage) for stage in program.queries)
-    return Tableau(optimizer, states, dropped, stages, a, b, c, d, f, _factors(tape, factors), frozenset(maps))
+    given = _factors(tape, factors)
+    distinct(optimizer, given.values())
+    return Tableau(optimizer, states, dropped, stages, a, b, c, d, f, given, frozenset(maps))
 
 
 def _factors(tape: Any, found: set[tuple[int, str]]) -> dict[int, Factor]:
     ordered = sorted(found)
     symbols = ["p"] if len(ordered) == 1 else [f"p{i + 1}" for i in range(len(ordered))]
     return {index: Factor(s, tape.nodes[index], when) for s, (index, when) in zip(symbols, ordered, strict=True)}
+
+
+def distinct(optimizer: Optimizer, factors: Iterable[Factor]) -> None:
+    """Raise `InputError` where a rule has a state or hyperparameter that goes by the name of a given sequence."""
+    for name in (factor.symbol for factor in factors):
+        if name in optimizer.states or name in optimizer.hyperparameters:
+            what = "state" if name in optimizer.states else "hyperparameter"
+            raise InputError(f"{optimizer} has a {what} called {name!r}, as a given sequence is: call it otherwise")
 
 
 def linear_tableau(optimizer: Optimizer, /, **values: Any) -> Tableau:
