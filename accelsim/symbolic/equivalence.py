@@ -25,7 +25,7 @@ from accelsim import program
 from accelsim.elementary import sqrt
 from accelsim.errors import InputError, unknown
 from accelsim.optimizer import Hyperparameter, Optimizer
-from accelsim.program import Node, exact
+from accelsim.program import exact
 from accelsim.schedules import Recurrence
 from accelsim.symbolic.algebra import divided_by, elsewhere, evaluated, reduced, shifted, special_steps
 from accelsim.symbolic.conditions import conditions, poles
@@ -442,22 +442,6 @@ class _Proof:
         notes.append(f"equal: {equal}, whether or not mapped values lie in their ranges")
         notes.append("coordinate by coordinate, from the same start, on the same gradients")
         return tuple(dict.fromkeys([*given, *notes]))
-
-
-def states_of(node: Node, traced: program.Program) -> set[str]:
-    """The states that a node depends on, through the updates of the states it reads too."""
-    found: set[str] = set()
-    pending, seen = [node], set()
-    while pending:
-        top = pending.pop()
-        if top.index in seen:
-            continue
-        seen.add(top.index)
-        pending.extend(top.args)
-        if top.op == "state":
-            found.add(top.value)
-            pending.append(traced.updates[top.value])
-    return found
 
 
 def _number(value: Any) -> Any:
