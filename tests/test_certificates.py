@@ -1,16 +1,25 @@
 """Certificates hold as they are, and no longer once anything in them is changed."""
 
 import copy
+import dataclasses
 import json
+import random
+import signal
+import time
 from contextlib import suppress
 from fractions import Fraction
 
+import numpy as np
 import pytest
+import sympy
 
+from accelsim.elementary import first, sign, sqrt, where
 from accelsim.errors import InputError
-from accelsim.optimizer import momentum, optimizer, step, step_size
+from accelsim.optimizer import momentum, optimizer, positive, step, step_size, weight
 from accelsim.optimizers import find
-from accelsim.symbolic.certificate import FORMAT, of_equivalence, program_hash, verify_certificate
+from accelsim.symbolic.algebra import determinant
+from accelsim.symbolic.certificate import FORMAT, of_equivalence, of_refutation, program_hash, verify_certificate
+from accelsim.symbolic.elimination import AGAIN, Clock, OutOfTime
 from accelsim.symbolic.equivalence import check
 from accelsim.symbolic.finder import equivalent
 from accelsim.symbolic.verify import known
@@ -162,7 +171,7 @@ CHANGES = [
     ("minor", ("counterexample", "hyperparameters", "beta1"), "log(2)"),
     ("unless", ("counterexample", "unless"), []),
     ("identity", ("counterexample", "cofactors", 0), "1/0"),
-    ("identity", ("counterexample", "cofactors", 0), "lr_0(1)"),
+    ("identity", ("counterexample", "cofactors", 0), "lr[0](1)"),
 ]
 
 
@@ -207,7 +216,7 @@ def test_a_cofactor_may_not_divide_by_what_might_be_zero(certificates):
     found = document["counterexample"]
     rate = found["hyperparameters"]["lr"]
     found["answers"] = [{"step": 1, "query": 0, "impulse": 0, "gradient": 0, "coordinate": 0}]
-    found["values"], found["cofactors"] = [f"-{rate}"], [f"1/({rate} - lr_0*(1 + beta_0))"]
+    found["values"], found["cofactors"] = [f"-{rate}"], [f"1/({rate} - lr[0]*(1 + beta[0]))"]
     verified = verify_certificate(document)
     assert not verified.holds
     assert "might be zero" in verified.reason
@@ -273,3 +282,291 @@ def other(s, t, h):
 def test_programs_that_differ_have_other_hashes():
     assert program_hash(one) == program_hash(one)
     assert program_hash(one) != program_hash(other)
+
+
+# -- rules that differ in less than linear parts show --
+
+
+@optimizer(positions="w", memories="m v", returns="w", lr=positive(), beta=momentum())
+def rooted(s, t, h):
+    """Along the gradient, and the momentum over a root."""
+    g = yield s.w
+    m, v = h.beta * s.m + g, s.v + g * g
+    return dict(w=s.w - h.lr * g - h.lr * (m / sqrt(v)), m=m, v=v)
+
+
+@optimizer(positions="w", memories="m v", returns="w", p_1=positive(), beta=momentum(), k=positive())
+def misnamed(s, t, h):
+    """`rooted` at k = 1, its step size named like what is sought at a step."""
+    g = yield s.w
+    m, v = h.beta * s.m + g, s.v + h.k * g * g
+    return dict(w=s.w - h.p_1 * g - h.p_1 * (m / sqrt(v)), m=m, v=v)
+
+
+@optimizer(positions="w", memories="m v", returns="w", lr=positive(), beta=momentum())
+def divided_and_multiplied(s, t, h):
+    """Times v over its root: two given sequences."""
+    g = yield s.w
+    m, v = h.beta * s.m + g, s.v + g * g
+    return dict(w=s.w - h.lr * (m / sqrt(v) * v), m=m, v=v)
+
+
+@optimizer(positions="w", memories="m v", returns="w", lr=positive(), beta=momentum())
+def multiplied(s, t, h):
+    """Times the root: one given sequence."""
+    g = yield s.w
+    m, v = h.beta * s.m + g, s.v + g * g
+    return dict(w=s.w - h.lr * (m * sqrt(v)), m=m, v=v)
+
+
+@optimizer(positions="w", returns="w", lr=positive())
+def first_of_two(s, t, h):
+    """Two gradients of one sample at one point, of which the first is followed."""
+    g, _ = yield s.w, s.w
+    return dict(w=s.w - h.lr * g)
+
+
+@optimizer(positions="w", returns="w", lr=positive())
+def second_of_two(s, t, h):
+    """Two gradients of one sample at one point, of which the second is followed."""
+    _, k = yield s.w, s.w
+    return dict(w=s.w - h.lr * k)
+
+
+@optimizer(positions="w v", returns="w", lr=positive(), gamma=weight())
+def corrected(s, t, h):
+    """SGD that adds what the gradient has changed by: nothing at first, where both points are one."""
+    g, k = yield s.w, s.v
+    return dict(w=s.w - h.lr * (g + h.gamma * (g - k)), v=s.w)
+
+
+@optimizer(positions="w v", returns="w", lr=positive(), gamma=weight())
+def corrected_later(s, t, h):
+    """`corrected`, which says so."""
+    g, k = yield s.w, s.v
+    return dict(w=s.w - h.lr * where(first(t), g, g + h.gamma * (g - k)), v=s.w)
+
+
+@optimizer(positions="w v", returns="w", lr=positive(), gamma=weight())
+def overcorrected(s, t, h):
+    """`corrected` by twice as much."""
+    g, k = yield s.w, s.v
+    return dict(w=s.w - h.lr * (g + 2 * (g - k)), v=s.w)
+
+
+SAME = [
+    (rooted, misnamed),
+    (divided_and_multiplied, multiplied),
+    (multiplied, divided_and_multiplied),
+    (first_of_two, second_of_two),
+    (corrected, corrected_later),
+    (corrected_later, corrected),
+]
+
+
+@pytest.mark.parametrize(("a", "b"), SAME, ids=lambda rule: str(rule))
+def test_what_is_the_same_rule_is_not_refuted(a, b):
+    assert equivalent(a, b, budget=2).status != "refuted"
+
+
+def verified(answer):
+    rules = {str(rule): rule for rule in (answer.a, answer.b)}
+    return verify_certificate(json.loads(json.dumps(answer.certificate)), rules.__getitem__)
+
+
+@pytest.mark.parametrize(("a", "b"), [(corrected, overcorrected), (corrected, first_of_two)], ids=str)
+def test_gradients_at_different_points_are_told_apart(a, b):
+    answer = equivalent(a, b, budget=60)
+    assert answer.status == "refuted"
+    assert verified(answer).holds
+    seen = [key for key in answer.counterexample["answers"] if key["impulse"] == 0]
+    assert not any(key["gradient"] for key in seen)  # at first there is one
+
+
+def refutation(a, b, numbers, answers, values, cofactors, varying=()):
+    """A document that might be a refutation, of rules without given sequences."""
+    places = ("step", "query", "impulse", "gradient", "coordinate")
+    found = dict(
+        kind="identity",
+        hyperparameters=numbers,
+        given={},
+        unknown="constant",
+        answers=[dict(zip(places, place, strict=True)) for place in answers],
+        values=values,
+        cofactors=cofactors,
+    )
+    return json.loads(json.dumps(of_refutation(a, b, {}, {}, varying, found)))
+
+
+RATES = ([(1, 0, 0, 0, 0), (2, 0, 1, 0, 0)], ["-1", "-2"], ["-1", "1"])
+
+
+def test_gradients_of_one_sample_at_one_point_refute_nothing():
+    rules = {str(rule): rule for rule in (first_of_two, second_of_two)}
+    forged = refutation(first_of_two, second_of_two, {"lr": "1"}, [(1, 0, 0, 1, 0)], ["0"], ["-1/lr"])
+    with suppress(InputError):  # no answer contains lr
+        assert not verify_certificate(forged, rules.__getitem__).holds
+
+
+def test_what_varies_in_a_refutation_is_said():
+    sgd = find("sgd")
+    for numbers in (["1", "2", "3"], "1 + t"):
+        with pytest.raises(InputError):
+            verify_certificate(refutation(sgd, sgd, {"lr": numbers}, *RATES))
+    told = verify_certificate(refutation(sgd, sgd, {"lr": ["1", "2", "3"]}, *RATES, varying=["lr"]))
+    assert told.holds
+    assert "lr is any function of t" in told.reason
+    assert "those of sgd are constant" in told.reason
+    known = refutation(sgd, sgd, {"lr": "1"}, [(1, 0, 0, 0, 0)], ["-1"], ["-1/4"])
+    known["set_b"] = {"lr": "5"}
+    told = verify_certificate(known)
+    assert told.holds
+    assert "lr = 5 in sgd" in told.reason
+
+
+@optimizer(positions="w", memories="v", returns="w", lr=positive(), k=positive())
+def divided(s, t, h):
+    """Divides by k times the root."""
+    g = yield s.w
+    v = s.v + g * g
+    return dict(w=s.w - h.lr * (g / (h.k * sqrt(v))), v=v)
+
+
+@optimizer(positions="w", memories="v", returns="w", k=positive())
+def divided_alone(s, t, h):
+    """Divides by k times the root, and has no other step size."""
+    g = yield s.w
+    v = s.v + g * g
+    return dict(w=s.w - g / (h.k * sqrt(v)), v=v)
+
+
+def test_parameters_that_are_taken_as_equal_are_said():
+    answer = equivalent(divided, divided_alone, budget=60)
+    assert answer.status == "refuted"
+    said = "p(t) is one formula in both rules, with equal k"
+    assert said in answer.assumptions
+    assert said in verified(answer).reason
+    other = equivalent(divided, divided_alone, set_a=dict(k=1), set_b=dict(k=2), budget=60)
+    assert other.status != "refuted"  # they are the same at lr = 1/2, and k is not equal
+
+
+@optimizer(positions="w", memories="m n", returns="w", lr=positive(), b=momentum(), c=momentum(), decay=step_size())
+def signed_twice(s, t, h):
+    """The sign of momentum of momentum, with weight decay."""
+    g = yield s.w
+    m = h.b * s.m + g
+    n = h.c * s.n + m
+    return dict(w=s.w - h.lr * (sign(n + g) + h.decay * s.w), m=m, n=n)
+
+
+@optimizer(positions="w", memories="m", returns="w", lr=positive(), b=momentum())
+def signed(s, t, h):
+    """The sign of momentum."""
+    g = yield s.w
+    m = h.b * s.m + g
+    return dict(w=s.w - h.lr * sign(m), m=m)
+
+
+def test_rules_that_apply_signs_are_told_apart_by_where_they_start_alone():
+    answer = equivalent(signed_twice, signed, budget=60)
+    assert answer.status == "refuted"
+    assert all(key["impulse"] < 0 for key in answer.counterexample["answers"])
+    assert verified(answer).holds
+
+
+@pytest.mark.parametrize("rate", ["sqrt(2)", "exp(1)", np.float32(0.1), np.int64(2), "1/3", 0.1], ids=repr)
+@pytest.mark.parametrize("b", ["nesterov", "heavy_ball"])
+def test_what_is_given_is_a_number_that_the_verifier_reads(rate, b):
+    answer = equivalent(find("heavy_ball"), find(b), set_a=dict(lr=rate), budget=60)
+    assert answer.status == ("equivalent" if b == "heavy_ball" else "refuted")
+    assert verified(answer).holds
+
+
+PAIRS = [
+    ("agnes", "aggmo"),
+    ("sgd", "qhadam"),
+    ("heavy_ball", "ademamix"),
+    ("schedule_free_adamw", "adan"),
+    ("adana", "laprop"),
+    ("mars", "adamw"),
+    ("lion", "signum"),
+    ("nadam", "adamw"),
+    ("lookahead(sgd)", "heavy_ball"),
+    ("schedule_free", "nesterov"),
+    ("mass", "heavy_ball"),
+    ("accsgd", "nesterov"),
+]
+
+
+@pytest.mark.parametrize(("a", "b"), PAIRS)
+def test_every_certificate_that_is_handed_out_holds(a, b):
+    answer = equivalent(find(a), find(b), budget=20)
+    assert answer.status == "refuted"
+    assert verified(answer).holds
+    forged = json.loads(json.dumps(answer.certificate))
+    forged["counterexample"]["values"][0] += "+1"
+    assert not verified(dataclasses.replace(answer, certificate=forged)).holds
+
+
+# -- what certificates are made with --
+
+
+def entry(chance, symbols):
+    """A polynomial with numeric factors, now and then over another one."""
+    value = sympy.Integer(chance.randint(-2, 2))
+    for _ in range(chance.randint(0, 2)):
+        value = value * (chance.choice(symbols) + chance.randint(-1, 1)) + sympy.Rational(chance.randint(-3, 3), 3)
+    return value / (chance.choice(symbols) + chance.randint(1, 3)) if chance.random() < 0.2 else value
+
+
+@pytest.mark.parametrize("seed", range(9))
+def test_determinants_are_determinants(seed):
+    chance, symbols = random.Random(f"determinant {seed}"), sympy.symbols("x y")
+    size = 1 + seed % 3
+    matrix = sympy.Matrix(size, size, lambda *_: entry(chance, symbols))
+    assert sympy.cancel(determinant(matrix) - matrix.det(method="berkowitz")) == 0
+    if size > 1:
+        singular = matrix.copy()
+        singular[1, :] = singular[0, :] * (symbols[0] / 2 + 1)
+        assert determinant(singular) == 0
+
+
+def test_the_same_determinant_times_a_number_is_another():
+    x, y = sympy.symbols("x y")
+    matrix = sympy.Matrix([[x / 2, 1], [1, y / 3]])
+    assert determinant(2 * matrix) == determinant(matrix) * 4 != 0
+
+
+class Slow:
+    """Swallows what is raised while it is deleted."""
+
+    def __del__(self):
+        spent(0.1)
+
+
+def spent(seconds):
+    """Whether so many seconds of computing were spent, and nothing interrupted it."""
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+    return True
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_time_that_runs_out_in_a_finalizer_runs_out_after_it():
+    def finalized():
+        Slow()
+        return spent(5)
+
+    with suppress(OutOfTime), Clock(0.05).enforced():
+        assert not finalized()
+    assert spent(0.2)  # and is over then
+
+
+def test_an_inner_clock_leaves_the_outer_one_as_it_was():
+    with suppress(OutOfTime), Clock(0.3).enforced():
+        with suppress(OutOfTime), Clock(0.05).enforced():
+            assert not spent(5)
+        assert signal.getitimer(signal.ITIMER_PROF)[1] == pytest.approx(AGAIN)
+        assert not spent(5)
+    assert signal.getitimer(signal.ITIMER_PROF) == (0, 0)

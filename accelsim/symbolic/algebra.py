@@ -212,7 +212,7 @@ def evaluated(text: str, names: Mapping[str, Any], number: Callable[[Any], Any] 
     Parameters
     ----------
     text : such as ``"lr(t)*(beta(t) - beta(t+1)*(1 - c(t)))"``.
-    names : values of the names in it; functions of t are called.
+    names : values of the names in it, which may be subscripted, as ``"lr[3]"``; functions of t are called.
     number : converts the numbers in it, by default to fractions.
 
     Raises
@@ -232,10 +232,11 @@ def evaluated(text: str, names: Mapping[str, Any], number: Callable[[Any], Any] 
             return value(node.body)
         if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
             return number(node.value)
-        if isinstance(node, ast.Name):
-            if node.id not in known:
-                raise unknown(f"name in {text!r}:", node.id, known)
-            return known[node.id]
+        if isinstance(node, ast.Name | ast.Subscript):  # lr[3] is a name as well, which nothing else can have
+            name = ast.unparse(node)
+            if name not in known:
+                raise unknown(f"name in {text!r}:", name, known)
+            return known[name]
         if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
             return _OPERATORS[type(node.op)](value(node.left), value(node.right))
         if isinstance(node, ast.UnaryOp) and type(node.op) in _OPERATORS:

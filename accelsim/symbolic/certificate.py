@@ -10,24 +10,26 @@ again, rule b with unknowns for its hyperparameters, and multiplies out.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from typing import Any
 
-from accelsim.errors import InputError
+from accelsim.errors import InputError, unknown
 from accelsim.optimizer import Optimizer, step
-from accelsim.program import evaluate, exact
+from accelsim.program import exact
+from accelsim.schedules import Recurrence
 from accelsim.symbolic.algebra import Field, evaluated
-from accelsim.symbolic.equivalence import Equivalence, Verdict, check, formulas, linear_parts
+from accelsim.symbolic.equivalence import Equivalence, Verdict, check, linear_parts
+from accelsim.symbolic.given import equal_parameters, unlike
 from accelsim.symbolic.linear_part import LinearPart, left_behind, linear_part
-from accelsim.symbolic.tableau import sympy_functions, tableau, to_sympy
+from accelsim.symbolic.replay import Key, answers, rational, read, shared_gradients
+from accelsim.symbolic.tableau import sympy_functions, tableau
 
-Key = tuple[int, int, int, int, int]  # step and number of a query, of a gradient (step -1: the start), coordinate
 RETURNED = -1  # in the place of a query's number: what the rule returns before the step
-FORMAT = "accelsim certificate 2"
+FORMAT = "accelsim certificate 3"
 
 # -- what a certificate looks like: a type, a list of one shape, one thing or a list (a pair of shapes), an object of
 # known names, or of any names (...) --
@@ -38,7 +40,15 @@ _EQUIVALENCE = {
     **{"backward": bool, "direction": str, "varying": [str], "constant": [str], "given": {...: str}, "returned": bool},
     **{"identities": [str], "conditions": [str], "assumptions": [str]},
 }
-_REFUTATION = {"format": str, "kind": str, "a": _RULE, "b": _RULE, "set_a": {...: str}, "set_b": {...: str}}
+_REFUTATION = {
+    "format": str,
+    "kind": str,
+    "a": _RULE,
+    "b": _RULE,
+    "set_a": {...: str},
+    "set_b": {...: str},
+    "varying": [str],
+}
 _RUN = {
     **{"kind": str, "hyperparameters": {...: (str, [str])}, "given": {...: [[str]]}, "unknown": str, "values": [str]},
     "answers": [dict.fromkeys(("step", "query", "impulse", "gradient", "coordinate"), int)],
@@ -132,9 +142,14 @@ def _mapped(claim: Equivalence) -> set[str]:
 
 
 def of_refutation(
-    a: Optimizer, b: Optimizer, set_a: Mapping[str, Any], set_b: Mapping[str, Any], counterexample: Mapping[str, Any]
+    a: Optimizer,
+    b: Optimizer,
+    set_a: Mapping[str, Any],
+    set_b: Mapping[str, Any],
+    varying: Iterable[str],
+    counterexample: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The certificate of a refutation."""
+    """The certificate of a refutation; `varying` are hyperparameters of a that are unknown functions of t."""
     last = max(key["step"] for key in counterexample["answers"])
     numbers = {
         name: value if isinstance(value, str) else list(value[: last + 1])
@@ -148,6 +163,7 @@ def of_refutation(
         "b": _rule(b, {}),
         "set_a": {name: str(value) for name, value in set_a.items() if name in numbers},
         "set_b": {name: str(value) for name, value in set_b.items()},
+        "varying": list(dict.fromkeys(varying)),
         "counterexample": {**counterexample, "hyperparameters": numbers},
     }
 
@@ -251,25 +267,48 @@ def _refutation(document: Mapping[str, Any], a: Optimizer, b: Optimizer) -> Veri
     _within(document, a, b, keys)
     scheduled = found["unknown"] == "one a step"
 
-    def unknown(name: str, t: int) -> Any:
+    def sought(name: str, t: int) -> Any:
         if name in document["set_b"]:
-            return _read(document["set_b"][name], t)
-        return sympy.Symbol(f"{name}_{t}" if scheduled else name)
+            return read(document["set_b"][name], t)
+        return sympy.Symbol(f"{name}[{t}]" if scheduled else name)
 
     if found["kind"] == "scale":
-        return _scale(found, a, b, keys)
-    one = _answers(a, partial(_known, found), found["given"], keys)
+        return _about(document, a, b, _scale(found, a, b, keys))
+    known = partial(_known, found)
+    shared = shared_gradients(a, known, found["given"], keys)
+    one = answers(a, known, found["given"], keys, shared)
     if [str(value) for value in one] != found["values"]:
         return Verified(False, f"{a} answers otherwise")
     parts = linear_part(a), linear_part(b)
-    if reason := _linear_parts_cannot_tell(*parts, keys):
+    if reason := _linear_parts_cannot_tell(parts[1], keys):
         return Verified(False, reason)
-    unlike = _unlike(*parts)
-    given = {k: _unknown_rows(k, rows) if k in unlike else rows for k, rows in found["given"].items()}
+    other = unlike(*parts, document["set_a"], document["set_b"])
+    given = {k: _unknown_rows(k, rows) if k in other else rows for k, rows in found["given"].items()}
+
+    def ask() -> list[Any]:
+        return answers(b, sought, given, keys, shared)
+
     if found["kind"] == "minor":
-        return _minor(found, keys, one, parts[1], lambda: _answers(b, unknown, given, keys))
-    shown = "answers, what is returned among them," if any(key[1] == RETURNED for key in keys) else "answers"
-    return _identity(found, one, _answers(b, unknown, given, keys), shown)
+        verified = _minor(found, keys, one, parts[1], ask)
+    else:
+        shown = "answers, what is returned among them," if any(key[1] == RETURNED for key in keys) else "answers"
+        verified = _identity(found, one, ask(), shown)
+    assumed = equal_parameters(*parts, document["set_a"], document["set_b"]) if any(k[2] >= 0 for k in keys) else ()
+    return _about(document, a, b, verified, assumed)
+
+
+def _about(
+    document: Mapping[str, Any], a: Optimizer, b: Optimizer, verified: Verified, assumed: Iterable[str] = ()
+) -> Verified:
+    """A verdict with what it is about, where it holds: what is given, and what may vary."""
+    known = [f"{name} = {value}" for name, value in document["set_a"].items()]
+    known += [f"{name} = {value} in {b}" for name, value in document["set_b"].items()]
+    known += [f"{name} is any function of t" for name in document["varying"]]
+    vary = "are constant" if document["counterexample"]["unknown"] == "constant" else "may vary from step to step"
+    known.append(f"the other hyperparameters of {b} {vary}" if document["set_b"] else f"those of {b} {vary}")
+    return (
+        replace(verified, reason=f"{verified.reason}; {', '.join([*known, *assumed])}") if verified.holds else verified
+    )
 
 
 def _scale(found: Mapping[str, Any], a: Optimizer, b: Optimizer, keys: list[Key]) -> Verified:
@@ -277,7 +316,7 @@ def _scale(found: Mapping[str, Any], a: Optimizer, b: Optimizer, keys: list[Key]
     (last, query, *impulse), *more = keys
     if more or last < 1 or (query, impulse) != (0, [0, 0, 0]):
         raise InputError("one query after the first step must be seen, after one gradient of each length")
-    lengths = [exact(_read(text, 0)) for text in found["lengths"]]
+    lengths = [exact(read(text, 0)) for text in found["lengths"]]
     if [str(_itself(a, found, length, last)) for length in lengths] != found["values"]:
         return Verified(False, f"{a} answers otherwise")
     if len(set(found["values"])) < 2 or not all(length > 0 for length in lengths) or not scale_free(b):
@@ -294,7 +333,7 @@ def _itself(rule: Optimizer, found: Mapping[str, Any], length: Fraction, last: i
     def gradient(*points: Fraction) -> Any:
         first = not queries
         queries.append(points)
-        given = tuple(length * (first and i == 0) for i in range(len(points)))
+        given = tuple(length * (first and point == points[0]) for point in points)
         return given if len(points) > 1 else given[0]
 
     for t in range(last + 1):
@@ -308,7 +347,7 @@ def _itself(rule: Optimizer, found: Mapping[str, Any], length: Fraction, last: i
 def _known(found: Mapping[str, Any], name: str, t: int) -> Any:
     """A hyperparameter of rule a at step t."""
     value = found["hyperparameters"][name]
-    return _read(value[t] if isinstance(value, list) else value, t)
+    return read(value[t] if isinstance(value, list) else value, t)
 
 
 def _within(document: Mapping[str, Any], a: Optimizer, b: Optimizer, keys: list[Key]) -> None:
@@ -331,9 +370,18 @@ def _within(document: Mapping[str, Any], a: Optimizer, b: Optimizer, keys: list[
     values = len(found["lengths"] if found["kind"] == "scale" else keys)
     if (wrong := (reads | set(set_a)) ^ set(found["hyperparameters"])) or len(found["values"]) != values:
         raise InputError(f"there must be one value for each hyperparameter of {a}, and for each answer: {wrong or ''}")
+    declared = a.hyperparameters
+    for name in document["varying"]:
+        if name not in declared:
+            raise unknown(f"hyperparameter of {a}:", name, declared)
     for name, value in found["hyperparameters"].items():
         if name in set_a and value != set_a[name]:
             raise InputError(f"{name} = {value} is not what is given for it, {set_a[name]}")
+        if name not in set_a and isinstance(value, str):
+            evaluated(value, sympy_functions(), rational)  # a number, as nothing says that it varies
+        varies = name in document["varying"] or isinstance(declared[name].default, Recurrence)
+        if isinstance(value, list) and not varies:
+            raise InputError(f"{name} must be one number: it is not among what varies")
         if isinstance(value, list) and len(value) != len(steps):
             raise InputError(f"{name} must have a value for each of {len(steps)} steps, not {len(value)}")
         for t in steps:
@@ -346,11 +394,11 @@ def _within(document: Mapping[str, Any], a: Optimizer, b: Optimizer, keys: list[
         if len(rows) != len(coordinates) or any(len(row) != len(steps) for row in rows):
             raise InputError(f"{name}(t) must have a value for each of {len(steps)} steps in each coordinate")
         for text in (text for row in rows for text in row):
-            if not _read(text, 0) > 0:
+            if not read(text, 0) > 0:
                 raise InputError(f"{name}(t) = {text} is not positive")
 
 
-def _linear_parts_cannot_tell(a: LinearPart, b: LinearPart, keys: list[Key]) -> str | None:
+def _linear_parts_cannot_tell(b: LinearPart, keys: list[Key]) -> str | None:
     """Why rules may be the same whose linear parts differ, None where they may not.
 
     What is set aside is multiplied by zero as long as there are no gradients, in a rule that a translation moves.
@@ -359,21 +407,14 @@ def _linear_parts_cannot_tell(a: LinearPart, b: LinearPart, keys: list[Key]) -> 
         return None
     if b.tableau.maps:
         return f"{b.tableau.optimizer} applies {min(b.tableau.maps)[0]}, which knows no scale"
-    taken = [name for name in _unlike(a, b) if name in a.absorbed | b.absorbed]
-    return f"{taken[0]}(t) is not the same formula in both rules" if taken else None
-
-
-def _unlike(a: LinearPart, b: LinearPart) -> list[str]:
-    """Given sequences of one name and two formulas: what they are in b is unknown."""
-    ours, theirs = formulas(a, {}), formulas(b, {})
-    return [name for name in ours if ours[name] != theirs.get(name, ours[name])]
+    return None
 
 
 def _unknown_rows(name: str, rows: list[list[str]]) -> list[list[Any]]:
     """A symbol for each step and coordinate."""
     import sympy
 
-    return [[sympy.Symbol(f"{name}_{t}_{i}") for t in range(len(row))] for i, row in enumerate(rows)]
+    return [[sympy.Symbol(f"{name}[{t}][{i}]") for t in range(len(row))] for i, row in enumerate(rows)]
 
 
 def scale_free(rule: Optimizer) -> bool:
@@ -417,8 +458,8 @@ def _minor(
     if len(rows) != len(columns) or not ordered or sorted(keys) != sorted(places):
         return Verified(False, "these answers make no determinant of what the past shows")
 
-    def determinant(answers: list[Any]) -> Any:
-        at = dict(zip(keys, answers, strict=True))
+    def determinant(shown_by: list[Any]) -> Any:
+        at = dict(zip(keys, shown_by, strict=True))
         before = [sum(at[t, 0, column, 0, 0] for t in since) for column in columns]
         shown = [[at[row, 0, c, 0, 0] - s for c, s in zip(columns, before, strict=True)] for row in rows]
         field = Field(entry for line in shown for entry in line)
@@ -470,77 +511,9 @@ def _identity(found: Mapping[str, Any], one: list[Any], other: list[Any], shown:
     return Verified(True, f"a combination of differences of {shown} is 1, so they cannot all vanish")
 
 
-def _expression(text: str, answers: list[Any]) -> Any:
+def _expression(text: str, among: list[Any]) -> Any:
     """A written expression in the unknowns of some answers; never evaluated as Python."""
     import sympy
 
-    names = {str(s): s for value in answers for s in value.free_symbols}
-    return sympy.sympify(evaluated(text, names, _rational))
-
-
-def _read(value: str, t: int) -> Any:
-    """A written number, or the value of a schedule at a step."""
-    import sympy
-
-    number = sympy.sympify(evaluated(value, {**sympy_functions(), "t": sympy.Integer(t)}, _rational))
-    if not (number.is_real and number.is_finite):
-        raise InputError(f"{value!r} is no number at t = {t}")
-    return number
-
-
-def _rational(value: Any) -> Any:
-    import sympy
-
-    return sympy.Rational(str(exact(value)))
-
-
-def _answers(
-    rule: Optimizer,
-    hyperparameter: Callable[[str, int], Any],
-    given: Mapping[str, Any],
-    keys: list[Key],
-) -> list[Any]:
-    """What a rule's queries show of a gradient of 1 at one step alone, or (step -1) of a start at 1 without any."""
-    last = max(key[0] for key in keys)
-    shown = {}
-    for impulse in sorted({key[2:] for key in keys}):
-        at, gradient, coordinate = impulse
-        sequences = {name: values[coordinate] for name, values in given.items()}
-        shown[impulse] = _run(rule, hyperparameter, sequences, (at, gradient), last)
-    return [shown[key[2:]][key[0]][key[1]] for key in keys]
-
-
-def _run(rule: Optimizer, hyperparameter: Any, given: Any, impulse: tuple[int, int], last: int) -> list[list[Any]]:
-    """By step, the points queried, and last what is returned."""
-    import sympy
-
-    table = tableau(rule)
-    start = sympy.Integer(1 if impulse[0] < 0 else 0)
-    state = [start * e + _rational(m) for e, m in zip(table.translation, table.start, strict=True)]
-    shown = []
-    for t in range(last + 1):
-        gradients = [sympy.Integer(int((t, g) == impulse)) for g in range(table.gradients)]
-        a, b, c, d, f = (_matrix(table, name, t, hyperparameter, given) for name in ("a", "b", "c", "d", "f"))
-        column, inputs = sympy.Matrix(state), sympy.Matrix(gradients)
-        shown.append([sympy.cancel(x) for x in (*(c * column + d * inputs), *(f * column))])
-        state = [sympy.cancel(x) for x in a * column + b * inputs]
-    return shown
-
-
-def _matrix(table: Any, name: str, t: int, hyperparameter: Any, given: Any) -> Any:
-    """A matrix of the tableau at a step, in exact expressions."""
-    import sympy
-
-    def leaf(node: Any) -> Any:
-        if node.op == "given":
-            value = given[table.factors[node.index].symbol][t]
-            return _read(value, t) if isinstance(value, str) else value
-        if node.op == "hyperparameter":
-            return hyperparameter(node.value, t)
-        return sympy.Integer(t) if node.op == "step" else _rational(node.value)
-
-    matrix = sympy.zeros(*table.shapes()[name])
-    known: dict[int, Any] = {}
-    for place, node in getattr(table, name).items():
-        matrix[place] = evaluate(node, leaf, to_sympy, known)
-    return matrix
+    names = {str(s): s for value in among for s in value.free_symbols}
+    return sympy.sympify(evaluated(text, names, rational))

@@ -19,6 +19,8 @@ from typing import Any
 from accelsim.symbolic.algebra import Field, reduced, shifted
 from accelsim.symbolic.tableau import time
 
+AGAIN = 0.1  # seconds after which what was swallowed, as in a finalizer, is raised again
+
 
 class OutOfTime(BaseException):
     """The budget of a search is spent."""
@@ -49,16 +51,16 @@ class Clock:
         def stop(*_: Any) -> None:
             raise OutOfTime
 
-        began, (outer, _) = process_time(), signal.getitimer(signal.ITIMER_PROF)
+        began, (outer, again) = process_time(), signal.getitimer(signal.ITIMER_PROF)
         handler = signal.signal(signal.SIGPROF, stop)
-        signal.setitimer(signal.ITIMER_PROF, max(1e-3, self.end - began))
+        signal.setitimer(signal.ITIMER_PROF, max(1e-3, self.end - began), AGAIN)
         try:
             yield
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
             signal.signal(signal.SIGPROF, handler)
             if outer:
-                signal.setitimer(signal.ITIMER_PROF, max(1e-3, outer - (process_time() - began)))
+                signal.setitimer(signal.ITIMER_PROF, max(1e-3, outer - (process_time() - began)), again)
 
     def check(self) -> None:
         """Raise `OutOfTime` past the end."""

@@ -19,8 +19,9 @@ from accelsim.symbolic import certificate, ranges
 from accelsim.symbolic.algebra import Field
 from accelsim.symbolic.answer import Answer
 from accelsim.symbolic.elimination import Clock, OutOfTime
-from accelsim.symbolic.equivalence import Equivalence, Verdict, check, formulas
+from accelsim.symbolic.equivalence import Equivalence, Verdict, check
 from accelsim.symbolic.first_step import Start, first_step
+from accelsim.symbolic.given import equal_parameters, unlike
 from accelsim.symbolic.linear_part import left_behind
 from accelsim.symbolic.matching import Candidate, Matching, Solution
 from accelsim.symbolic.question import Question
@@ -29,7 +30,7 @@ from accelsim.symbolic.responses import silent
 from accelsim.symbolic.special import defaults, roots, vanishing
 from accelsim.symbolic.specialized import switched
 from accelsim.symbolic.transforms import transforms
-from accelsim.symbolic.written import assignments, combination, from_first, put_functions, text_of
+from accelsim.symbolic.written import assignments, combination, entered, from_first, put_functions, text_of
 
 BUDGET = 10.0  # seconds of computing
 SHARE = 0.5  # of what is left of them for constants, then for schedules; the rest is for a refutation
@@ -66,10 +67,8 @@ def equivalent(
     InputError
         For unknown names or values out of range, or a rule without a linear part.
     """
-    given_a, given_b = dict(set_a or {}), dict(set_b or {})
-    for rule, given in ((a, given_a), (b, given_b)):
-        for name, value in given.items():
-            rule.value(name, value)
+    given_a = {name: entered(a, name, value) for name, value in (set_a or {}).items()}
+    given_b = {name: entered(b, name, value) for name, value in (set_b or {}).items()}
     question = Question(a, switched(b, given_b), given_a, given_b, returned, tuple(varying))
     clock, tried = Clock(budget), list[str]()
     try:
@@ -142,8 +141,9 @@ class _Finder(Matching):
 
     def _refuted(self, reason: str, counterexample: Mapping[str, Any] | None = None, special: Any = ()) -> Answer:
         q = self.q
-        document = counterexample and certificate.of_refutation(q.a, q.b, q.set_a, q.set_b, counterexample)
-        notes = self._set_aside() if counterexample and _takes_linear_parts(counterexample) else ()
+        document = counterexample and certificate.of_refutation(q.a, q.b, q.set_a, q.set_b, q.varying, counterexample)
+        linear = counterexample and _takes_linear_parts(counterexample)
+        notes = (*self._set_aside(), *self._equal_parameters()) if linear else ()
         if not self.complete:
             notes = (*notes, "time did not suffice to look for all special cases")
         return Answer(
@@ -162,6 +162,9 @@ class _Finder(Matching):
         notes = [f"{part.tableau.optimizer}: {note}" for part in parts for note in part.assumptions]
         return tuple(dict.fromkeys(notes))
 
+    def _equal_parameters(self) -> tuple[str, ...]:
+        return equal_parameters(self.a.part, self.b.part, self.q.set_a, self.q.set_b)
+
     def _standing_still(self) -> Answer:
         """Refuted by a start elsewhere, which the second rule does not see."""
         import sympy
@@ -169,9 +172,11 @@ class _Finder(Matching):
         self.obstructions = [sympy.Symbol(self.a.decay, real=True)] if self.a.decay else []
         if not self.deep:
             return self._undecided("no solution was found")
-        found = refute(self._refuting(scheduled=True), self.clock)
+        found = refute(self._refuting(scheduled=True, still=True), self.clock)
         if found is None:
             return self._undecided("no counterexample was found")
+        if self._beyond() and any(self.b.part.tableau.start):
+            return self._undecided(f"a start elsewhere moves them apart, and {self._beyond()}")
         reason = f"{self.q.b} moves along with a translation of all positions, {self.q.a} does not"
         return self._refuted(reason, found, self._special())
 
@@ -240,20 +245,18 @@ class _Finder(Matching):
         """What may make rules the same whose linear parts differ."""
         if self.a.part.tableau.maps and self.b.part.tableau.maps:
             return "a sign knows no scale"
-        taken = [name for name in self._unlike() if name in self.b.part.absorbed]
-        return f"{taken[0]}(t) is not the same formula in both" if taken else None
+        return None
 
     def _unlike(self) -> list[str]:
-        """Given sequences that go by one name in both rules and are not one formula."""
-        ours, theirs = formulas(self.a.part, self.q.set_a), formulas(self.b.part, self.q.set_b)
-        return [name for name in ours if name in theirs and ours[name] != theirs[name]]
+        """Given sequences of the second rule that are none of the first one's."""
+        return unlike(self.a.part, self.b.part, self.q.set_a, self.q.set_b)
 
-    def _refuting(self, scheduled: bool) -> Refuting:
+    def _refuting(self, scheduled: bool, still: bool = False) -> Refuting:
         memories = (self.a.memory, self.b.memory)
         b, unknown = self.open if scheduled else self.steady, tuple(self.unknown)
-        unlike = frozenset(self._unlike())
+        others = frozenset(self._unlike())
         varying, returned = self._varying(), self.q.returned
-        return Refuting(self.a.part, b, self.q.set_a, varying, unknown, scheduled, memories, unlike, returned)
+        return Refuting(self.a.part, b, self.q.set_a, varying, unknown, scheduled, memories, others, returned, still)
 
     def _varying(self) -> tuple[str, ...]:
         """The first rule's hyperparameters that are unknown functions of t."""
@@ -264,7 +267,7 @@ class _Finder(Matching):
         whatever = f"whatever {'constants' if found['unknown'] == 'constant' else 'schedules'} its hyperparameters are"
         if found["kind"] == "minor":
             memories = f"{a} has {_memories(self.a.memory)}, {b} {_memories(self.b.memory)}"
-            positive = tuple(f"{name}_" for name in self._unlike())
+            positive = tuple(f"{name}[" for name in self._unlike())
             short = [text for text in found["unless"] if len(text) < LONG and not text.startswith(positive)]
             return memories + (f" unless it loses one, as where {' or '.join(short)} is zero" if short else "")
         for name in self._unlike():

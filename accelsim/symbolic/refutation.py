@@ -16,7 +16,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain, combinations_with_replacement, pairwise
 from typing import Any
@@ -26,6 +26,7 @@ from accelsim.optimizer import Hyperparameter, Optimizer, step
 from accelsim.program import exact
 from accelsim.symbolic.algebra import Field, determinant, evaluated
 from accelsim.symbolic.elimination import Clock
+from accelsim.symbolic.given import taken_alike
 from accelsim.symbolic.linear_part import LinearPart, left_behind
 from accelsim.symbolic.tableau import time
 
@@ -47,8 +48,9 @@ class Refuting:
     unknown : the hyperparameters of b.
     scheduled : whether those may vary from step to step; b's part then has functions of t for them.
     memories : of a and b, beside the query point; None where unknown.
-    unlike : given sequences that b has by another formula than a: to b they may be anything.
+    unlike : given sequences of b that are none of a's: to b they may be anything.
     returned : whether what the rules return is compared, beside their queries.
+    still : whether starts alone may be looked at, as what a sign is applied to says nothing of the rules themselves.
     """
 
     a: LinearPart
@@ -60,6 +62,7 @@ class Refuting:
     memories: tuple[int | None, int | None]
     unlike: frozenset[str] = frozenset()
     returned: bool = False
+    still: bool = False
 
 
 def refute(claim: Refuting, clock: Clock) -> dict[str, Any] | None:
@@ -105,7 +108,7 @@ def _after(
     queries: list[tuple[Fraction, ...]] = []
 
     def gradient(*points: Fraction) -> Any:
-        found = tuple(length * (not queries and i == 0) for i in range(len(points)))
+        found = tuple(length * (not queries and point == points[0]) for point in points)
         queries.append(points)
         return found if len(found) > 1 else found[0]
 
@@ -121,50 +124,51 @@ def _after(
 # step and number of query (RETURNED: what is returned before the step), of gradient (step -1: the start), coordinate
 Key = tuple[int, int, int, int, int]
 Leaf = Callable[[str, int | None], Any]  # what a symbol is, or a function at a step
+Shared = Mapping[tuple[int, int], int]  # of the gradients of a step, the first one that is taken at the same point
 
 
-def _mine(claim: Refuting, values: Mapping[str, Any], seed: int, steps: int, coordinates: int = 1) -> dict[Key, Any]:
-    """What rule a answers: numbers."""
+def _mine(
+    claim: Refuting, values: Mapping[str, Any], seed: int, steps: int, coordinates: int = 1
+) -> tuple[dict[Key, Any], list[Shared]]:
+    """What rule a answers: numbers; and in each coordinate, which of its gradients are one."""
     import sympy
 
     def known(name: str, step: int | None) -> Any:
         value = values[name]
         return sympy.Rational(value if isinstance(value, str) else value[step or 0])
 
-    given = _sequences(claim.a)
-    leaves = [_given(given, known, seed, coordinate) for coordinate in range(coordinates)]
-    runs = [_run(claim.a, leaf, steps, claim.returned) for leaf in leaves]
-    return {(*key, i): value for i, run in enumerate(runs) for key, value in run.items()}
+    leaves = [_leaves(known, seed, coordinate) for coordinate in range(coordinates)]
+    runs = [_run(claim.a, *leaf, steps, claim.returned) for leaf in leaves]
+    answers = {(*key, i): value for i, (run, _) in enumerate(runs) for key, value in run.items()}
+    return answers, [shared for _, shared in runs]
 
 
-def _theirs(claim: Refuting, seed: int, steps: int, coordinates: int = 1) -> dict[Key, Any]:
+def _theirs(claim: Refuting, seed: int, steps: int, shared: Sequence[Shared]) -> dict[Key, Any]:
     """What rule b answers, in its unknowns, which are the same in all coordinates."""
     import sympy
 
     def unknown(name: str, step: int | None) -> Any:
-        return sympy.Symbol(unknown_at(name, step if claim.scheduled else None))
+        return sympy.Symbol(unknown_at(name, step) if claim.scheduled and step is not None else name)
 
-    def other(coordinate: int) -> Leaf:
-        return lambda name, step: (
-            sympy.Symbol(f"{name}_{step}_{coordinate}") if name in claim.unlike else unknown(name, step)
-        )
-
-    given = _sequences(claim.b) - claim.unlike
-    leaves = [_given(given, other(coordinate), seed, coordinate) for coordinate in range(coordinates)]
-    runs = [_run(claim.b, leaf, steps, claim.returned) for leaf in leaves]
+    part = claim.b
+    for name in claim.unlike & part.absorbed:
+        factor = sympy.Function(name, positive=True)(time())
+        part = replace(part, matrices=part.matrices._replace(B=part.matrices.B * factor))
+    leaves = [_leaves(unknown, seed, coordinate, claim.unlike) for coordinate in range(len(shared))]
+    runs = [_run(part, *leaf, steps, claim.returned, one)[0] for leaf, one in zip(leaves, shared, strict=True)]
     return {(*key, i): value for i, run in enumerate(runs) for key, value in run.items()}
 
 
-def _given(sequences: Set[str], other: Leaf, seed: int, coordinate: int) -> Leaf:
-    """A leaf where given sequences are numbers of their coordinate."""
+def _leaves(other: Leaf, seed: int, coordinate: int, unlike: Set[str] = frozenset()) -> tuple[Leaf, Leaf]:
+    """What hyperparameters are, and given sequences in a coordinate."""
     import sympy
 
-    def leaf(name: str, step: int | None) -> Any:
-        if name in sequences:
-            return sympy.Rational(str(given_sequence(name, step or 0, seed, coordinate)))
-        return other(name, step)
+    def given(name: str, step: int | None) -> Any:
+        if name in unlike:
+            return sympy.Symbol(unknown_at(name, step, coordinate))
+        return sympy.Rational(str(given_sequence(name, step or 0, seed, coordinate)))
 
-    return leaf
+    return other, given
 
 
 def given_sequence(name: str, step: int, seed: int, coordinate: int) -> Fraction:
@@ -172,20 +176,26 @@ def given_sequence(name: str, step: int, seed: int, coordinate: int) -> Fraction
     return drawn(Hyperparameter(low=0), f"{seed} given {name} {step} {coordinate}")
 
 
-def unknown_at(name: str, step: int | None) -> str:
-    """The name of an unknown hyperparameter, of a step where it may vary."""
-    return name if step is None else f"{name}_{step}"
+def unknown_at(name: str, *places: int | None) -> str:
+    """The name of an unknown at a step (and in a coordinate), that no hyperparameter can have."""
+    return name + "".join(f"[{place}]" for place in places)
 
 
 def _sequences(part: LinearPart) -> set[str]:
     return {factor.symbol for factor in part.tableau.factors.values()}
 
 
-def _run(part: LinearPart, leaf: Leaf, steps: int, returned: bool) -> dict[tuple[int, int, int, int], Any]:
-    """What each query (and what is returned) shows of each impulse, and of a start at 1 without gradients."""
+def _run(
+    part: LinearPart, known: Leaf, given: Leaf, steps: int, returned: bool, shared: Shared | None = None
+) -> tuple[dict[tuple[int, int, int, int], Any], Shared]:
+    """What each query (and what is returned) shows of each impulse, and of a start at 1 without gradients.
+
+    Gradients of one sample at one point are one: if it is not said which those are, they are those that are always
+    taken at the same point in this rule.
+    """
     import sympy
 
-    systems = [[_at(m, step, leaf) for m in part.matrices] for step in range(steps + 1)]
+    systems = [[_at(m, step, known, given) for m in part.matrices] for step in range(steps + 1)]
     field = Field(entry for system in systems for m in system for entry in m)
     over = [[field.matrix(m) for m in system] for system in systems]
     count = part.tableau.gradients
@@ -195,6 +205,7 @@ def _run(part: LinearPart, leaf: Leaf, steps: int, returned: bool) -> dict[tuple
     )
     found: dict[tuple[int, int, int, int], Any] = {}
     running: dict[tuple[int, int], Any] = {(-1, 0): start + zero}
+    firsts = dict(shared or {})
     for t, (a, b, c, d, f) in enumerate(over):
         free = zero
         for (s, g), state in running.items():
@@ -202,23 +213,35 @@ def _run(part: LinearPart, leaf: Leaf, steps: int, returned: bool) -> dict[tuple
                 found[t, query, s, g] = (c * state)[query, 0].element
             if returned:
                 found[t, RETURNED, s, g] = (f * state)[0, 0].element
+        if shared is None:
+            seen = [c * state for state in (free, *running.values())]
+            points = [[each[g, 0].element for each in seen] for g in range(count)]
+            inside = [[d[g, h].element for h in range(count)] for g in range(count)]
+            firsts |= {(t, g): first for g, first in enumerate(taken_alike(part.tableau.stages, points, inside))}
+        columns: dict[int, tuple[Any, Any]] = {}
         for g in range(count):
+            first, onto, within = firsts[t, g], b[:, g : g + 1], d[:, g : g + 1]
+            if first in columns:
+                onto, within = columns[first][0] + onto, columns[first][1] + within
+            columns[first] = onto, within
+        for g, (_, within) in columns.items():
             for query in range(count):
-                found[t, query, t, g] = (c * free)[query, 0].element + d[query, g].element
+                found[t, query, t, g] = (c * free + within)[query, 0].element
         running = {key: a * state for key, state in running.items()}
-        for g in range(count):
-            running[t, g] = a * free + b[:, g : g + 1]
+        for g, (onto, _) in columns.items():
+            running[t, g] = a * free + onto
         zero = a * zero
-    return {key: field.domain.to_sympy(value) for key, value in found.items()}
+    return {key: field.domain.to_sympy(value) for key, value in found.items()}, firsts
 
 
-def _at(matrix: Any, step: int, leaf: Leaf) -> Any:
-    """A matrix at a step, its symbols and functions replaced."""
+def _at(matrix: Any, step: int, known: Leaf, given: Leaf) -> Any:
+    """A matrix at a step, its symbols and functions replaced; given sequences are those that are positive."""
     from sympy.core.function import AppliedUndef
 
     here = matrix.subs(time(), step)
-    names = {f: leaf(f.func.__name__, int(f.args[0])) for f in here.atoms(AppliedUndef)}
-    return here.xreplace(names | {s: leaf(s.name, None) for s in here.free_symbols})
+    leaf = {True: given, None: known}
+    names = {f: leaf[f.is_positive](f.func.__name__, int(f.args[0])) for f in here.atoms(AppliedUndef)}
+    return here.xreplace(names | {s: known(s.name, None) for s in here.free_symbols})
 
 
 def _document(claim: Refuting, values: Mapping[str, Any], seed: int, keys: Sequence[Key]) -> dict[str, Any]:
@@ -245,7 +268,7 @@ def _minor(claim: Refuting, values: Mapping[str, Any], seed: int) -> dict[str, A
     import sympy
 
     counts = [m for m in claim.memories if m is not None]
-    if len(counts) < 2 or counts[0] == counts[1]:
+    if len(counts) < 2 or counts[0] == counts[1] or claim.still:
         return None
     moving = not (left_behind(claim.a) or left_behind(claim.b))
     size = min(counts) + (1 if moving else 2)
@@ -253,8 +276,8 @@ def _minor(claim: Refuting, values: Mapping[str, Any], seed: int) -> dict[str, A
     small = len(claim.b.tableau.states) - moving < size  # so b's determinants vanish, whatever varies
     if not small and claim.scheduled:
         return None
-    one = _mine(claim, values, seed, rows[-1])
-    other = {} if small else _theirs(claim, seed, rows[-1])
+    one, shared = _mine(claim, values, seed, rows[-1])
+    other = {} if small else _theirs(claim, seed, rows[-1], shared)
     before = [size] if moving else []
     keys = [(row, 0, column, 0, 0) for row in (*before, *rows) for column in columns]
 
@@ -288,8 +311,10 @@ def _identity(claim: Refuting, values: Mapping[str, Any], seed: int, clock: Cloc
     coordinates = 2 if several and (_sequences(claim.a) or _sequences(claim.b)) else 1
     for last in range(1, longest + 1):
         clock.check()
-        one = _mine(claim, values, seed, last, coordinates)
-        other = _theirs(claim, seed, last, coordinates)
+        one, shared = _mine(claim, values, seed, last, coordinates)
+        other = _theirs(claim, seed, last, shared)
+        if claim.still:
+            one, other = ({key: run[key] for key in run if key[2] < 0} for run in (one, other))
         ideal = [_Member(other[key] - one[key], {key: sympy.Integer(1)}) for key in one if one[key] != other[key]]
         below = [sympy.fraction(sympy.cancel(value))[1] for value in other.values()]
         divided = list(dict.fromkeys(f for d in below for f, _ in sympy.factor_list(d)[1]))
@@ -404,7 +429,7 @@ def _combined(ideal: Sequence[_Member], apart: Sequence[Any], clock: Clock) -> d
     """Rational functions c with sum c (difference) = 1, dividing by nothing but what the answers divide by."""
     import sympy
 
-    inverses = [sympy.Symbol(f"inverse{i}") for i in range(len(apart))]
+    inverses = [sympy.Dummy(f"inverse{i}") for i in range(len(apart))]
     members = [m for m in ideal if m.polynomial != 0]
     above = [m.polynomial for m in members] + [z * f - 1 for z, f in zip(inverses, apart, strict=True)]
     symbols = sorted(set().union(*(p.free_symbols for p in above)), key=str)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from numbers import Real
+from contextlib import suppress
+from fractions import Fraction
+from numbers import Integral, Real
 from typing import Any
 
 from accelsim.errors import InputError
+from accelsim.optimizer import Optimizer
 from accelsim.program import exact
 from accelsim.symbolic.algebra import evaluated, shifted
 from accelsim.symbolic.tableau import sympy_functions, time
@@ -28,6 +31,25 @@ def given_value(value: Any) -> Any:
     if not isinstance(value, Real):
         raise InputError(f"a hyperparameter must be given as a number or as text in t, not as {value!r}")
     return number(value)
+
+
+def entered(rule: Optimizer, name: str, value: Any) -> Any:
+    """What is given for a hyperparameter as a proof reads it: an exact number or a text; what is irrational is rounded.
+
+    Raises
+    ------
+    InputError
+        If it is no value of the hyperparameter.
+    """
+    if isinstance(value, Real) and not isinstance(value, int | float | Fraction):
+        value = int(value) if isinstance(value, Integral) else float(value)
+    found = rule.value(name, value)
+    if not isinstance(value, str) or not isinstance(found, Real):
+        return value
+    with suppress(InputError):  # an irrational root
+        if isinstance(evaluated(value, {}), Fraction):
+            return value
+    return float(found)
 
 
 def put_functions(matrices: Any, functions: Mapping[Any, Any]) -> Any:
