@@ -22,6 +22,9 @@ from accelsim.symbolic.certificate import FORMAT, of_equivalence, of_refutation,
 from accelsim.symbolic.elimination import AGAIN, Clock, OutOfTime
 from accelsim.symbolic.equivalence import check
 from accelsim.symbolic.finder import equivalent
+from accelsim.symbolic.matching import Matching
+from accelsim.symbolic.question import Question
+from accelsim.symbolic.refutation import Refuting, refute
 from accelsim.symbolic.verify import known
 
 FOUND = {
@@ -367,6 +370,17 @@ SAME = [
 @pytest.mark.parametrize(("a", "b"), SAME, ids=lambda rule: str(rule))
 def test_what_is_the_same_rule_is_not_refuted(a, b):
     assert equivalent(a, b, budget=2).status != "refuted"
+
+
+@pytest.mark.parametrize("b", [misnamed, find("nesterov")], ids=str)
+def test_unknowns_of_two_kinds_never_share_a_name(b):
+    clock, found = Clock(2), None
+    asked = Matching(Question(rooted, b, {}, {}, False, ()), clock, [])
+    unlike = frozenset({"p"}) if b is misnamed else frozenset()
+    claim = Refuting(asked.a.part, asked.open, {}, (), tuple(asked.unknown), True, (None, None), unlike)
+    with suppress(OutOfTime), clock.enforced():
+        found = refute(claim, clock)
+    assert (found is None) == (b is misnamed)
 
 
 def verified(answer):
