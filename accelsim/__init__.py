@@ -9,14 +9,26 @@ from accelsim.optimizer import optimizer
 
 _HOMES = {
     "canonical": "accelsim.symbolic.normal_form",
+    "equivalent": "accelsim.symbolic.finder",
     "verify": "accelsim.symbolic.verify",
+    "verify_certificate": "accelsim.symbolic.certificate",
     "rate": "accelsim.exact.rates",
     "risk": "accelsim.exact.moments",
     "simulate": "accelsim.simulation.engine",
     "tune": "accelsim.exact.tuning",
 }
 
-__all__ = ["canonical", "optimizer", "rate", "risk", "simulate", "tune", "verify"]
+__all__ = [
+    "canonical",
+    "equivalent",
+    "optimizer",
+    "rate",
+    "risk",
+    "simulate",
+    "tune",
+    "verify",
+    "verify_certificate",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -66,6 +66,18 @@ def test_verify_of_one_derivation(document):
     assert found["assumptions"]
 
 
+def test_a_certificate_is_checked_from_its_file(accelsim, document, tmp_path):
+    path = tmp_path / "certificate.json"
+    path.write_text(json.dumps(document("equivalent", "qhm", "accelerated_sgd")))
+    assert document("verify", "--certificate", path)["holds"] is True
+    path.write_text(path.read_text().replace('"lr*(1 - nu)"', '"lr*(1 + nu)"'))
+    code, out, _ = accelsim("verify", "--certificate", path)
+    assert (code, "holds: False" in out) == (1, True)
+    path.write_text("no document")
+    code, _, err = accelsim("verify", "--certificate", path)
+    assert (code, "cannot read a certificate" in err) == (2, True)
+
+
 def test_rate_of_sgd_without_noise_is_the_textbook_one(document):
     found = document("rate", "sgd", "--problem", "quadratic", "--spectrum", "geometric:1e3", "--set", "lr=1")
     assert found["rho"] == pytest.approx((1 - 1e-3) ** 2, rel=1e-12)

@@ -152,11 +152,19 @@ def equivalent(
 def verify(
     names: Annotated[list[str], typer.Argument(metavar="[NAME...]", show_default=False)] = [],  # noqa: B006
     coq: Annotated[bool, typer.Option("--coq", help="Have Coq's kernel check the proofs, where it is.")] = False,
+    certificate: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Check what `equivalent --json` printed, and nothing else.")
+    ] = None,
     json_: Json = False,
+    rules: Rules = [],  # noqa: B006
 ) -> None:
     """Check the derivations and refute their near misses; exit 0 only if every verdict is the expected one."""
     from accelsim.symbolic import verify as verification
 
+    if certificate is not None:
+        load(rules)
+        _verify_certificate(certificate, json_)
+        return
     verdicts = verification.verify(list(names) or None, coq)
 
     def text() -> Any:
@@ -175,4 +183,21 @@ def verify(
 
     emit(verdicts, json_, text)
     if not all(v["holds"] for v in verdicts):
+        sys.exit(1)
+
+
+def _verify_certificate(path: Path, json_: bool) -> None:
+    """Check a stored certificate without searching for anything; exit 1 where it does not hold."""
+    from accelsim.symbolic.certificate import verify_certificate
+
+    try:
+        document = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read a certificate from {path}: {error}") from None
+    if isinstance(document, dict) and "certificate" in document:
+        document = document["certificate"]
+    found = verify_certificate(document)
+    verdict = {"certificate": str(path), "holds": found.holds, "reason": found.reason}
+    emit(verdict, json_, lambda: "\n".join(lines_of(verdict)))
+    if not found.holds:
         sys.exit(1)
