@@ -285,6 +285,9 @@ def test_a_run_that_diverges_never_counts_as_having_reached_a_target():
     assert 0 < arrival.diverged < 5000
     with pytest.raises(InputError, match="unreachable: every run tried diverges"):
         tune(find("heavy_ball"), problem, "steps@0.1", ["beta"], lr=50.0, budget=40)
+    additive = problems.make("quadratic", dim=2, grad_noise=1.0)  # without stepping: the step is not known there
+    with pytest.raises(InputError, match="unreachable: every run tried diverges"):
+        tune(find("heavy_ball"), additive, "steps@0.01", ["beta"], lr=50.0, budget=40)
 
 
 def test_a_target_below_the_floor_is_said_to_be_unreachable_with_the_floor():

@@ -164,7 +164,7 @@ def _check_floor(target: float, space: _Space, count: int) -> None:
 
 def _unreached(goal: StepsTo, space: _Space, found: Found) -> InputError:
     """What to say where no run reaches the target in time."""
-    if found.value > 2 * goals.NONE:
+    if found.value >= 2 * goals.NONE:
         return InputError(f"unreachable: every run tried diverges within {goal.limit} steps")
     least, where = goal.target * math.exp(found.value - goals.NONE), _listed(space.values(found.place))
     return InputError(f"unreachable within {goal.limit} steps: the least risk found then is {least:.6g}, at {where}")
