@@ -11,7 +11,7 @@ import pytest
 
 from accelsim import cli, optimizer, problems
 from accelsim.errors import InputError
-from accelsim.exact import goals, moments, search, secular, thresholds
+from accelsim.exact import goals, moments, rational, search, secular, thresholds
 from accelsim.exact.rates import constant_system, floor, rate
 from accelsim.exact.tuning import envelope, tune
 from accelsim.optimizer import Hyperparameter, momentum, positive, real, step_size, weight
@@ -210,6 +210,48 @@ def test_a_rule_with_two_queries_is_tuned_by_dense_eigenvalues():
     found = tune(extragradient, problem, budget=120)
     taus = [rate(extragradient, problem, lr=lr).tau for lr in np.linspace(0.01, 1.5, 60)]
     assert min(taus) * 0.98 < found.value <= min(taus)
+
+
+@pytest.mark.parametrize("name", ["accsgd", "mars_exact_sgd"])
+@pytest.mark.parametrize("objective", ["risk@12", "steps@0.3"])
+def test_what_rounding_leaves_of_cancelling_moments_is_no_best_value(name, objective):
+    """Against fractions; both rules have hyperparameters that leave floats no digit of a risk."""
+    problem = regression(dim=2, spectrum="geometric:20", label_noise=0.5, batch=4)
+    found = tune(find(name), problem, objective, budget=400)
+    values = {k: repr(v) for k, v in found.hyperparameters.items()}
+    if objective == "risk@12":
+        exact = float(sum(rational.bias_and_variance(find(name), problem, 12, **values)))
+        assert found.value == pytest.approx(exact, rel=1e-6)
+    else:
+        steps = int(found.value)
+        exact = [float(sum(rational.bias_and_variance(find(name), problem, n, **values))) for n in (steps - 1, steps)]
+        assert exact[1] <= 0.3 < exact[0]
+
+
+def test_a_risk_lost_in_rounding_is_said_to_be_lost_and_one_that_is_wrong_is_not_confirmed():
+    problem = regression(dim=5, spectrum="geometric:50", label_noise=0.5, batch=4)
+    rule, far = find("mars_exact_sgd"), {"beta": 0.9999999856186821, "lr": 157.3, "gamma": 203714.1}
+    arrival = thresholds.arrival(problem, linear_tableau(rule), far, 1e-3, 50)
+    assert arrival.steps is None
+    near = far | {"lr": 0.1, "gamma": 0.5, "beta": 0.5}
+    kept = thresholds.arrival(problem, linear_tableau(rule), near, 1e-3, 50)
+    assert not kept.lost
+    goal = goals.parse("risk@50")
+    assert goal.holds(rule, problem, near, math.log(kept.risk))
+    assert not goal.holds(rule, problem, near, math.log(kept.risk * (1 + 1e-5)))
+    assert not goal.holds(rule, problem, far, math.log(sys.float_info.min))
+    step = thresholds.arrival(problem, linear_tableau(rule), near, 0.2, 50).steps
+    assert goals.StepsTo(0.2).holds(rule, problem, near, math.log(step - 0.5))
+    assert not goals.StepsTo(0.2).holds(rule, problem, near, math.log(step - 1.5))
+
+
+def test_where_a_best_value_does_not_hold_the_next_one_that_does_is_taken():
+    axes, tried = [search.Axis(float, 0, 10)], [(float(x), np.array([x / 10])) for x in range(100)]
+    best = search.Found(tried[0][1], 0.0, 100, (0,))
+    for first in (0, 1, 2, 7, 55):
+        taken = search.confirmed(best, tried[::-1], axes, lambda _, value, first=first: value >= first)
+        assert (taken.value, taken.evaluations, taken.edges) == (first, 100, (0,) if first == 0 else ())
+    assert search.confirmed(best, tried, axes, lambda *_: False) is None
 
 
 def test_the_best_risk_at_a_step_is_no_worse_than_any_on_a_grid():

@@ -169,13 +169,17 @@ def walk(
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def step_until(
-    p: Array, a: Array, b: Array, c: Array, f: Array, noise: Array, target: float, steps: int
+    p: Array, a: Array, b: Array, c: Array, f: Array, place: Array, noise: Array, target: float, steps: int, lost: float
 ) -> tuple[int, float, float]:
-    """Step moments p (d, n, n) in place until the risk is at most target; returned as from `walk`, -2 if it diverges.
+    """Step moments p (d, n, n) in place until the risk is at most target.
+
+    Returned as from `walk`, -2 and the step if moments diverge, -3 if a risk that would be returned is below `lost`
+    times the moments of what is returned term by term and of the positions.
 
     Parameters
     ----------
     a, b, c, f : matrices of one query, with a first axis of steps; the last ones stand for all after them.
+    place : (n,) 1 for positions, 0 for others.
     noise : rows lam, own, left, right and floor of `problems.Uncoupled`, (5, d).
     """
     d, n = p.shape[0], p.shape[1]
@@ -184,16 +188,19 @@ def step_until(
     before = after = 0.0
     for step in range(steps + 1):
         t = min(step, len(a) - 1)
-        before, after, shared = after, 0.0, 0.0
+        before, after, shared, terms = after, 0.0, 0.0, 0.0
         for i in range(d):
             y, r = 0.0, 0.0
             for j in range(n):
+                terms += lam[i] * (place[j] + f[t, j] * f[t, j]) * p[i, j, j] / 2
                 for k in range(n):
                     y += c[t, j] * c[t, k] * p[i, j, k]
                     r += f[t, j] * f[t, k] * p[i, j, k]
             seen[i] = y
             shared += right[i] * y
             after += lam[i] * r / 2
+        if (after <= target or step == steps) and after < lost * terms:
+            return -3, before, after
         if after <= target:
             return step, before, after
         if not after < 1e200 or not shared < 1e200:

@@ -30,6 +30,8 @@ NONE = 1000.0  # scores above have no value: beyond the logarithm of any float64
 _SHORT = 1024  # steps within which a target is looked for first
 _STEPPED, _MODE_STEPS = 10_000, 1_000_000  # and last, where steps are taken one by one, of any size and together
 _WITHIN = 1e-3  # of a step: from the whole ones
+_AGREED = 1e-6  # relative difference of what is computed in two ways
+_CONFIRMED = 1.0  # seconds of a run in extended precision, about; longer ones are held against another route
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,10 @@ class Rate:
 
         return score
 
+    def holds(self, optimizer: Optimizer, problem: Problem, values: dict[str, Any], score: float) -> bool:
+        """Whether a score is that of the hyperparameters: rates come from fractions."""
+        return True
+
 
 @dataclass(frozen=True)
 class RiskAt:
@@ -66,7 +72,7 @@ class RiskAt:
 
         def score(values: dict[str, Any]) -> float:
             found = thresholds.arrival(problem, tableau, values, -1.0, self.horizon)
-            return self._scored(found.risk, found.diverged)
+            return self._scored(found.risk, 1 if found.lost else found.diverged)
 
         return score
 
@@ -78,9 +84,20 @@ class RiskAt:
         return score
 
     def _scored(self, risk: float, diverged: int | None) -> float:
-        if diverged is not None:
-            return NONE + math.log(self.horizon / max(diverged, 1))
+        if diverged is not None or risk < 0:  # by rounding
+            return NONE + math.log(self.horizon / max(diverged or 1, 1))
         return math.log(max(risk, sys.float_info.min))
+
+    def holds(self, optimizer: Optimizer, problem: Problem, values: dict[str, Any], score: float) -> bool:
+        """Whether a score is that of the hyperparameters when it is computed in another way."""
+        if score >= NONE:
+            return True
+        tableau = linear_tableau(optimizer, **values)
+        other = thresholds.confirmed(problem, tableau, values, -1.0, self.horizon, _CONFIRMED)
+        if other is None:
+            found = moments.risk(optimizer, problem, self.horizon, **values)
+            return found.diverged is None and _same(float(found.risk[-1]), math.exp(score))
+        return other.diverged is None and not other.lost and _same(other.risk, math.exp(score))
 
 
 @dataclass(frozen=True)
@@ -109,11 +126,25 @@ class StepsTo:
                     found.before / max(found.risk, sys.float_info.min)
                 )
                 return math.log(found.steps - 1 + min(max(part, _WITHIN), 1 - _WITHIN))
+            if found.lost:
+                return 2 * NONE + math.log(self.limit)
             if found.diverged is not None:
                 return 2 * NONE + math.log(self.limit / max(found.diverged, 1))
             return NONE + math.log(found.risk / self.target)
 
         return score
+
+    def holds(self, optimizer: Optimizer, problem: Problem, values: dict[str, Any], score: float) -> bool:
+        """Whether the risk is at the target after that many steps when it is computed in another way."""
+        if score >= NONE:
+            return True
+        steps, tableau = math.ceil(math.exp(score)), linear_tableau(optimizer, **values)
+        near = self.target * (1 + _AGREED)
+        other = thresholds.confirmed(problem, tableau, values, near, steps, _CONFIRMED)
+        if other is None:
+            found = moments.risk(optimizer, problem, steps, **values)
+            return found.diverged is None and 0 <= found.risk[-1] <= near
+        return not other.lost and other.steps is not None and (other.steps == steps or other.risk > self.target)
 
 
 @dataclass(frozen=True)
@@ -130,6 +161,14 @@ class Floor:
             return NONE if found is None else math.log(max(found, sys.float_info.min))
 
         return score
+
+    def holds(self, optimizer: Optimizer, problem: Problem, values: dict[str, Any], score: float) -> bool:
+        """As for `Rate`."""
+        return True
+
+
+def _same(one: float, other: float) -> bool:
+    return abs(one - other) <= _AGREED * abs(one)
 
 
 Goal = Rate | RiskAt | StepsTo | Floor

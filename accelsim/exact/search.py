@@ -194,5 +194,31 @@ def _closed(objective: Objective, run: _Run, box: Array, closings: list[tuple[in
         value = objective(there)
         if value <= least + _NOTHING:
             place, least = there, value
-    edges = np.flatnonzero(np.abs(box - place[:, None]).min(axis=1) < _EDGE)
-    return Found(place, least, spent + len(closings), tuple(int(k) for k in edges))
+    return Found(place, least, spent + len(closings), _at_edges(place, box))
+
+
+def _at_edges(place: Array, box: Array) -> tuple[int, ...]:
+    return tuple(int(k) for k in np.flatnonzero(np.abs(box - place[:, None]).min(axis=1) < _EDGE))
+
+
+def confirmed(
+    found: Found, tried: Sequence[tuple[float, Array]], axes: Sequence[Axis], holds: Callable[[Array, float], bool]
+) -> Found | None:
+    """What was found if it holds, else the best of what was tried that does; None where that is none.
+
+    The values tried are taken as if from some place on, in order, all of them held: by doubling, then by halving.
+    """
+    if holds(found.place, found.value):
+        return found
+    ordered = sorted(tried, key=lambda one: (one[0], one[1].tolist()))
+    last, step = -1, 0
+    while step < len(ordered) and not holds(ordered[step][1], ordered[step][0]):
+        last, step = step, 2 * step + 1
+    if step >= len(ordered):
+        return None
+    while step - last > 1:
+        middle = (step + last) // 2
+        last, step = (last, middle) if holds(ordered[middle][1], ordered[middle][0]) else (middle, step)
+    value, place = ordered[step]
+    box = np.array([(a.low, a.high) for a in axes])
+    return Found(place, value, found.evaluations, _at_edges(place, box))

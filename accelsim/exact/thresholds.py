@@ -13,7 +13,7 @@ t 1e-16 of itself.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from os import cpu_count
@@ -23,13 +23,15 @@ import numpy as np
 
 from accelsim.errors import InputError
 from accelsim.exact.moments import Reference, starts
-from accelsim.exact.tables import Tables
+from accelsim.exact.tables import Moments, System, Tables
 from accelsim.problems import Problem, Uncoupled
 from accelsim.spectra import Array
 from accelsim.symbolic.tableau import Numeric, Tableau
 
 DOUBLINGS = 26  # of the longest run: 67 million steps
+LOST = 1e-12  # of the moments that a risk is computed from: below is rounding
 _CHUNK = 1024  # steps of a schedule at once
+_CALLS, _ENTRY = 2e-4, 1e-7  # seconds of a step in extended precision: by calls, and by entry of the moments
 
 
 @dataclass(frozen=True)
@@ -88,12 +90,14 @@ class Arrival:
     steps : the first step at which the risk is at most the target; None where there is none up to the limit.
     before, risk : the risk a step earlier, and then; at the limit where the target is not reached.
     diverged : the step at which moments left the range of float64, None where they did not.
+    lost : whether rounding leaves no digit of a risk that would be the answer.
     """
 
     steps: int | None
     before: float
     risk: float
     diverged: int | None = None
+    lost: bool = False
 
 
 def arrival(problem: Problem, tableau: Tableau, values: dict[str, Any], target: float, limit: int) -> Arrival:
@@ -105,41 +109,68 @@ def arrival(problem: Problem, tableau: Tableau, values: dict[str, Any], target: 
     values : its hyperparameters.
     """
     tables = Tables(tableau, values)
-    if not isinstance(problem, Uncoupled) or len(tables.take(0).C[0]) > 1:
+    if not isinstance(problem, Uncoupled) or tableau.gradients > 1:
         return _stepped_by_reference(problem, tables, target, limit)
-    small = len(tableau.states) <= 2 and not any(tableau.start) and not tables.take(0).drives
-    if small and tables.constant and not problem.multiplicative:
-        return _without_stepping(problem, tableau, values, target, limit)
+    if unstepped(problem, tables):
+        return _without_stepping(problem, tables, target, limit)
     return _stepped(problem, tables, target, limit)
 
 
-def _without_stepping(
-    problem: Uncoupled, tableau: Tableau, values: dict[str, Any], target: float, limit: int
-) -> Arrival:
+def unstepped(problem: Problem, tables: Tables) -> bool:
+    """Whether an arrival takes no steps one by one, so that long runs cost as little as short ones."""
+    tableau = tables.tableau
+    small = len(tableau.states) <= 2 and tableau.gradients == 1 and not any(tableau.start)
+    return small and not problem.multiplicative and tables.constant and not tables.take(0).drives
+
+
+def confirmed(
+    problem: Problem, tableau: Tableau, values: dict[str, Any], target: float, limit: int, seconds: float
+) -> Arrival | None:
+    """As `arrival`, in extended precision by NumPy; None where that takes longer than some seconds, about."""
+    if limit * (_CALLS + starts(tableau, problem, False).second.size * _ENTRY) > seconds:
+        return None
+    tables = Tables(tableau, values)
+    first, count = tables.take(0), 1 if tables.constant else max(limit, 1)
+    if tables.recurrent:
+        systems = tables.take(count)
+    else:
+        systems = tables.at(np.arange(1, count + 1, dtype=np.longdouble))
+        systems = systems if tables.constant else first.each(lambda *both: np.concatenate(both), systems)
+    return _by_reference(problem, tableau, _seen(systems, tableau).at, target, limit, np.longdouble)
+
+
+def _without_stepping(problem: Uncoupled, tables: Tables, target: float, limit: int) -> Arrival:
     from accelsim.exact import doubling
 
-    rule = _numbers(next(tableau.rows(**values)), tableau.translation)
+    a, b, c, d, f, _ = _seen(tables.take(0), tables.tableau).at(0)
+    seen = Numeric(a[:-1, :-1], b[:-1], c[:, :-1], d, f[:, :-1])
+    rule = _numbers(seen, np.eye(len(seen.A))[tables.tableau.translation.index(1)])
     weight = problem.spectrum * problem.modes(problem.start) ** 2 / 2
     doublings = min(DOUBLINGS, limit.bit_length())
     step, before, risk = doubling.walk(problem.spectrum, weight, problem.floor, rule, target, limit, doublings)
     if not math.isfinite(risk):
         return Arrival(None, before, math.inf, limit)
-    return Arrival(step if step >= 0 else None, before, risk)
+    return Arrival(step if step >= 0 else None, before, risk, lost=risk < 0)
 
 
 def _stepped(problem: Uncoupled, tables: Tables, target: float, limit: int) -> Arrival:
     from accelsim.exact import doubling
 
-    second = np.ascontiguousarray(starts(tables.tableau, problem, False).second.transpose(2, 0, 1))
+    tableau = tables.tableau
+    second = np.ascontiguousarray(_start(problem, tableau, np.float64).second.transpose(2, 0, 1))
     noise = np.array([problem.spectrum, problem.own, problem.left, problem.right, problem.floor])
+    places = np.array([*tableau.translation, 0.0])
     done, before = 0, math.inf
     while True:
         count = limit - done if tables.constant else min(_CHUNK, limit - done)
-        a, b, c, _, f, _ = tables.take(count)
-        step, earlier, risk = doubling.step_until(second, a, b[:, :, 0], c[:, 0], f[:, 0], noise, target, count)
+        a, b, c, _, f, _ = _seen(tables.take(count), tableau)
+        rule = a, b[:, :, 0], c[:, 0], f[:, 0], places
+        step, earlier, risk = doubling.step_until(second, *rule, noise, target, count, LOST)
         before = before if step == 0 else earlier
         if step == -2:
             return Arrival(None, before, math.inf, done + int(risk))
+        if step == -3:
+            return Arrival(None, before, math.inf, lost=True)
         if step >= 0:
             return Arrival(done + step, before, risk)
         done, before = done + count, earlier
@@ -149,17 +180,69 @@ def _stepped(problem: Uncoupled, tables: Tables, target: float, limit: int) -> A
 
 def _stepped_by_reference(problem: Problem, tables: Tables, target: float, limit: int) -> Arrival:
     """By NumPy, for rules of several queries and problems that couple directions."""
-    run, before = Reference(problem, starts(tables.tableau, problem, False), True), math.inf
+    fixed = _seen(tables.take(0), tables.tableau).at(0) if tables.constant else None
+
+    def at(step: int) -> System:
+        return fixed or _seen(tables.take(step - tables.step), tables.tableau).at(-1)
+
+    return _by_reference(problem, tables.tableau, at, target, limit, np.float64)
+
+
+def _by_reference(
+    problem: Problem, tableau: Tableau, at: Callable[[int], System], target: float, limit: int, precision: type
+) -> Arrival:
+    """From the systems of all steps as `_seen` sees them."""
+    run, before = Reference(problem, _start(problem, tableau, precision), True), math.inf
     for step in range(limit + 1):
-        risk = float(problem.spectrum @ run.directions(tables.take(0).at(0).F[0]) / 2)
-        if risk <= target:
-            return Arrival(step, before, risk)
-        if step == limit:
-            break
+        system = at(step)
+        risk = float(problem.spectrum @ run.directions(system.F[0]) / 2)
+        if risk <= target or step == limit:
+            if risk < LOST * _terms(problem, tableau, run, system.F[0]):
+                return Arrival(None, before, math.inf, lost=True)
+            return Arrival(step if risk <= target else None, before, risk)
         before = risk
-        if run.advance(tables.take(1), 1) is not None:
+        if run.advance(system.each(lambda matrix: matrix[None]), 1) is not None:
             return Arrival(None, before, math.inf, step + 1)
-    return Arrival(None, before, risk)
+    raise AssertionError("the last step returns")
+
+
+def _terms(problem: Problem, tableau: Tableau, run: Reference, row: Array) -> float:
+    """What a risk is a sum of: moments of the terms of what is returned, and of the positions."""
+    weights = row**2 + [*tableau.translation, 0]
+    each = zip(weights, np.eye(len(row)), strict=True)
+    return float(sum(weight * (problem.spectrum @ run.directions(one)) / 2 for weight, one in each))
+
+
+def _start(problem: Problem, tableau: Tableau, precision: type) -> Moments:
+    """Moments before the first step of what `_seen` sees."""
+    mean = _turned(tableau)[0] @ starts(tableau, problem, False).mean.astype(precision)
+    second = mean[:, None, :, None] * mean[None, :, None, :] if problem.coupled else mean[:, None] * mean[None]
+    return Moments(second, mean)
+
+
+def _seen(systems: System, tableau: Tableau) -> System:
+    """Systems seen from the first position: it, the others' distances from it, memories and w*.
+
+    Positions that are far from w* together leave no digits to differences of their moments.
+    """
+    into, back = _turned(tableau)
+    first = tableau.translation.index(1)
+    a, b, c, d, f, stages = systems
+    drive = a[..., -1] * [*[1] * len(tableau.states), 0]
+    moved = into @ a @ back, c @ back, f @ back
+    # what these columns are but for rounding
+    moved[0][..., first] = np.eye(len(into))[first] + drive @ into.T
+    moved[1][..., first], moved[2][..., first] = 1 + c[..., -1], 1 + f[..., -1]
+    return System(moved[0], into @ b, moved[1], d, moved[2], stages)
+
+
+def _turned(tableau: Tableau) -> tuple[Array, Array]:
+    """The change to the coordinates of `_seen`, and back."""
+    one, first = np.array([*tableau.translation, 0.0]), tableau.translation.index(1)
+    into, back = np.eye(len(one)), np.eye(len(one))
+    into[:, first] = -one
+    into[first, first], back[:, first] = 1, one
+    return into, back
 
 
 def _numbers(rule: Numeric, moved: Sequence[int]) -> Array:

@@ -13,7 +13,7 @@ import numpy as np
 from accelsim.errors import InputError, unknown
 from accelsim.exact import goals
 from accelsim.exact.goals import Goal, StepsTo
-from accelsim.exact.search import Axis, Found, axis, search
+from accelsim.exact.search import Axis, Found, axis, confirmed, search
 from accelsim.optimizer import Optimizer
 from accelsim.optimizers import find
 from accelsim.problems import Problem
@@ -126,7 +126,18 @@ class _Space:
         axes = [a for part in self.free for a in part.axes]
         inside = np.array([a.low + (a.high - a.low) / math.e for a in axes])
         score = goal.on(self.optimizer, self.problem, self.values(inside))
-        return search(lambda x: score(self.values(x)), axes, count, self.seed)
+        tried: list[tuple[float, Array]] = []
+
+        def objective(x: Array) -> float:
+            value = score(self.values(x))
+            tried.append((value, x.copy()))
+            return value
+
+        def holds(x: Array, value: float) -> bool:
+            return goal.holds(self.optimizer, self.problem, self.values(x), value)
+
+        found = search(objective, axes, count, self.seed)
+        return confirmed(found, tried, axes, holds) or replace(found, value=math.inf)
 
 
 def _reached(goal: StepsTo, space: _Space, budget: int) -> Found:
@@ -165,7 +176,7 @@ def _check_floor(target: float, space: _Space, count: int) -> None:
 def _unreached(goal: StepsTo, space: _Space, found: Found) -> InputError:
     """What to say where no run reaches the target in time."""
     if found.value >= 2 * goals.NONE:
-        return InputError(f"unreachable: every run tried diverges within {goal.limit} steps")
+        return InputError(f"unreachable: every run tried diverges, or is lost in rounding, within {goal.limit} steps")
     least, where = goal.target * math.exp(found.value - goals.NONE), _listed(space.values(found.place))
     return InputError(f"unreachable within {goal.limit} steps: the least risk found then is {least:.6g}, at {where}")
 
