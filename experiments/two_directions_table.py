@@ -29,7 +29,8 @@ ASSUMPTIONS = [
     "exponent of 2; Gaussian: variances 1 and 3/(kappa-1)",
     "best and on the grid: exact time constants; the grid has ten values from 0 to 1 for lr and for momentum",
     "sampled: the best on that grid of log(f_0/f_t)/t after t = 5 kappa steps, f the mean risk over 100 runs; "
-    "accelerated SGD at its best hyperparameters. Runs this short and few explain what is left for SGD",
+    "accelerated SGD at its best hyperparameters. Runs this short and few explain what is left for SGD, not for the "
+    "others: sampled, heavy ball and accelerated SGD are .04 to .06 below the published, Nesterov .17 and .19",
     "the values of the published grid are not printed; Nesterov's exponent hangs on them: with momenta only up to "
     "0.8 it is 0.93 on the discrete design where momenta up to 8/9 give 0.81",
     "exponent: slope of the log of the time constant (of 1/rate) on log kappa",
@@ -139,20 +140,31 @@ def run(config: Config, progress: Progress) -> Outcome:
         if name != "nesterov"
     )
     away = min(published[f"nesterov, {d}, sampled"] - slopes[f"nesterov, {d}, best"] for d in DESIGNS)
-    drawn = [abs(slopes[f"sgd, {d}, sampled"] - published[f"sgd, {d}, sampled"]) for d in DESIGNS if config.sampled]
+    short = {
+        name: [published[f"{name}, {d}, sampled"] - slopes[f"{name}, {d}, sampled"] for d in DESIGNS]
+        for name in config.sampled
+    }
+    drawn = {name: max(map(abs, row)) for name, row in short.items() if name != "nesterov"}
     return Outcome(
         measured=slopes | last,
         predicted={"sgd, as printed, best": 2.0, "nesterov, discrete, best": 0.5} | dict.fromkeys(last, 1.0),
         published=published,
         relation=f"best within 0.09 of published but for Nesterov (worst {near:.3f}), whose best is > 0.3 below "
-        f"({away:.3f}) and whose grid ends at 1; SGD sampled within 0.03 of published"
-        + (f" (worst {max(drawn):.3f})" if drawn else " (not sampled at this size)"),
+        f"({away:.3f}) and whose grid ends at 1; "
+        + (
+            f"sampled within 0.03 of published for SGD ({drawn['sgd']:.3f}), 0.06 for heavy ball "
+            f"({drawn['heavy_ball']:.3f}) and accelerated SGD ({drawn['accelerated_sgd']:.3f}), and for Nesterov not "
+            f"published: > 0.1 below ({min(short['nesterov']):.3f})"
+            if drawn
+            else "not sampled at this size"
+        ),
         holds=bool(
             near < 0.09
             and away > 0.3
             and abs(slopes["sgd, as printed, best"] - 2) < 0.1
             and min(last.values()) > 0.9
-            and max(drawn, default=0) < 0.03
+            and all(off < (0.03 if name == "sgd" else 0.06) for name, off in drawn.items())
+            and min(short.get("nesterov", [1])) > 0.1
         ),
         series={"kappas": kappas, "taus": taus},
     )

@@ -37,6 +37,12 @@ def with_the_trace(name, power, spectrum, batch):
     return 2 * batch / spectrum.sum() if name == "heavy_ball" else (4 * batch / np.pi) ** 2
 
 
+def unpreconditioned(power, dim, batch):
+    """The noisy quadratic model, whatever the preconditioner."""
+    h = 1 / np.arange(1, dim + 1)
+    return problems.make("quadratic", spectrum=h, grad_noise=1.0, batch=batch)
+
+
 WRONG = {
     "bias_variance_by_direction, one condition": ("faster", first_condition),
     "bias_variance_by_direction, other variance": ("excess", lambda lam, eta, alpha, beta: eta / alpha),
@@ -44,10 +50,15 @@ WRONG = {
     "averaging_against_minimax, label noise alone": ("settled", lambda *_: 1.0),
     "critical_learning_rates, by the trace": ("small", with_the_trace),
     "noise_floors, both linear": ("predicted_floor", heavy_balls_floor),
+    "noisy_quadratic_model, no preconditioner": ("noisy_quadratic", unpreconditioned),
+    "noisy_quadratic_model, noise up to the knee and beyond": ("BELOW", 16),
+    "critical_learning_rates, no caps": ("CAPS", {"heavy_ball": 40.0, "nesterov": 40 / 3}),
+    "critical_learning_rates, Nesterov's cap as heavy ball's": ("CAPS", {"heavy_ball": 4.0, "nesterov": 4.0}),
     "data_exponents, Nesterov as heavy ball": ("exponent", lambda rule, b, s, beta: min(s / (s + 1), 2 * s * (1 - b))),
     "gradient_weight_against_batch, 1/B throughout": ("RECORDED", {1: 10.2, 4096: 10.2}),
     "kurtosis_exponents, whatever the kurtosis": ("limit", lambda name, c: 1.0 if name == "heavy_ball" else 0.5),
     "dana_exponents, no gain": ("exponent", lambda rule, a, b: 0.8),
+    "dana_exponents, a loss where 2a < 1": ("gain", lambda a: 2 - 1 / (2 * a)),
     "two_directions_table, momenta up to 0.999": ("GRID", np.append(1 - 0.5 ** np.arange(11), 1.0)),
     "delayed_instability, by the trace": ("onset", by_trace),
     "delayed_instability, small steps": ("bounded", small_steps),
