@@ -335,14 +335,49 @@ def test_a_run_that_diverges_never_counts_as_having_reached_a_target():
 def test_a_target_below_the_floor_is_said_to_be_unreachable_with_the_floor():
     problem = regression(dim=2, label_noise=0.5, batch=2)
     with pytest.raises(
-        InputError, match=r"unreachable: floor is (\S+), the lowest found, at lr=0.3, beta=(\S+)"
+        InputError, match=r"no noise floor below (\S+) found in \d+ trials, that one at lr=0.3, beta=(\S+)"
     ) as told:
         tune(find("heavy_ball"), problem, "steps@0.001", ["beta"], lr=0.3, budget=160)
-    said = float(str(told.value).split()[3].rstrip(","))
+    said = float(str(told.value).split("below ")[1].split()[0])
     floors = [floor(find("heavy_ball"), problem, lr=0.3, beta=beta) for beta in np.linspace(0, 0.9, 10)]
     assert said == pytest.approx(min(filter(None, floors)), rel=1e-3)
     reached = tune(find("heavy_ball"), problem, f"steps@{1.5 * said}", ["beta"], lr=0.3, budget=160)
     assert math.isfinite(reached.value)
+
+
+def test_a_target_that_small_steps_reach_is_not_taken_for_unreachable(capsys, monkeypatch):
+    """Whatever the budget; and where the envelope finds nothing, what was found is printed with the reason."""
+    problem, rule = problems.make("quadratic", grad_noise=1.0), find("accelerated_sgd")
+    target = 0.01
+    for budget in (200, 400):
+        reached = tune(rule, problem, f"steps@{target}", budget=budget)
+        last = moments.risk(rule, problem, int(reached.value), **reached.hyperparameters).risk[-1]
+        assert last <= target
+    arguments = ["heavy_ball", "--problem", "quadratic", "--grad-noise", "1", "--objective", "steps@0.01", "--json"]
+    monkeypatch.setattr(sys, "argv", ["accelsim", "tune", *arguments, "--budget", "200"])
+
+    def none(*_, **__):
+        raise InputError("for want of luck")
+
+    monkeypatch.setattr("accelsim.exact.tuning.envelope", none)
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    found = json.loads(capsys.readouterr().out)
+    assert (stop.value.code, found["envelope"]) == (0, None)
+    assert found["notices"][-1] == "no envelope: for want of luck"
+    assert math.isfinite(found["value"])
+
+
+def test_long_runs_are_looked_at_only_where_they_cost_as_little_as_short_ones():
+    def longest(name, problem, **values):
+        return goals.StepsTo(0.2).limits(find(name), problem, values)[-1]
+
+    additive = problems.make("quadratic", grad_noise=1.0, dim=5)
+    assert longest("heavy_ball", additive, lr=0.1, beta=0.5) == 2**thresholds.DOUBLINGS
+    assert longest("schedule_free", additive, lr=0.1, beta=0.5) <= 1e6
+    assert longest("heavy_ball", additive, lr="0.1/(t+1)", beta=0.5) <= 1e6
+    assert longest("heavy_ball", regression(), lr=0.1, beta=0.5) <= 1e6
+    assert longest("mars_exact_sgd", additive, lr=0.1, beta=0.5, gamma=0.1) <= 1e4
 
 
 def test_nothing_stable_is_said_as_an_infinite_time_constant():

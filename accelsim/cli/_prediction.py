@@ -12,6 +12,8 @@ from accelsim.cli._common import Json, Steps, Unit, app, assigned, emit, lines_o
 from accelsim.cli._problem import columns_of, in_samples, on_problem
 from accelsim.errors import InputError
 
+_ENVELOPE = "the envelope is accelerated SGD with constant beta, eta and alpha free, which returns its query point"
+
 
 @app.command()
 @on_problem
@@ -152,23 +154,31 @@ def tune(
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the exact risks: .svg or .png.")] = None,
     json_: Json = False,
 ) -> None:
-    """The best hyperparameters, without sampling, beside the best of all constant one-memory methods (the envelope)."""
+    """The best hyperparameters, without sampling, beside the envelope.
+
+    The envelope is the best of all constant one-memory methods that return the point they query.
+    """
     from accelsim.exact import tuning
 
     chosen = assigned(families, "--schedule")
     _drawable(out)
     options: dict[str, Any] = dict(budget=budget, seed=seed)
     found = tuning.tune(rule, problem, objective, names or None, families=chosen, **options, **values)
-    beside = tuning.envelope(problem, objective, **options)
+    try:
+        beside, notices = tuning.envelope(problem, objective, **options), list(problem.notices)
+    except InputError as none:  # which is no reason to withhold what was found
+        beside, notices = None, [*problem.notices, f"no envelope: {none}"]
     document = {
         "optimizer": rule.name,
         "objective": objective,
         **vars(found),
-        "envelope": vars(beside),
-        "assumptions": [*problem.assumptions, "the envelope is accelerated SGD with constant beta, eta and alpha free"],
-        "notices": list(problem.notices),
+        "envelope": vars(beside) if beside else None,
+        "assumptions": [*problem.assumptions, _ENVELOPE],
+        "notices": notices,
     }
     if out is not None:
+        if beside is None:
+            raise InputError(f"there is nothing to draw beside it, so leave --out away: {notices[-1]}")
         document["drawn"] = str(_drawn_tuning(rule, problem, objective, found, beside, out))
     emit(document, json_, lambda: "\n".join(lines_of(document)))
 

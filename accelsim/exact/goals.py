@@ -19,7 +19,7 @@ from accelsim import program
 from accelsim.errors import InputError
 from accelsim.exact import moments, rates, secular, thresholds
 from accelsim.exact.minimal import minimal
-from accelsim.exact.tables import System
+from accelsim.exact.tables import System, Tables
 from accelsim.optimizer import Optimizer
 from accelsim.problems import Problem, Uncoupled
 from accelsim.spectra import Array
@@ -108,11 +108,15 @@ class StepsTo:
     limit: int = 0
     horizon: None = None
 
-    def limits(self, problem: Problem) -> list[int]:
-        """Numbers of steps within which to look for it, one after the other."""
-        most = _STEPPED if problem.coupled else max(_STEPPED, _MODE_STEPS // problem.spectrum.size)
-        if not problem.multiplicative:
+    def limits(self, optimizer: Optimizer, problem: Problem, like: Mapping[str, Any]) -> list[int]:
+        """Numbers of steps within which to look for it, one after the other, with hyperparameters like those given."""
+        tableau = linear_tableau(optimizer, **like)
+        if thresholds.unstepped(problem, Tables(tableau, dict(like))):
             most = 2**thresholds.DOUBLINGS
+        elif problem.coupled or tableau.gradients > 1:
+            most = _STEPPED
+        else:
+            most = max(_STEPPED, _MODE_STEPS // problem.spectrum.size)
         return [limit for limit in (_SHORT * 8**k for k in range(10)) if limit < most] + [most]
 
     def on(self, optimizer: Optimizer, problem: Problem, like: Mapping[str, Any]) -> Score:

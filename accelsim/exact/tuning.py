@@ -22,6 +22,7 @@ from accelsim.spectra import Array, whole
 
 BUDGET = 2000  # evaluations
 _FIRST_LOOK = 16  # part of the budget that looks whether a number of steps is enough to reach a target
+_FLOORS = 400  # evaluations that look for the lowest noise floor
 _LONGEST = 1e6  # scale of a schedule, where the objective names no number of steps
 
 
@@ -121,11 +122,18 @@ class _Space:
         numbers = {part.name: [a.value(next(coordinates)) for a in part.axes] for part in self.free}
         return {**self.fixed, **{part.name: part.value(*numbers[part.name]) for part in self.free}}
 
+    @property
+    def axes(self) -> list[Axis]:
+        return [a for part in self.free for a in part.axes]
+
+    @property
+    def inside(self) -> dict[str, Any]:
+        """Some that are on no bound."""
+        return self.values(np.array([a.low + (a.high - a.low) / math.e for a in self.axes]))
+
     def search(self, goal: Goal, count: int) -> Found:
         """The best ones found within a number of evaluations."""
-        axes = [a for part in self.free for a in part.axes]
-        inside = np.array([a.low + (a.high - a.low) / math.e for a in axes])
-        score = goal.on(self.optimizer, self.problem, self.values(inside))
+        score = goal.on(self.optimizer, self.problem, self.inside)
         tried: list[tuple[float, Array]] = []
 
         def objective(x: Array) -> float:
@@ -136,8 +144,8 @@ class _Space:
         def holds(x: Array, value: float) -> bool:
             return goal.holds(self.optimizer, self.problem, self.values(x), value)
 
-        found = search(objective, axes, count, self.seed)
-        return confirmed(found, tried, axes, holds) or replace(found, value=math.inf)
+        found = search(objective, self.axes, count, self.seed)
+        return confirmed(found, tried, self.axes, holds) or replace(found, value=math.inf)
 
 
 def _reached(goal: StepsTo, space: _Space, budget: int) -> Found:
@@ -145,7 +153,7 @@ def _reached(goal: StepsTo, space: _Space, budget: int) -> Found:
     start = float(space.problem.risk(space.problem.start[None])[0])
     if start <= goal.target:
         raise InputError(f"the risk is {start:.6g} at the start: take a target below it")
-    spent, limits = 0, goal.limits(space.problem)
+    spent, limits = 0, goal.limits(space.optimizer, space.problem, space.inside)
     for limit in limits:
         long, left = replace(goal, limit=limit), budget - spent
         look = space.search(long, min(left, max(1, left // 4 if limit == limits[-1] else budget // _FIRST_LOOK)))
@@ -153,7 +161,7 @@ def _reached(goal: StepsTo, space: _Space, budget: int) -> Found:
         if look.value < goals.NONE or spent == budget:
             break
         if limit == limits[0]:
-            _check_floor(goal.target, space, max(1, budget // _FIRST_LOOK))
+            _check_floor(goal.target, space)
     if look.value >= goals.NONE:
         raise _unreached(long, space, look)
     if spent == budget:
@@ -162,15 +170,18 @@ def _reached(goal: StepsTo, space: _Space, budget: int) -> Found:
     return replace(min(look, better, key=lambda found: found.value), evaluations=spent + better.evaluations)
 
 
-def _check_floor(target: float, space: _Space, count: int) -> None:
-    """Raise if the target is below the lowest noise floor, which takes no steps and so no part of the budget."""
+def _check_floor(target: float, space: _Space) -> None:
+    """Raise if no noise floor found is below the target; floors take no steps and so no part of the budget."""
     try:
-        lowest = space.search(goals.Floor(), count)
+        lowest = space.search(goals.Floor(), _FLOORS)
     except InputError:  # there is none where coefficients vary in time, and none is computed on large tables
         return
     if math.log(target) < lowest.value < goals.NONE:
         where = _listed(space.values(lowest.place))
-        raise InputError(f"unreachable: floor is {math.exp(lowest.value):.6g}, the lowest found, at {where}")
+        raise InputError(
+            f"unreachable, it seems: no noise floor below {math.exp(lowest.value):.6g} found in {lowest.evaluations} "
+            f"trials, that one at {where}"
+        )
 
 
 def _unreached(goal: StepsTo, space: _Space, found: Found) -> InputError:
@@ -178,7 +189,10 @@ def _unreached(goal: StepsTo, space: _Space, found: Found) -> InputError:
     if found.value >= 2 * goals.NONE:
         return InputError(f"unreachable: every run tried diverges, or is lost in rounding, within {goal.limit} steps")
     least, where = goal.target * math.exp(found.value - goals.NONE), _listed(space.values(found.place))
-    return InputError(f"unreachable within {goal.limit} steps: the least risk found then is {least:.6g}, at {where}")
+    return InputError(
+        f"not reached within {goal.limit} steps in the runs tried, of which the least risk then is {least:.6g}, at "
+        f"{where}: a larger budget tries more"
+    )
 
 
 def _listed(values: Mapping[str, Any]) -> str:
@@ -188,7 +202,10 @@ def _listed(values: Mapping[str, Any]) -> str:
 
 
 def envelope(problem: Problem, objective: str, /, *, budget: int = BUDGET, seed: int = 0) -> Tuned:
-    """The best constant one-memory method: accelerated SGD with all of beta, eta and alpha free."""
+    """The best constant one-memory method that returns its query point: accelerated SGD, beta, eta and alpha free.
+
+    Methods that return another point than they query may reach a lower risk with the same steps.
+    """
     return tune(find("accelerated_sgd"), problem, objective, budget=budget, seed=seed)
 
 
