@@ -193,6 +193,82 @@ def test_frozen_blocks_are_as_exact_as_reported(monkeypatch, name, values):
     assert np.abs(found.risk / other.risk - 1).max() > 100 * found.error
 
 
+SCHEDULES = {
+    "linear": ("sgd", dict(lr="0.1*linear(t, 15000)")),
+    "cosine": ("sgd", dict(lr="0.3*cosine(t, 13000)")),
+    "warmup": ("accelerated_sgd", dict(eta="0.01*minimum(1, t/7000)", alpha=0.05, beta=0.9)),
+    "tail average": ("tail_average(sgd)", dict(lr=0.1, start=6000)),
+}
+
+
+@pytest.mark.parametrize("case", SCHEDULES)
+def test_frozen_blocks_are_as_exact_as_reported_where_a_schedule_ends(monkeypatch, case):
+    monkeypatch.setattr(travel, "FIRST", 1000)
+    name, values = SCHEDULES[case]
+    problem = problems.make("linear_regression", dim=3, spectrum="geometric:1e6", batch=4, label_noise=1)
+    reference = moments.risk(find(name), problem, 20000, **values)
+    found = blocks(find(name), problem, 20000, **values)
+    assert found.way == "frozen blocks"
+    off = np.abs(found.risk / reference.risk - 1)
+    assert 1e-13 < off.max() < found.error < 2e-3
+    monkeypatch.setattr(travel, "_rough", lambda tables, blocks, level: np.zeros(blocks.shape[1], bool))
+    monkeypatch.setattr(travel, "_WORST", np.inf)
+    careless = blocks(find(name), problem, 20000, **values)
+    assert (np.abs(careless.risk / reference.risk - 1) > 4 * off + 1e-9).any()
+
+
+def test_blocks_that_do_not_get_there_give_way_to_single_steps_or_are_refused(monkeypatch):
+    monkeypatch.setattr(travel, "FIRST", 1000)
+    values = dict(lr="0.05+0.04*cos(t/2)")  # as many blocks as steps
+    found = blocks(find("sgd"), REGRESSION, 20000, **values)
+    assert (found.way, found.error) == ("step by step", None)
+    assert_same(found, moments.risk(find("sgd"), REGRESSION, 20000, **values), 0)
+    monkeypatch.setattr(travel, "_DAY", 1e-3)
+    with pytest.raises(InputError, match=r"too abruptly .* and 2e\+04 steps one by one would take about .* days"):
+        blocks(find("sgd"), REGRESSION, 20000, **values)
+    monkeypatch.setattr(travel, "_WORST", 0.0)
+    with pytest.raises(InputError, match="too abruptly"):
+        blocks(find("sgd"), REGRESSION, 20000, lr="0.3/(1+t)**0.5")
+
+
+def test_an_error_that_is_not_of_second_order_is_reported_as_it_is():
+    one, two, three = (np.array([[1 + off]]) for off in (0.16, 0.04, 0.01))
+    share, moved = travel._romberg(one, two, three)
+    assert share == pytest.approx(1)
+    assert moved < 1e-12
+    for coarser in (0.02, 0.07, -0.05):
+        share, moved = travel._romberg(np.array([[1 + coarser]]), two, three)
+        assert share == three
+        assert moved >= 0.03
+    share, moved = travel._romberg(one - 1.005, two - 1.005, three - 1.005)  # which extrapolates to less than nothing
+    assert share == three - 1.005
+    assert moved >= 0.03
+
+
+def test_a_record_ends_at_a_divergence_before_the_first_block_does(monkeypatch):
+    monkeypatch.setattr(travel, "FIRST", 1000)
+    values = dict(lr="0.1+4*minimum(1, maximum(0, t-1000))")
+    reference = moments.risk(find("sgd"), REGRESSION, 20000, **values)
+    found = blocks(find("sgd"), REGRESSION, 20000, **values)
+    assert 1000 < reference.diverged < 1259
+    assert found.diverged == pytest.approx(reference.diverged, abs=2)
+    np.testing.assert_array_equal(found.steps, reference.steps)
+    np.testing.assert_allclose(found.risk, reference.risk, rtol=1e-12)
+
+
+def test_halvings_that_diverge_at_different_records_are_no_record(monkeypatch):
+    monkeypatch.setattr(travel, "FIRST", 1000)
+    frozen = travel._frozen
+
+    def overflows_when_coarse(voyage, x, parts, halvings):
+        found, diverged = frozen(voyage, x, parts, halvings)
+        return (found[:3], 2000) if halvings == 0 else (found, diverged)
+
+    monkeypatch.setattr(travel, "_frozen", overflows_when_coarse)
+    found = blocks(find("sgd"), REGRESSION, 20000, lr="0.3/(1+t)**0.5")
+    assert (found.way, found.steps[-1], found.diverged) == ("step by step", 20000, None)
+
+
 def test_frozen_blocks_diverge_about_where_stepping_does(monkeypatch):
     monkeypatch.setattr(travel, "FIRST", 1000)
     values = dict(lr="0.02*(t+1)**0.5")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,13 @@ _CAUTION = 8  # times what a halving moves: the length of a block is whole, so t
 _PART = 0.25  # of the steps before a block, and of those left until the next record
 LARGEST = 2000  # unknowns: a doubling takes a second
 MANY = 10**7  # steps from which on coefficients are frozen on blocks
+_MOST = 2000  # blocks between two records, before they are halved
+_WORST = 1e-2  # relative error from which on blocks do not count
+_RATIO = 2.5, 6.5  # of what two halvings move; an error of second order has 4
+_SMOOTH = 1e-8  # part of the coefficients' variation on a block that polynomials of low degree may miss
+_LOW, _DEGREE = 8, 16
+_NODES = np.cos(np.pi * np.arange(_DEGREE + 1) / _DEGREE)
+_HIGH = np.linalg.inv(np.polynomial.chebyshev.chebvander(_NODES, _DEGREE))[_LOW:]  # coefficients from values at nodes
 _QUICK, _DAY = 2.0, 86400.0  # seconds: what is not worth a choice, and what is refused
 
 
@@ -34,13 +42,8 @@ def way(problem: Problem, tables: Tables, steps: int) -> Callable[..., Risk] | N
     InputError
         If nothing gets there within a day.
     """
-    n = len(tables.tableau.states) + 1
-    size, recurrent = unknowns(problem, n), tables.recurrent
-    if problem.coupled:
-        each = 3 * (1e-4 + 2e-9 * size * problem.spectrum.size)
-    else:
-        each = 2e-7 + 2e-10 * size + (0 if tables.constant else 1e-5 if recurrent else 5e-7)
-    seconds: dict[Any, float] = {None: each * steps}
+    size, recurrent = unknowns(problem, len(tables.tableau.states) + 1), tables.recurrent
+    seconds: dict[Any, float] = {None: _stepping(problem, tables) * steps}
     doubling = 1e-4 + 2e-10 * size**3
     if tables.constant and size <= LARGEST:
         seconds[by_leaps] = 2 * np.log2(max(steps, 2)) * doubling + 1e-3 * size
@@ -53,6 +56,14 @@ def way(problem: Problem, tables: Tables, steps: int) -> Callable[..., Risk] | N
         why = ": averaging weights and the like remember, give them as expressions in t" if recurrent else ""
         raise InputError(f"{days}{why or ': take fewer, or a smaller --dim'}")
     return best if seconds[None] > _QUICK else None
+
+
+def _stepping(problem: Problem, tables: Tables) -> float:
+    """Seconds that a step takes."""
+    size = unknowns(problem, len(tables.tableau.states) + 1)
+    if problem.coupled:
+        return 3 * (1e-4 + 2e-9 * size * problem.spectrum.size)
+    return 2e-7 + 2e-10 * size + (0 if tables.constant else 1e-5 if tables.recurrent else 5e-7)
 
 
 class Voyage:
@@ -155,30 +166,32 @@ def by_blocks(problem: Problem, tables: Tables, steps: int, of: str) -> Risk:
     """Risk under schedules: the first steps one by one, then blocks of steps, each with the coefficients of its middle.
 
     Blocks grow with the step and shrink again towards each record, so that what is fast sees the coefficients that it
-    has there. Halving all of them twice, the error's first two terms, of second and fourth order, are eliminated
-    (Romberg); the error reported is some times what the last halving moved after the first elimination.
+    has there, and towards whatever the coefficients are not smooth at. Halving all of them twice, the error's first two
+    terms, of second and fourth order, are eliminated (Romberg) where the halvings show the first of them. Where blocks
+    do not get there all steps are taken one by one.
+
+    Raises
+    ------
+    InputError
+        If that takes more than a day.
     """
     carries_origin = tables.at(np.geomspace(1, steps, 64)).drives or tables.take(0).drives
     voyage = Voyage(problem, tables, of, carries_origin)
     begun, runs = stepped(problem, tables, FIRST, of, carries_origin)
     if begun.diverged is not None:
         return begun
-    wanted = log_spaced(steps)
-    wanted = wanted[wanted > FIRST]
     still = runs["bias"].moments
     zero = Moments(0 * still.second, 0 * still.mean)
     x = voyage.begin([runs[name].moments if name in runs else zero for name in PARTS])
-    (once, _), (twice, _), (thrice, diverged) = (_frozen(voyage, x, wanted, halvings) for halvings in range(3))
-    good = min(map(len, (once, twice, thrice)))
-    rows = [voyage.row(step) for step in wanted[:good]]
-    one, two, three = (voyage.shares(found[:good], rows) for found in (once, twice, thrice))
-    before, after = ({k: (4 * fine[k] - coarse[k]) / 3 for k in fine} for coarse, fine in ((one, two), (two, three)))
-    shares = {name: after[name] + (after[name] - before[name]) / 15 for name in voyage.names}
-    risk = sum(share.sum(axis=1) for share in shares.values())
-    moved = sum(np.abs((after[name] - before[name]).sum(axis=1)) for name in voyage.names)
-    rest = _risk(
-        problem, wanted[:good], shares, diverged, "frozen blocks", _CAUTION * float((moved / risk).max(initial=0.0))
-    )
+    wanted = log_spaced(steps)
+    blocks = _blocks(tables, wanted[wanted >= FIRST].tolist())
+    halvings = [_frozen(voyage, x, blocks, count) for count in range(3)] if blocks else []
+    records, diverged = {len(found) for found, _ in halvings}, halvings[-1][1] if blocks else None
+    if records == {0}:
+        return replace(begun, diverged=diverged, way="frozen blocks", error=0.0)
+    rest = _extrapolated(voyage, blocks, [found for found, _ in halvings], diverged) if len(records) == 1 else None
+    if rest is None:
+        return _one_by_one(problem, tables, steps, of, carries_origin)
     joined: dict[str, Any] = {
         name: np.concatenate([getattr(begun, name), getattr(rest, name)])
         for name in ("steps", "risk", "bias", "variance")
@@ -186,24 +199,105 @@ def by_blocks(problem: Problem, tables: Tables, steps: int, of: str) -> Risk:
     return replace(rest, **joined)
 
 
-def _frozen(voyage: Voyage, x: Array, wanted: Any, halvings: int) -> tuple[Array, int | None]:
+def _extrapolated(voyage: Voyage, blocks: list[Array], halvings: list[Array], diverged: int | None) -> Risk | None:
+    """The risk at the blocks' ends from the moments of three halvings; None where these are too far apart."""
+    wanted = np.array([block[:, -1].sum() for block in blocks[: len(halvings[0])]], dtype=np.int64)
+    rows = [voyage.row(step) for step in wanted.tolist()]
+    parts = [voyage.shares(moments, rows) for moments in halvings]
+    found = {name: _romberg(*(part[name] for part in parts)) for name in voyage.names}
+    shares = {name: share for name, (share, _) in found.items()}
+    moved = sum(off for _, off in found.values())
+    risk = sum(share.sum(axis=1) for share in shares.values())
+    error = float((moved / np.maximum(np.abs(risk), np.finfo(float).tiny)).max())
+    return _risk(voyage.problem, wanted, shares, diverged, "frozen blocks", error) if error < _WORST else None
+
+
+def _romberg(one: Array, two: Array, three: Array) -> tuple[Array, Array]:
+    """Shares (records, m) from those of three halvings, and how far off their sums (records,) may be.
+
+    Where the differences of the sums are not in the ratio of an error of second order, or what is extrapolated is not
+    positive, the finest is taken as it is.
+    """
+    before, after = (4 * two - one) / 3, (4 * three - two) / 3
+    best = after + (after - before) / 15
+    first, second = (two - one).sum(axis=1), (three - two).sum(axis=1)
+    low, high = _RATIO
+    known = (np.minimum(low * second, high * second) <= first) & (first <= np.maximum(low * second, high * second))
+    known &= (best >= 0).all(axis=1)
+    moved = np.abs((after - before).sum(axis=1))
+    return np.where(known[:, None], best, three), _CAUTION * np.where(known, moved, np.abs(second))
+
+
+def _one_by_one(problem: Problem, tables: Tables, steps: int, of: str, carries_origin: bool) -> Risk:
+    """All steps, from the first one on."""
+    seconds = _stepping(problem, tables) * steps
+    if seconds > _DAY:
+        days = f"{steps:.3g} steps one by one would take about {seconds / _DAY:.3g} days"
+        raise InputError(
+            f"coefficients change too abruptly to freeze them on blocks of steps, and {days}: take fewer, or schedules "
+            "without kinks"
+        )
+    return stepped(problem, Tables(tables.tableau, tables.values), steps, of, carries_origin)[0]
+
+
+def _frozen(voyage: Voyage, x: Array, blocks: list[Array], halvings: int) -> tuple[Array, int | None]:
     """Moments (records, size, runs) with coefficients frozen on blocks, and the step at which they diverged if so."""
     found: list[Array] = []
-    now = FIRST
-    for until in wanted.tolist():
-        lengths = list(_lengths(now, until))
+    for begins, lengths in blocks:
         for _ in range(halvings):
-            lengths = [half for length in lengths for half in (length // 2, length - length // 2) if half]
-        begins = now + np.cumsum([0, *lengths[:-1]])
-        for begin, length, leap in zip(
-            begins, lengths, voyage.steps(begins + (np.array(lengths) - 1) / 2), strict=True
-        ):
+            begins, lengths = _halves(begins, lengths)
+        steps = voyage.steps(begins + (lengths - 1) / 2)
+        for begin, length, leap in zip(begins.tolist(), lengths.tolist(), steps, strict=True):
             before, x = x, leapt(leap, x, voyage.noise, [length])[0]
             if not voyage.inside(x):
-                return np.array(found).reshape(-1, *x.shape), int(begin) + _first_outside(voyage, leap, before)
+                return np.array(found).reshape(-1, *x.shape), begin + _first_outside(voyage, leap, before)
         found.append(x)
-        now = until
     return np.array(found), None
+
+
+def _halves(begins: Array, lengths: Array) -> Array:
+    """Both halves of blocks, in order; single steps stay."""
+    half = lengths // 2
+    both = np.array([[begins, begins + half], [half, lengths - half]]).transpose(0, 2, 1).reshape(2, -1)
+    return both[:, both[1] > 0]
+
+
+def _blocks(tables: Tables, ends: list[int]) -> list[Array]:
+    """Begins and lengths (2, count), between records, of blocks on which coefficients are smooth; none if too many."""
+    level = np.abs(_entries(tables, np.geomspace(ends[0], ends[-1], 64))).max(axis=0)
+    found = []
+    for begin, end in pairwise(ends):
+        lengths = np.array(list(_lengths(begin, end)))
+        rough = np.array([begin + np.cumsum(lengths) - lengths, lengths])
+        smooth = rough[:, :0]
+        while rough.size:
+            is_rough = _rough(tables, rough, level)
+            smooth = np.concatenate([smooth, rough[:, ~is_rough]], axis=1)
+            rough = _halves(*rough[:, is_rough])
+            if smooth.shape[1] + rough.shape[1] > _MOST:
+                return []
+        found.append(smooth[:, smooth[0].argsort()])
+    return found
+
+
+def _rough(tables: Tables, blocks: Array, level: Array) -> Any:
+    """Whether coefficients on blocks (2, count) change by much, or are no polynomials of low degree, nor nearly."""
+    begins, lengths = blocks[..., None]
+    t = begins + (lengths - 1) * ((1 + _NODES) / 2).astype(np.longdouble)
+    values = _entries(tables, t.ravel()).reshape(*t.shape, -1)
+    size = np.abs(values).max(axis=1)
+    values = values - values[:, :1]
+    moved = np.abs(values).max(axis=1)
+    high = np.abs(np.einsum("dk,bke->bde", _HIGH, values)).sum(axis=1)
+    rounding = 4 * np.finfo(float).eps * level
+    rough = (high > _SMOOTH * moved + rounding) | (moved > _PART * size + rounding)
+    return rough.any(axis=1) & (lengths[:, 0] > 1)
+
+
+def _entries(tables: Tables, t: Array) -> Array:
+    """All coefficients (steps, entries) at steps t."""
+    matrices = tables.at(t.astype(np.longdouble))[:5]
+    return np.concatenate([matrix.reshape(len(t), -1) for matrix in matrices], axis=1)
 
 
 def _lengths(begin: int, end: int) -> Iterator[int]:
