@@ -1,6 +1,8 @@
 """Rates by scalar equations, by small matrices, by dense eigenvalues, closed forms and long runs are the same rates."""
 
+import json
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -8,9 +10,9 @@ from conftest import seed_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from accelsim import optimizer, optimizers, problems
+from accelsim import cli, optimizer, optimizers, problems
 from accelsim.errors import InputError
-from accelsim.exact import dense, moments, rates, structured
+from accelsim.exact import dense, moments, rates, secular, structured
 from accelsim.exact.coupling import Coupling
 from accelsim.exact.rates import Rate, constant_system, edge, floor, gap, rate
 from accelsim.exact.secular import Secular
@@ -224,8 +226,36 @@ def test_step_sizes_at_the_ends_of_float64_are_no_surprise(table, lr):
                 assert found.stable == (lr == 1e-300)
                 assert found.rho == 1 if lr < 1 else found.rho > lr
             else:
-                with pytest.raises(InputError, match="smaller step sizes"):
-                    rate(rule(name), problem, lr=lr)
+                assert rate(rule(name), problem, lr=lr) == Rate(math.inf, math.inf, False)
+                assert floor(rule(name), problem, lr=lr) is None
+
+
+def test_an_edge_is_found_from_where_the_rate_overflows():
+    problem = regression()
+    assert edge(find("sgd"), problem, "lr", lr=1e300) == pytest.approx(edge(find("sgd"), problem, "lr", lr=0.1))
+
+
+def test_an_overflow_alone_is_no_proof_of_growth(monkeypatch):
+    def overflow(*_):
+        raise secular.too_large()
+
+    monkeypatch.setattr(rates, "_solver", overflow)
+    for ask in (rate, rates.stable, floor):
+        with pytest.raises(InputError, match="smaller step sizes"):
+            ask(find("nesterov"), regression(), lr=0.1, beta=0.5)
+    assert not rate(find("nesterov"), regression(), lr=1e9, beta=0.5).stable
+
+
+def test_the_edge_is_that_of_a_step_size_that_has_one(capsys, monkeypatch):
+    command = ["accelsim", "rate", "accelerated_sgd", "--problem", "linear_regression", "--json"]
+    for alpha, beta, name in (("3", "0.9", "alpha"), ("0.1", "0.5", "eta")):
+        chosen = [f"--set={k}={v}" for k, v in (("eta", "0.01"), ("alpha", alpha), ("beta", beta))]
+        monkeypatch.setattr(sys, "argv", [*command, *chosen])
+        with pytest.raises(SystemExit):
+            cli.main()
+        found = json.loads(capsys.readouterr().out)["edge"]
+        assert list(found) == [name]
+        assert found[name] > 0
 
 
 def test_the_map_that_is_not_written_out_has_the_same_largest_eigenvalue(table, monkeypatch):

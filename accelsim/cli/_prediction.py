@@ -37,12 +37,12 @@ def rate(
     _drawable(out)
     axes = _axes(rule, mapped, out)
     found = rates.rate(rule, problem, **values)
-    name = edge or rates.step_size_of(rule)
+    names = [edge] if edge else rates.step_sizes_of(rule)
     document: dict[str, Any] = {
         "rho": found.rho,
         "tau": found.tau,
         "stable": found.stable,
-        "edge": {name: rates.edge(rule, problem, name, **values)} if name else None,
+        "edge": _edge(rule, problem, names, values),
         "floor": rates.floor(rule, problem, **values),
         "assumptions": [*problem.assumptions, "floor: risk of the returned iterate, without its irreducible part"],
         "notices": list(problem.notices),
@@ -50,6 +50,17 @@ def rate(
     if out is not None:
         document["drawn"] = str(_drawn_map(rule, problem, axes, values, out))
     emit(document, json_, lambda: "\n".join(lines_of(document)))
+
+
+def _edge(rule: Any, problem: Any, names: list[str], values: dict[str, Any]) -> dict[str, float | None] | None:
+    """The edge of stability in the first of some hyperparameters that has one."""
+    from accelsim.exact import rates
+
+    for name in names:
+        found = rates.edge(rule, problem, name, **values)
+        if found is not None:
+            return {name: found}
+    return {names[0]: None} if names else None
 
 
 def _axes(rule: Any, mapped: list[str], out: Path | None) -> dict[str, Any]:

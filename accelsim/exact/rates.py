@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from numbers import Real
 from typing import Any, NamedTuple, Protocol
 
@@ -21,7 +22,7 @@ from accelsim.errors import InputError, unknown
 from accelsim.exact.coupling import Coupling
 from accelsim.exact.dense import Dense
 from accelsim.exact.minimal import Realization, balanced, merged, minimal
-from accelsim.exact.secular import Secular, too_large
+from accelsim.exact.secular import Secular, TooLarge, too_large
 from accelsim.exact.structured import Structured
 from accelsim.exact.tables import System
 from accelsim.optimizer import Optimizer
@@ -38,7 +39,7 @@ class Rate:
 
     Attributes
     ----------
-    rho : spectral radius per step of the second moments.
+    rho : spectral radius per step of the second moments; infinite where it is beyond the range of float64.
     tau : -1 / ln rho, in steps; infinite where the run does not settle.
     stable : rho < 1.
     """
@@ -131,9 +132,28 @@ def rate(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> R
     Raises
     ------
     InputError
-        If the rule is not linear, its coefficients vary in time, the rate overflows, or a table is too large.
+        If the rule is not linear, its coefficients vary in time, a table is too large, or the rate overflows and it is
+        not certain that the mean grows.
     """
-    return Rate.of(gap(optimizer, problem, **hyperparameters))
+    try:
+        return Rate.of(gap(optimizer, problem, **hyperparameters))
+    except TooLarge:
+        if _grows(exact_system(optimizer, **hyperparameters).realization, problem):
+            return Rate(math.inf, math.inf, False)
+        raise
+
+
+def _grows(exact: Realization, problem: Problem) -> bool:
+    """Whether the mean is sure to grow in the steepest direction: its map's eigenvalues average above 1 in size.
+
+    In fractions, so that nothing overflows.
+    """
+    lam, one = Fraction(float(problem.spectrum.max())), np.eye(len(exact.D), dtype=int)
+    queries = one + Fraction(0)
+    for _ in range(len(exact.D) - 1):  # the inverse of 1 - lam D, as D is nilpotent
+        queries = one + lam * (exact.D @ queries)
+    step = exact.A + lam * (exact.B @ queries @ exact.C)
+    return bool(abs(np.trace(step)) > len(step))
 
 
 def gap(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> float:
@@ -152,11 +172,21 @@ def gap(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> fl
 def stable(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> bool:
     """Whether rho < 1, for less than the price of a rate; otherwise as `rate`."""
     exact, stages, _ = exact_system(optimizer, **hyperparameters)
+    return _settling(exact, stages, problem) is not None
+
+
+def _settling(exact: Realization, stages: tuple[int, ...], problem: Problem) -> _Solver | None:
+    """What finds the floor, None where rho >= 1."""
     try:
         with np.errstate(over="ignore", invalid="ignore"):
-            return _solver(exact, stages, problem).stable()
+            solver = _solver(exact, stages, problem)
+            return solver if solver.stable() else None
     except np.linalg.LinAlgError:
-        return False
+        return None
+    except TooLarge:
+        if _grows(exact, problem):
+            return None
+        raise
 
 
 def floor(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> float | None:
@@ -171,8 +201,8 @@ def floor(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> 
         As `rate` does.
     """
     exact, stages, lasting = exact_system(optimizer, **hyperparameters)
-    solver = _solver(exact, stages, problem)
-    if not solver.stable():
+    solver = _settling(exact, stages, problem)
+    if solver is None:
         return None
     queries, returned = _limits(exact, lasting, problem)
     if problem.coupled:
@@ -245,10 +275,10 @@ def edge(optimizer: Optimizer, problem: Problem, name: str, /, **hyperparameters
     return None
 
 
-def step_size_of(optimizer: Optimizer) -> str | None:
-    """The hyperparameter to bisect where none is named: lr, or else the first without an upper bound."""
+def step_sizes_of(optimizer: Optimizer) -> list[str]:
+    """The hyperparameters to bisect where none is named: lr, or else those without an upper bound."""
     unbounded = [name for name, h in optimizer.hyperparameters.items() if h.high == math.inf and not h.switch]
-    return "lr" if "lr" in unbounded else next(iter(unbounded), None)
+    return ["lr"] if "lr" in unbounded else unbounded
 
 
 def over_grid(optimizer: Optimizer, problem: Problem, axes: Mapping[str, Array], /, **fixed: Any) -> Array:

@@ -29,9 +29,13 @@ _RELATIVE = 1e-12  # a root closer than this to the rate of the mean is that rat
 _AT_ONCE = 256  # eigendirections whose poles are computed in search of the slowest
 
 
-def too_large() -> InputError:
+class TooLarge(InputError):
+    """A rate overflows."""
+
+
+def too_large() -> TooLarge:
     """What to say where a rate overflows."""
-    return InputError("the rate is beyond the range of float64: take smaller step sizes")
+    return TooLarge("the rate is beyond the range of float64: take smaller step sizes")
 
 
 def gap(system: System, step: Array, problem: Uncoupled) -> float:

@@ -81,9 +81,14 @@ class OneHot(Stream):
 def _probabilities(given: Any, dim: int) -> Array:
     if isinstance(given, str) and given == "uniform":
         return np.full(dim, 1 / dim)
-    chances = spectra.coordinatewise(given, dim, "probabilities (uniform, an array or file:p.npy)")
-    if (chances <= 0).any() or abs(chances.sum() - 1) > 1e-9:
-        raise InputError(f"the probabilities must be positive and sum to 1; their sum is {chances.sum():g}")
+    if isinstance(given, str) and not given.startswith("file:"):
+        raise InputError(f"the probabilities must be uniform, an array or file:p.npy, not {given!r}")
+    chances = spectra.coordinatewise(given, dim, "probabilities")
+    if (chances <= 0).any():
+        place = int(chances.argmin())
+        raise InputError(f"the probabilities must be positive; that of coordinate {place} is {chances[place]:g}")
+    if abs(chances.sum() - 1) > 1e-9:
+        raise InputError(f"the probabilities must sum to 1, not to {chances.sum():g}")
     return chances / chances.sum()
 
 
