@@ -2,7 +2,8 @@
 
     python benchmarks/equivalence.py [processes]
 
-Writes benchmarks/results/equivalence.json: median and worst seconds of computing, verdicts, the slowest pairs, and the machine.
+Writes benchmarks/results/equivalence.json: median and worst seconds of computing, verdicts, the slowest pairs, and the
+machine.
 """
 
 from __future__ import annotations

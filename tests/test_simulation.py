@@ -258,9 +258,7 @@ def where_first(value):
 
 
 def test_a_replica_that_comes_back_stays_diverged():
-    far, near = (
-        simulate(SGD, Bowl((1.0,), (1.0,), noise=0.0), 5, 2, lr=where_first(leap)) for leap in (1e20, 1e10)
-    )
+    far, near = (simulate(SGD, Bowl((1.0,), (1.0,), noise=0.0), 5, 2, lr=where_first(leap)) for leap in (1e20, 1e10))
     assert far.diverged.tolist() == [0, 2, 2, 2, 2, 2]
     assert near.diverged.sum() == 0
     assert 1 < near.mean[1] / near.mean[0] < DIVERGED
