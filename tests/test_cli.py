@@ -78,6 +78,12 @@ def test_a_certificate_is_checked_from_its_file(accelsim, document, tmp_path):
     assert (code, "cannot read a certificate" in err) == (2, True)
 
 
+def test_a_rate_beyond_floats_is_unstable_with_its_edge(document):
+    found = document("rate", "sgd", "--problem", "linear_regression", "--set", "lr=1e300")
+    assert found["stable"] is False
+    assert document("rate", "sgd", "--problem", "linear_regression", *SGD)["edge"] == found["edge"]
+
+
 def test_rate_of_sgd_without_noise_is_the_textbook_one(document):
     found = document("rate", "sgd", "--problem", "quadratic", "--spectrum", "geometric:1e3", "--set", "lr=1")
     assert found["rho"] == pytest.approx((1 - 1e-3) ** 2, rel=1e-12)
@@ -233,7 +239,6 @@ BAD = {
     "no such experiment, new folder": ("run speedup --out {}/new", "experiment"),
     "no such size, new folder": ("run --size huge --out {}/new", "size"),
     "tower of powers": ("risk sgd --problem quadratic --steps 3 --set lr=9**9**9", "9**9**9"),
-    "step size beyond floats": ("rate sgd --problem linear_regression --set lr=1e300", "smaller step sizes"),
     "weights beyond floats": ("simulate schedule_free --problem quadratic --steps 3 --set r=1e308", "step 1"),
     "more than memory holds": ("risk sgd --problem quadratic --dim 99999999999 --steps 3 --set lr=.1", "memory"),
     "file that exits": ("list --rules {}/exits.py", "SystemExit"),
