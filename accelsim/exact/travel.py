@@ -1,4 +1,4 @@
-"""Exact risk after more steps than one takes: by leaps where the coefficients are constant."""
+"""Exact risk after more steps than one takes: by leaps where coefficients are constant, else by frozen blocks."""
 
 from __future__ import annotations
 

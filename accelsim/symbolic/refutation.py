@@ -2,11 +2,13 @@
 
 Each sequence is an impulse: gradient 1 at one step, 0 at all others, from the start w = 0. What rule `a` answers, at
 rational hyperparameters, are numbers; what `b` answers are rational functions of its own hyperparameters, constants
-or one unknown a step. Two kinds of contradiction are looked for:
+or one unknown a step. Three kinds of contradiction are looked for:
 
 * a *minor*: the determinant of some of these answers is one number for `a`, and for `b` another whatever its
   hyperparameters are, as it is zero for every rule of fewer memories;
-* an *identity* 1 = sum of cofactors times (b's answer minus a's), cleared of denominators, by Buchberger's algorithm.
+* an *identity* 1 = sum of cofactors times (b's answer minus a's), cleared of denominators: by linear algebra where
+  numbers are cofactors enough, otherwise by Buchberger's algorithm;
+* a *scale*: to a rule that applies a sign it is all the same how long gradients are; rule `a` itself is run.
 
 One sequence alone never refutes a rule whose step size may vary from step to step: it could follow anything.
 """
@@ -66,7 +68,7 @@ class Refuting:
 
 
 def refute(claim: Refuting, clock: Clock) -> dict[str, Any] | None:
-    """A counterexample as a document (see `certificate.replay`), None where none was found.
+    """A counterexample as a document (see `certificate.verify_certificate`), None where none was found.
 
     Raises
     ------
