@@ -14,7 +14,7 @@ _HOMES = {
     "verify_certificate": "accelsim.symbolic.certificate",
     "rate": "accelsim.exact.rates",
     "risk": "accelsim.exact.moments",
-    "simulate": "accelsim.simulation.engine",
+    "simulate": "accelsim.simulation.driver",
     "tune": "accelsim.exact.tuning",
 }
 

@@ -20,7 +20,9 @@ from accelsim.schedules import Recurrence, Schedule, Value, parse, rows
 LARGEST = sys.float_info.max
 LOOKED_AT = 64  # steps at which a schedule is evaluated when it is given; the others are as a run reaches them
 # What functions that take hyperparameters by name call their own arguments.
-RESERVED = frozenset({"t", "seed", "backend", "dtype", "chunk", "varying", "families", "budget"})
+RESERVED = frozenset(
+    {"t", "seed", "backend", "dtype", "chunk", "out", "resume", "progress", "varying", "families", "budget"}
+)
 
 
 @dataclass(frozen=True)
@@ -213,9 +215,11 @@ class Optimizer:
             must = declared.range if abs(value) <= LARGEST else f"finite and {declared.range}"
             raise InputError(f"{name} = {value}{when} is out of range for {self.name}: it must be {must}")
 
-    def rows(self, number: Callable[[Any], Any] = float, /, **given: Any) -> Iterator[tuple[Any, dict[str, Any]]]:
-        """Step by step, (t, this step's hyperparameters); see `schedules.rows`."""
-        return rows(self.resolve(**given), number, self.check)
+    def rows(
+        self, number: Callable[[Any], Any] = float, begin: int = 0, /, **given: Any
+    ) -> Iterator[tuple[Any, dict[str, Any]]]:
+        """Step by step from step `begin`, (t, this step's hyperparameters); see `schedules.rows`."""
+        return rows(self.resolve(**given), number, self.check, begin)
 
     def start(self, point: Any) -> dict[str, Any]:
         """The states before the first step, from an initial point of any arithmetic."""

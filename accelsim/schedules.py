@@ -198,6 +198,7 @@ def rows(
     values: Mapping[str, Value],
     number: Callable[[Any], Any] = float,
     check: Callable[[str, Any, int], None] = lambda name, value, t: None,
+    begin: int = 0,
 ) -> Iterator[tuple[Any, dict[str, Any]]]:
     """Step by step, the pair (t, this step's hyperparameters), without end.
 
@@ -206,12 +207,13 @@ def rows(
     values : what each hyperparameter is; recurrences see the others' values of the same step.
     number : `float`, or `program.exact` for rational runs (then t is a `Fraction` too).
     check : called with (name, value, t) for everything that varies; may raise.
+    begin : the first step wanted; recurrences are followed up to it.
     """
     constants = {k: number(v) for k, v in values.items() if isinstance(v, Real) and not isinstance(v, bool)}
     schedules = {k: v for k, v in values.items() if isinstance(v, Schedule)}
     recurrences = {k: v for k, v in values.items() if isinstance(v, Recurrence)}
     memories = {k: dict(v.start) for k, v in recurrences.items()}
-    for step in itertools.count():
+    for step in itertools.count(0 if recurrences else begin):
         t = step if number is float else number(step)
         h = dict(constants)
         for name, schedule in schedules.items():
@@ -226,4 +228,5 @@ def rows(
             except ArithmeticError as error:
                 raise InputError(f"{name} = {recursion} cannot be computed at step {step}: {error}") from None
             check(name, h[name], step)
-        yield t, h
+        if step >= begin:
+            yield t, h

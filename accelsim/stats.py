@@ -1,4 +1,4 @@
-"""Statistics of samples: where to record a run, what to say of its replicas, how far it is from a prediction."""
+"""Statistics of samples: where to record a run, which quantiles to give, how far a run is from a prediction."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from accelsim.simulation.engine import Simulation
+    from accelsim.simulation.driver import Simulation
 
 PER_DECADE = 10
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -23,32 +23,6 @@ def log_spaced(steps: int) -> Any:
     """
     grid = {round(10 ** (k / PER_DECADE)) for k in range(math.ceil(PER_DECADE * math.log10(max(steps, 1))))}
     return np.array(sorted({0, steps} | {point for point in grid if point < steps}))
-
-
-def mean(risks: Any) -> tuple[Any, Any]:
-    """Mean over replicas and its standard error, of risks (n, replicas) that may be infinite.
-
-    One infinite risk makes the mean infinite, and its standard error too. A single replica has no standard error (NaN).
-
-    Returns
-    -------
-    Two arrays (n,).
-    """
-    count = risks.shape[-1]
-    finite = np.isfinite(risks).all(axis=-1)
-    safe = np.where(finite[:, None], risks, 0.0)
-    error = safe.std(axis=-1, ddof=1) / math.sqrt(count) if count > 1 else np.full(len(safe), math.nan)
-    return np.where(finite, safe.mean(axis=-1), math.inf), np.where(finite | (count == 1), error, math.inf)
-
-
-def quantiles(risks: Any, levels: tuple[float, ...] = LEVELS) -> Any:
-    """The smallest risk that at least a fraction of the replicas does not exceed, for each level: (levels, n).
-
-    No values are interpolated, so that infinite risks have their place.
-    """
-    count = risks.shape[-1]
-    ranks = [max(0, math.ceil(level * count) - 1) for level in levels]
-    return np.sort(risks, axis=-1)[:, ranks].T
 
 
 def z_scores(simulation: Simulation, exact: Any) -> Any:

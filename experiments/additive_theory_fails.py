@@ -11,7 +11,7 @@ from accelsim.experiment import Outcome, Progress
 from accelsim.optimizers import find
 from accelsim.problems import make
 from accelsim.results import Result
-from accelsim.simulation.engine import simulate
+from accelsim.simulation.driver import simulate
 
 CLAIM = "A theory with additive gradient noise predicts streaming regression, whose noise is multiplicative."
 ASSUMPTIONS = [

@@ -20,7 +20,7 @@ from accelsim.optimizers.averaging import COMBINATORS
 from accelsim.problems import Problem, make
 from accelsim.problems.dataset import Dataset
 from accelsim.results import Result
-from accelsim.simulation.engine import simulate
+from accelsim.simulation.driver import simulate
 from accelsim.symbolic.tableau import linear_tableau
 
 CLAIM = "The exact moments are the means of the simulation, for every linear rule on every problem."

@@ -11,7 +11,7 @@ from accelsim.errors import InputError
 from accelsim.exact import moments
 from accelsim.optimizer import step
 from accelsim.optimizers import find
-from accelsim.simulation.engine import simulate
+from accelsim.simulation.driver import simulate
 from accelsim.simulation.philox import Draws
 
 REPLICAS = 40_000

@@ -13,8 +13,9 @@ from accelsim.elementary import maximum, sqrt, total
 from accelsim.errors import InputError
 from accelsim.optimizer import optimizer, step_size
 from accelsim.simulation import backends
-from accelsim.simulation.engine import DIVERGED, simulate
+from accelsim.simulation.driver import DIVERGED, simulate
 from accelsim.simulation.philox import Draws
+from accelsim.simulation.streaming import ACCURACY, EXACT, Statistics
 
 LIMIT = 4.5  # standard errors
 SGD = optimizers.find("sgd")
@@ -286,14 +287,65 @@ def test_recorded_steps_are_log_spaced_and_end_with_the_last(steps):
     assert set(found[:-1]) <= set(longer)
 
 
+def statistics(risks, sizes=()):
+    """Statistics of risks (n, replicas) that arrive in parts of the given sizes."""
+    found = Statistics(*risks.shape)
+    for part in np.split(risks, np.cumsum(sizes), axis=1):
+        found.add(part)
+    found.finish()
+    return found
+
+
 def test_statistics_of_replicas():
     risks = np.array([[1.0, 2.0, 3.0, 6.0], [1.0, 2.0, 3.0, math.inf], [5.0, 5.0, 5.0, 5.0]])
-    mean, error = stats.mean(risks)
-    np.testing.assert_allclose(mean, [3.0, math.inf, 5.0])
-    np.testing.assert_allclose(error, [math.sqrt(14 / 3 / 4), math.inf, 0.0])
-    quantiles = stats.quantiles(risks[:2], (0.0, 0.25, 0.5, 0.51, 1.0))
-    np.testing.assert_array_equal(quantiles.T, [[1, 1, 2, 3, 6], [1, 1, 2, 3, math.inf]])
-    assert np.isnan(stats.mean(risks[:1, :1])[1]).all()
+    found = statistics(risks)
+    np.testing.assert_allclose(found.mean, [3.0, math.inf, 5.0])
+    np.testing.assert_allclose(found.standard_error, [math.sqrt(14 / 3 / 4), math.inf, 0.0])
+    np.testing.assert_array_equal(found.diverged, [0, 1, 0])
+    quantiles = found.quantiles((0.0, 0.25, 0.5, 0.51, 1.0))
+    np.testing.assert_array_equal(quantiles[:, :2].T, [[1, 1, 2, 3, 6], [1, 1, 2, 3, math.inf]])
+    assert np.isnan(statistics(risks[:1, :1]).standard_error).all()
+
+
+SPREAD = {"few": (1000, 0.0), "many": (EXACT + 5000, 300.0), "tiny": (5000, -300.0), "huge": (5000, 306.0)}
+
+
+@pytest.mark.parametrize("case", SPREAD)
+def test_streamed_statistics_are_those_of_all_replicas_whatever_their_size(case):
+    replicas, power = SPREAD[case]
+    risks = 10.0 ** np.random.default_rng(seed_of(case)).normal([[power - 1], [power]], 0.3, (2, replicas))
+    found, scaled = statistics(risks), risks * 10.0**-power
+    np.testing.assert_allclose(found.mean, scaled.mean(axis=1) * 10.0**power, rtol=1e-12)
+    error = scaled.std(axis=1, ddof=1) / math.sqrt(replicas)
+    np.testing.assert_allclose(found.standard_error, error * 10.0**power, rtol=1e-9)
+    assert not np.allclose(found.standard_error[::-1], error * 10.0**power, rtol=1e-3, atol=0)
+    ranks = [math.ceil(level * replicas) - 1 for level in stats.LEVELS]
+    exact = np.sort(risks, axis=1)[:, ranks].T
+    assert found.accuracy == (ACCURACY if replicas > EXACT else 0)
+    np.testing.assert_allclose(found.quantiles(), exact, rtol=found.accuracy, atol=0)
+    assert np.array_equal(found.quantiles(), exact) == (replicas <= EXACT)
+
+
+@pytest.mark.parametrize("replicas", [9000, EXACT + 9000])
+def test_streamed_statistics_do_not_depend_on_how_replicas_arrive(replicas):
+    risks = np.random.default_rng(seed_of("arrive")).lognormal(size=(3, replicas))
+    risks[2, replicas // 2 :: 7] = math.inf
+    whole = statistics(risks).save()
+    for sizes in ((1, 1, 4095), (4096,), (replicas - 1,), (100, 8000)):
+        parts = statistics(risks, sizes).save()
+        assert all(np.array_equal(parts[name], whole[name]) for name in whole)
+    assert not np.array_equal(statistics(risks[:, ::-1].copy()).save()["mean"], whole["mean"])
+
+
+def test_a_sketch_keeps_its_size_and_the_place_of_infinite_and_zero_risks():
+    risks = np.random.default_rng(seed_of("sketch")).uniform(1, 2, (1, 8 * EXACT))
+    risks[0, : 2 * EXACT], risks[0, -EXACT:] = math.inf, 0.0
+    found = statistics(risks)
+    assert len(found.save()["values"]) <= 515
+    quantiles = found.quantiles((0.12, 0.13, 0.74, 0.76)).ravel()
+    assert quantiles[0] == 0
+    assert quantiles[3] == math.inf
+    np.testing.assert_allclose(quantiles[1:3], [1.0, 2.0], rtol=0.02)
 
 
 def test_scores_where_a_standard_error_vanishes_or_a_mean_is_infinite():

@@ -29,9 +29,9 @@ def simulate(
     """Run replicas of the rule; risk of the returned iterate with standard errors, diverged replicas counted."""
     from accelsim import stats
     from accelsim.exact import moments
-    from accelsim.simulation import engine
+    from accelsim.simulation import driver
 
-    found = engine.simulate(rule, problem, steps, seeds, seed=seed, backend=backend, dtype=dtype, **values)
+    found = driver.simulate(rule, problem, steps, seeds, seed=seed, backend=backend, dtype=dtype, **values)
     document = {
         "steps": found.steps,
         "risk": found.mean,

@@ -1,15 +1,16 @@
-"""Where arrays live: the one file that knows that CuPy exists."""
+"""Where a simulation runs; the one file that knows that CuPy exists."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import numpy as np
 
 from accelsim.errors import InputError, unknown
 from accelsim.simulation import philox
+from accelsim.simulation.engine import Arrays, PlainRun, Run
 
 AUTO = "auto"
 _DEVICE_TILE = 2**21  # random blocks made at once: enough to fill a GPU, about 200 MB of buffers
@@ -18,26 +19,19 @@ _DEVICE_CHUNK = 2**24
 
 @dataclass(frozen=True)
 class Backend:
-    """An array module and the amounts of work that suit it.
+    """A way to run replicas, and the amount of work that suits it.
 
     Attributes
     ----------
     name : what results call it.
-    xp : the array module.
-    host : turns an array of the module into a NumPy array.
-    tile : random blocks to make at once.
-    chunk : numbers to hold in an array at once.
+    make : ``make(optimizer, problem, hyperparameters, first, count, seed, dtype)``, a `Run` of the replicas
+        ``first`` to ``first + count - 1`` before their first step.
+    chunk : coordinates of all replicas of a run that suit it.
     """
 
     name: str
-    xp: Any
-    host: Callable[[Any], Any]
-    tile: int
+    make: Callable[..., Run]
     chunk: int
-
-
-def _numpy() -> Backend:
-    return Backend("numpy", np, np.asarray, philox.TILE, chunk=2**15)
 
 
 def _cupy() -> Backend:
@@ -52,25 +46,31 @@ def _cupy() -> Backend:
         raise InputError(f"backend cupy needs an NVIDIA GPU and the extra accelsim[gpu-cuda12]: {reason}") from None
     if not hasattr(cupy.ndarray, "__array_namespace__"):  # CuPy 14: everybody else takes the module from the arrays
         cupy.ndarray.__array_namespace__ = lambda array, api_version=None: cupy
-    return Backend("cupy", cupy, cupy.asnumpy, _DEVICE_TILE, _DEVICE_CHUNK)
+    arrays = Arrays(cupy, cupy.asnumpy, _DEVICE_TILE)
+    return Backend("cupy", partial(PlainRun, arrays=arrays), _DEVICE_CHUNK)
 
 
-BACKENDS: dict[str, Callable[[], Backend]] = {"numpy": _numpy, "cupy": _cupy}
+def _numpy() -> Backend:
+    return Backend("numpy", partial(PlainRun, arrays=Arrays(np, np.asarray, philox.TILE)), chunk=2**15)
+
+
+BACKENDS: dict[str, Callable[[], Backend]] = {"cupy": _cupy, "numpy": _numpy}  # the fastest first
 
 
 def find(name: str = AUTO) -> Backend:
-    """The backend of a name; ``auto`` is CuPy where a GPU answers, else NumPy.
+    """The backend of a name; ``auto`` is the fastest that can be used here.
 
     Raises
     ------
     InputError
         For an unknown name, or a backend that cannot be used here.
     """
-    if name == AUTO:
-        try:
-            return _cupy()
-        except InputError:
-            return _numpy()
-    if name not in BACKENDS:
+    if name != AUTO and name not in BACKENDS:
         raise unknown("backend", name, [AUTO, *BACKENDS])
-    return BACKENDS[name]()
+    *preferred, last = BACKENDS if name == AUTO else [name]
+    for candidate in preferred:
+        try:
+            return BACKENDS[candidate]()
+        except InputError:
+            continue
+    return BACKENDS[last]()
