@@ -26,7 +26,7 @@ def _module(*values: Any) -> Any:
     return None
 
 
-def _traced(name: str, *values: Any) -> Any:
+def traced(name: str, *values: Any) -> Any:
     """The node of this call if a value is one, else None."""
     for value in values:
         if hasattr(value, "traced_call"):
@@ -35,7 +35,7 @@ def _traced(name: str, *values: Any) -> Any:
 
 
 def _apply(name: str, plain: Any, *values: Any) -> Any:
-    node = _traced(name, *values)
+    node = traced(name, *values)
     if node is not None:
         return node
     module = _module(*values)
@@ -93,13 +93,13 @@ def maximum(a: Any, b: Any) -> Any:
 
 def first(t: Any) -> Any:
     """True at the first step, t = 0; the only condition a rule may ask for."""
-    node = _traced("first", t)
+    node = traced("first", t)
     return t == 0 if node is None else node
 
 
 def where(condition: Any, a: Any, b: Any) -> Any:
     """`a` where the condition holds, else `b`; the condition comes from `first`."""
-    node = _traced("where", condition, a, b)
+    node = traced("where", condition, a, b)
     if node is not None:
         return node
     return a if condition else b
@@ -107,10 +107,11 @@ def where(condition: Any, a: Any, b: Any) -> Any:
 
 def total(x: Any) -> Any:
     """Sum over coordinates, one number a replica (as in norm clipping)."""
-    node = _traced("total", x)
+    node = traced("total", x)
     if node is not None:
         return node
-    return x if _module(x) is None else x.sum(axis=-1, keepdims=True)
+    module = _module(x)
+    return x if module is None else module.sum(x, axis=-1, keepdims=True)
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {

@@ -1,6 +1,7 @@
 """Designs other than Gaussian ones: what they draw has the moments they declare, by enumeration and by sampling."""
 
 import itertools
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from accelsim.exact import moments
 from accelsim.optimizer import step
 from accelsim.optimizers import find
 from accelsim.simulation.driver import simulate
-from accelsim.simulation.philox import Draws
+from accelsim.simulation.philox import Draw, Draws
 
 REPLICAS = 40_000
 LIMIT, CONTROL = 5.0, 8.0  # standard errors; some 500 comparisons here
@@ -36,21 +37,23 @@ def made(case, **options):
     return problems.make(name, **{"init": START, **CASES[case], **options})
 
 
-class Atoms:
-    """Draws that hand out rows of given numbers, by stream; what comes after them has the last."""
+@dataclass(frozen=True)
+class Atoms(Draw):
+    """Draws that hand out rows of given words, whole numbers and normals, by stream: (replicas, numbers of a batch)."""
 
-    def __init__(self, numbers):
-        self.numbers = numbers
+    numbers: tuple = ()
 
-    def integers(self, stream, high, size):
-        return self.normal(stream, size).astype(np.int64)
+    def made(self, stream, kind, size, *_):
+        part = self.numbers[stream][:, self.samples.start * size : self.samples.stop * size]
+        return part.reshape(len(part), len(self.samples), size).astype("float64" if kind == ("number",) else "int64")
 
-    def normal(self, stream, size):
-        return self.numbers[min(stream, len(self.numbers) - 1)][:, :size]
+
+def atoms(numbers):
+    return Atoms(Draws(0, len(numbers[0]), 2), 0, 0, numbers=tuple(numbers))
 
 
 def outcomes(problem):
-    """All outcomes of a batch as `Atoms` of one row each outcome, with their chances.
+    """All outcomes of a batch as numbers for `atoms`, one row each outcome, with their chances.
 
     A variable of three values needs three numbers, a Gaussian two of the same variance.
     """
@@ -85,7 +88,7 @@ def test_the_mean_over_all_outcomes_is_what_is_declared(case, batch):
     problem = made(case, batch=batch)
     numbers, chances = outcomes(problem)
     errors = np.array([[1.0, -2.0], [0.5, 0.7]])
-    taken = problem.sample(tuple(np.tile(e, (len(chances), 1)) for e in errors), Atoms(numbers))
+    taken = problem.sample(tuple(np.tile(e, (len(chances), 1)) for e in errors), atoms(numbers))
     h = problem.spectrum
     for gradient, error in zip(taken, errors, strict=True):
         np.testing.assert_allclose(chances @ gradient, h * error, rtol=1e-9)
@@ -107,10 +110,10 @@ def test_exact_risk_is_the_mean_over_all_runs(case, rule):
         fold = len(chance)
         state = {name: np.repeat(value, len(chances), axis=0) for name, value in state.items()}
         chance = np.repeat(chance, len(chances)) * np.tile(chances, fold)
-        atoms = Atoms([np.tile(n, (fold, 1)) for n in numbers])
+        draw = atoms([np.tile(n, (fold, 1)) for n in numbers])
 
         def gradient(*points):
-            taken = problem.sample(tuple(p + problem.start for p in points), atoms)  # noqa: B023
+            taken = problem.sample(tuple(p + problem.start for p in points), draw)  # noqa: B023
             return taken if len(points) > 1 else taken[0]
 
         state = step(optimizer, state, t, row, gradient)
@@ -157,7 +160,9 @@ def test_drawn_gradients_have_the_declared_moments(case, batch):
     problem = DRAWN[case](batch)
     errors = [problem.start, 0.5 - problem.start]
     tiled = tuple(np.tile(e, (REPLICAS, 1)) for e in errors)
-    taken = [problem.modes(g) for g in problem.sample(tiled, Draws(seed_of(f"{case} {batch}"), REPLICAS).at(0))]
+    taken = [
+        problem.modes(g) for g in problem.sample(tiled, Draws(seed_of(f"{case} {batch}"), REPLICAS, problem.dim).at(0))
+    ]
     modes = problem.modes(np.array(errors))
     second = np.einsum("ai,bi->abi", modes, modes)
     mean = problem.spectrum**2 * second
@@ -194,19 +199,6 @@ def test_random_features_leave_as_noise_what_they_do_not_explain():
     np.testing.assert_allclose(problem.basis @ np.diag(problem.spectrum) @ problem.basis.T, h, rtol=1e-10)
     square = problems.make("plrf", data_exponent=a, target_exponent=b, dim=d, hidden=d, features_seed=3)
     assert square.label_noise < 1e-20
-
-
-def test_large_batches_are_drawn_in_blocks_of_the_same_law(monkeypatch):
-    from accelsim.problems import independent
-
-    monkeypatch.setattr(independent, "_NUMBERS", 4)
-    problem = made("independent", batch=7)  # four blocks of two coordinates by two samples, the last of one
-    error = np.tile([1.0, -2.0], (REPLICAS, 1))
-    (taken,) = problem.sample((error,), Draws(seed_of("blocks"), REPLICAS).at(0))
-    second = problem.noise(error[:1].T[None, None, :, 0] ** 2, error[:1], True)[0, 0]
-    h = problem.spectrum
-    assert np.abs(z_scores((taken - h * error) ** 2, second)).max() < LIMIT
-    assert np.abs(z_scores((taken - h * error) ** 2, second * 8 / 7)).max() > CONTROL
 
 
 def test_the_proxy_has_the_powers_themselves():

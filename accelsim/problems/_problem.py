@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cached_property
 from numbers import Real
@@ -15,13 +16,25 @@ from accelsim.spectra import Array, whole
 
 
 class Draw(Protocol):
-    """The random numbers of one stage of one step, a row a replica; `stream` names a purpose within the stage."""
+    """The random numbers of one stage of one step; `stream` names a purpose within the stage.
 
-    def normal(self, stream: int, size: int) -> Any: ...
+    `normal` and `three_point` with a chance a coordinate make vectors, all others one number a replica, and a sample in
+    the body of `mean`, which averages over the samples of a batch.
+    """
+
+    def normal(self, stream: int) -> Any: ...
+
+    def three_point(self, stream: int, chance: Any) -> Any: ...
+
+    def number(self, stream: int, index: int = 0) -> Any: ...
 
     def chi_square(self, stream: int, dof: int) -> Any: ...
 
-    def integers(self, stream: int, high: int, size: int) -> Any: ...
+    def integer(self, stream: int, high: int) -> Any: ...
+
+    def place(self, stream: int, below: Any) -> Any: ...
+
+    def mean(self, batch: int, body: Callable[..., tuple[Any, ...]], errors: tuple[Any, ...]) -> tuple[Any, ...]: ...
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -79,11 +92,19 @@ class Problem:
         return None
 
     def constants(self) -> dict[str, Any]:
-        """Arrays that the sampler computes with."""
-        raise NotImplementedError
+        """Arrays that the sampler computes with, in the precision of the run."""
+        return {}
+
+    def tables(self) -> dict[str, Any]:
+        """Arrays that chances are read from, in double precision whatever the run's: rounded, they would be others."""
+        return {}
 
     def sample(self, errors: tuple[Any, ...], draw: Draw) -> tuple[Any, ...]:
-        """Batch gradients at query errors, each (replicas, d), all on the same sample."""
+        """Batch gradients at query errors, each (replicas, d), all on the same sample.
+
+        It is run on arrays, and once on the nodes of a trace, of which kernels are made: it may use arithmetic, `@`
+        with a constant matrix, `elementary`, `_sampling` and the draw, and look at no array's shape or type.
+        """
         raise NotImplementedError
 
     def noise(self, second: Array, mean: Array, noisy: bool) -> Array:
@@ -115,12 +136,16 @@ class Problem:
         return {}
 
     def arrays(self, like: Any) -> dict[str, Any]:
-        """The constants in the module and precision of an array, made once each."""
+        """The constants and tables in the module (and the constants in the precision) of an array, made once each."""
+        cast = {"spectrum": self.spectrum, "basis": self.basis, **self.constants()}
+        if hasattr(like, "traced_constant"):
+            values = {**cast, **self.tables()}
+            return {name: None if value is None else like.traced_constant(name) for name, value in values.items()}
         xp = like.__array_namespace__()
         key = (xp.__name__, str(like.dtype))
         if key not in self._placed:
-            values = {"spectrum": self.spectrum, "basis": self.basis, **self.constants()}
-            self._placed[key] = {k: v if v is None else xp.asarray(v, dtype=like.dtype) for k, v in values.items()}
+            placed = {k: v if v is None else xp.asarray(v, dtype=like.dtype) for k, v in cast.items()}
+            self._placed[key] = placed | {k: xp.asarray(v) for k, v in self.tables().items()}
         return self._placed[key]
 
 

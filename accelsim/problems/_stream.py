@@ -7,11 +7,10 @@ from functools import cached_property
 from typing import Any
 
 from accelsim import spectra
+from accelsim.elementary import total
 from accelsim.errors import InputError
 from accelsim.problems._problem import Draw, Uncoupled, variance
 from accelsim.spectra import Array
-
-_RANGE = 2**32  # of the whole numbers that chances are compared with
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -34,6 +33,11 @@ class Stream(Uncoupled):
     def floor(self) -> Array:
         return self.label_noise * self.spectrum / self.batch
 
+    def at_input(self, x: Any, errors: tuple[Any, ...], draw: Draw, stream: int) -> tuple[Any, ...]:
+        """A sample's gradients x (x^T e + noise) at its input x, the noise from a stream of its own."""
+        noise = self.label_noise**0.5 * draw.number(stream) if self.label_noise else 0
+        return tuple(x * (total(x * error) + noise) for error in errors)
+
 
 def kurtoses(given: Any, least: Array) -> Array:
     """Kurtosis E x_i^4 / (E x_i^2)^2 by coordinate, from a number, its text, an array (d,), or ``file:c.npy``.
@@ -54,19 +58,3 @@ def kurtoses(given: Any, least: Array) -> Array:
             f"the kurtosis {values[place]:g} of coordinate {place} is too small: here it is at least {least[place]:g}"
         )
     return values
-
-
-def three_point(draw: Draw, stream: int, chance: Any, shape: tuple[int, ...], dtype: Any) -> Any:
-    """Variables +-chance^-1/2 with the probability `chance`, else 0: mean 0, variance 1, kurtosis 1/chance.
-
-    Parameters
-    ----------
-    chance : 1 / kurtosis in float64, broadcast against (replicas, *shape).
-    """
-    size = 1
-    for length in shape:
-        size *= length
-    number = draw.integers(stream, _RANGE, size)
-    number = number.reshape(len(number), *shape)
-    sign = 1 - 2 * (number & 1)
-    return (sign * (number < chance * _RANGE) * chance**-0.5).astype(dtype)

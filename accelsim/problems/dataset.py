@@ -11,8 +11,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from accelsim import spectra
+from accelsim.elementary import total
 from accelsim.errors import InputError, unknown
 from accelsim.problems._problem import Draw, Problem
+from accelsim.problems._sampling import pick
 from accelsim.spectra import Array
 
 BUNDLED = ("diabetes", "digits")
@@ -73,13 +75,13 @@ class Dataset(Problem):
 
     def sample(self, errors: tuple[Any, ...], draw: Draw) -> tuple[Any, ...]:
         placed = self.arrays(errors[0])
-        features, residuals = placed["features"], placed["residuals"]
-        rows = draw.integers(0, len(features), self.batch)
-        if self.batch < len(features):
-            x, r = features[rows], residuals[rows]
-            return tuple((x * ((x @ e[..., None]) - r[..., None])).sum(axis=1) / self.batch for e in errors)
-        counts = _counts(rows, len(features)).astype(features.dtype)
-        return tuple((counts * (e @ features.T - residuals)) @ features / self.batch for e in errors)
+
+        def body(sample: Draw, *errors: Any) -> tuple[Any, ...]:
+            row = sample.integer(0, len(self.features))
+            x, residual = pick(placed["features"], row), pick(placed["residuals"], row)
+            return tuple(x * (total(x * error) - residual) for error in errors)
+
+        return draw.mean(self.batch, body, errors)
 
     def noise(self, second: Array, mean: Array, noisy: bool) -> Array:
         x, r, rows = self._rotated, self.residuals, len(self._rotated)
@@ -89,13 +91,6 @@ class Dataset(Problem):
             weights = weights - r * (along[:, None] + along[None, :]) + r**2
         full = (x.T * weights[..., None, :]) @ x / rows
         return (full - self.spectrum[:, None] * second * self.spectrum) / self.batch
-
-
-def _counts(rows: Any, high: int) -> Any:
-    """How often each whole number below `high` occurs in each row, (replicas, high)."""
-    xp = rows.__array_namespace__()
-    flat = rows.astype("int64") + high * xp.arange(len(rows))[:, None]
-    return xp.bincount(flat.ravel(), minlength=high * len(rows)).reshape(len(rows), high)
 
 
 def _standardized(columns: Array) -> Array:

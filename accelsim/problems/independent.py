@@ -9,10 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from accelsim.problems._problem import Draw
-from accelsim.problems._stream import Stream, kurtoses, three_point
+from accelsim.problems._stream import Stream, kurtoses
 from accelsim.spectra import Array
-
-_BLOCKS, _NUMBERS = 128, 4096  # a batch is drawn in so many blocks at most, each of so many numbers at least
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -58,21 +56,15 @@ class Independent(Stream):
         return self.spectrum
 
     def constants(self) -> dict[str, Any]:
-        return {"root": self.spectrum**0.5, "chance": np.minimum(1 / self.kurtosis, 1)}
+        return {"root": self.spectrum**0.5}
+
+    def tables(self) -> dict[str, Any]:
+        return {"chance": np.minimum(1 / self.kurtosis, 1)}
 
     def sample(self, errors: tuple[Any, ...], draw: Draw) -> tuple[Any, ...]:
-        like = errors[0]
-        root = self.arrays(like)["root"]
-        chance = self.arrays(like.astype("float64"))["chance"]  # in single precision it would be another chance
-        noise = self.label_noise**0.5 * draw.normal(_BLOCKS, self.batch) if self.label_noise else None
-        count = max(-(-self.batch // _BLOCKS), _NUMBERS // self.dim)
-        gradients: tuple[Any, ...] = tuple(0 * error for error in errors)
-        for stream, first in enumerate(range(0, self.batch, count)):
-            rows = range(first, min(first + count, self.batch))
-            x = root * three_point(draw, stream, chance, (len(rows), self.dim), like.dtype)
-            residuals = ((x @ error[..., None])[..., 0] for error in errors)
-            if noise is not None:
-                residuals = (residual + noise[:, rows.start : rows.stop] for residual in residuals)
-            terms = ((x * residual[..., None]).sum(axis=1) for residual in residuals)
-            gradients = tuple(g + term for g, term in zip(gradients, terms, strict=True))
-        return tuple(g / self.batch for g in gradients)
+        placed = self.arrays(errors[0])
+
+        def body(sample: Draw, *errors: Any) -> tuple[Any, ...]:
+            return self.at_input(placed["root"] * sample.three_point(0, placed["chance"]), errors, sample, 1)
+
+        return draw.mean(self.batch, body, errors)

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import cached_property
+from functools import cached_property, reduce
+from itertools import zip_longest
+from operator import add, mul
 from typing import Any, ClassVar
 
+from accelsim.elementary import sqrt, total
+from accelsim.errors import InputError
 from accelsim.problems._problem import Draw
+from accelsim.problems._sampling import beyond, inverse
 from accelsim.problems._stream import Stream
 from accelsim.spectra import Array
+
+_Vector = list[Any]  # its parts: an array (replicas, d), or numbers a replica
 
 
 class _Stream(IntEnum):
     """Random numbers within a stage, by what they are for."""
 
     INPUTS = 0
-    TRIANGLE = 1
+    TRIANGLE = 1  # in the direct sampler, the labels' noise
     DIAGONAL = 2
 
     def of(self, index: int) -> int:
@@ -37,10 +45,18 @@ class LinearRegression(Stream):
     batch : samples a gradient.
     label_noise : variance of the labels' noise.
     init : initial error by eigendirection, see `spectra.initial`.
+    direct : draw the inputs of a batch one by one, rather than gradients of their law at a cost free of the batch size.
     """
 
     name: ClassVar[str] = "linear_regression"
     assumptions: ClassVar[tuple[str, ...]] = ("Gaussian inputs, noisy linear labels", "a fresh batch at each query")
+
+    direct: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.direct, bool):
+            raise InputError(f"direct must be true or false, not {self.direct}")
 
     @cached_property
     def own(self) -> Array:
@@ -58,83 +74,91 @@ class LinearRegression(Stream):
         return {"root": self.spectrum**0.5}
 
     def sample(self, errors: tuple[Any, ...], draw: Draw) -> tuple[Any, ...]:
-        """Batch gradients in law exactly, at a cost independent of the batch size.
-
-        Whitened, the B inputs form a Gaussian Z (B, d), and the gradients are Z^T r_j / B with residuals
-        r_j = Z u_j + noise, u_j the whitened errors. In an orthonormal basis Q of the u_j, the inputs' coordinates Z Q
-        and the noise have a triangular factor by Bartlett's decomposition, which gives Q^T Z^T r_j and the residuals'
-        inner products; orthogonal to Q, Z is independent of them, so one Gaussian vector a query is enough there.
-        """
         root = self.arrays(errors[0])["root"]
-        xp = root.__array_namespace__()
-        directions, shares = _orthonormal(xp, [error * root for error in errors])
-        factor = self._triangle(xp, len(errors), draw)
-        residuals = [sum(share * column for share, column in zip(mix, factor, strict=False)) for mix in shares]
-        if self.label_noise:
-            residuals = [r + self.label_noise**0.5 * factor[-1] for r in residuals]
-        _, lengths = _orthonormal(xp, residuals)
-        fresh = [_without(draw.normal(_Stream.INPUTS.of(j), self.dim), directions) for j in range(len(errors))]
+        if not self.direct:
+            return tuple(root * g for g in self._whitened([root * error for error in errors], draw))
+
+        def body(sample: Draw, *errors: Any) -> tuple[Any, ...]:
+            return self.at_input(root * sample.normal(_Stream.INPUTS), errors, sample, _Stream.TRIANGLE)
+
+        return draw.mean(self.batch, body, errors)
+
+    def _whitened(self, errors: list[Any], draw: Draw) -> list[Any]:
+        """Whitened batch gradients at whitened errors, in law exactly, at a cost independent of the batch size.
+
+        The B whitened inputs form a Gaussian Z (B, d), and the gradients are Z^T r_j / B with residuals
+        r_j = Z u_j + noise. In an orthonormal basis Q of the u_j, the inputs' coordinates Z Q and the noise have a
+        triangular factor by Bartlett's decomposition, which gives Q^T Z^T r_j and the residuals' inner products;
+        orthogonal to Q, Z is independent of them, so one Gaussian vector a query is enough there. Where a u_j depends
+        on those before, it has no direction: its column of the factor is a Gaussian that no residual contains, and the
+        Gaussian vectors cover one direction more.
+        """
+        directions, shares = _orthonormal([[error] for error in errors], total)
+        factor = self._triangle(len(errors), draw)
+        noise = [(self.label_noise**0.5, factor[-1])] if self.label_noise else []
+        residuals = [_combination([*zip(mix, factor, strict=False), *noise]) for mix in shares]
+        _, lengths = _orthonormal(residuals, lambda number: number)
+        fresh = [_without([draw.normal(_Stream.INPUTS.of(j))], directions, total)[0] for j in range(len(errors))]
         gradients = []
         for residual, length in zip(residuals, lengths, strict=True):
-            inside = sum(_dot(column, residual) * q for column, q in zip(factor, directions, strict=False))
-            outside = sum(part * vector for part, vector in zip(length, fresh, strict=False))
-            gradients.append((inside + outside) * (root / self.batch))
-        return tuple(gradients)
+            inside = [(_sum(map(mul, column, residual)), q) for column, (q,) in zip(factor, directions, strict=False)]
+            outside = zip(length, fresh, strict=False)
+            gradients.append(_sum(part * vector for part, vector in (*inside, *outside)) / self.batch)
+        return gradients
 
-    def _triangle(self, xp: Any, queries: int, draw: Draw) -> list[Any]:
-        """Columns of the triangular factor of [Z Q, noise / s], each (replicas, min(B, columns)).
+    def _triangle(self, queries: int, draw: Draw) -> list[_Vector]:
+        """Columns of the triangular factor of [Z Q, noise / s], without the zeros below the diagonal.
 
         References
         ----------
         Muirhead 1982, Theorem 3.2.14 (Bartlett's decomposition). With fewer samples than columns it is trapezoidal.
         """
-        columns = queries + bool(self.label_noise)
-        rank = min(self.batch, columns)
         factor = []
-        for j in range(columns):
-            parts = [draw.normal(_Stream.TRIANGLE.of(j), min(j, rank))] if j else []
-            if j < rank:
-                parts.append(draw.chi_square(_Stream.DIAGONAL.of(j), self.batch - j) ** 0.5)
-            parts += [xp.zeros_like(parts[0][:, :1])] * (rank - 1 - j)
-            factor.append(xp.concatenate(parts, axis=-1))
+        for j in range(queries + bool(self.label_noise)):
+            column = [draw.number(_Stream.TRIANGLE.of(j), i) for i in range(min(j, self.batch))]
+            if j < self.batch:
+                column.append(sqrt(draw.chi_square(_Stream.DIAGONAL.of(j), self.batch - j)))
+            factor.append(column)
         return factor
 
 
-def _dot(a: Any, b: Any) -> Any:
-    return (a * b).sum(axis=-1, keepdims=True)
+def _sum(terms: Iterable[Any]) -> Any:
+    return reduce(add, terms)
 
 
-def _without(vector: Any, directions: list[Any]) -> Any:
+def _combination(terms: Iterable[tuple[Any, _Vector]]) -> _Vector:
+    """Sum of multiples of vectors; one that ends early goes on with zeros."""
+    multiples = ([weight * part for part in vector] for weight, vector in terms)
+    return [_sum(part for part in parts if part is not None) for parts in zip_longest(*multiples)]
+
+
+def _without(vector: _Vector, directions: list[_Vector], fold: Callable[[Any], Any]) -> _Vector:
+    """What is left of a vector orthogonal to directions, none of which is longer."""
     for direction in directions:
-        vector = vector - _dot(direction, vector) * direction
+        share = fold(_sum(map(mul, direction, vector)))
+        vector = [*(v - share * q for v, q in zip(vector, direction, strict=False)), *vector[len(direction) :]]
     return vector
 
 
-def _orthonormal(xp: Any, vectors: list[Any]) -> tuple[list[Any], list[list[Any]]]:
+def _orthonormal(vectors: list[_Vector], fold: Callable[[Any], Any]) -> tuple[list[_Vector], list[list[Any]]]:
     """Orthonormal directions q_l and, for each vector, its shares: v_j = sum of shares[j][l] q_l over l <= j.
 
-    Each (replicas, n). A vector that depends on those before it, zero included, gets a new direction of share zero, or
-    the zero direction where there is none left.
+    A vector that depends on those before it, zero included, gets the zero direction, of share zero. It does where a
+    second round takes away more than half of what the first left: that was rounding.
+
+    Parameters
+    ----------
+    fold : takes the sum of the products of two vectors' parts to their inner product.
     """
-    directions: list[Any] = []
+    directions: list[_Vector] = []
     shares: list[list[Any]] = []
     for vector in vectors:
-        rest = _without(_without(vector, directions), directions)  # twice: once leaves rounding of the vector's size
-        length = _dot(rest, rest) ** 0.5
-        dependent = length <= 64 * xp.finfo(rest.dtype).eps * _dot(vector, vector) ** 0.5
-        shares.append([*(_dot(q, vector) for q in directions), xp.where(dependent, 0 * length, length)])
-        direction = rest / xp.where(dependent, 1 + 0 * length, length)
-        if dependent.any():
-            direction = xp.where(dependent, _spare(xp, directions, vector), direction)
-        directions.append(direction)
+        mix = [fold(_sum(map(mul, q, vector))) for q in directions]
+        rest = _without(vector, directions, fold)
+        length = sqrt(fold(_sum(map(mul, rest, rest))))
+        if directions:
+            rest = _without(rest, directions, fold)
+            length = beyond(sqrt(fold(_sum(map(mul, rest, rest)))), length / 2)
+        shares.append([*mix, length])
+        directions.append([part * inverse(length) for part in rest])
     return directions, shares
-
-
-def _spare(xp: Any, directions: list[Any], like: Any) -> Any:
-    """A unit vector orthogonal to the directions: the axis least in them, made orthogonal; zero where none is left."""
-    taken = sum((q**2 for q in directions), 0 * like)
-    axis = xp.argmin(taken, axis=-1)[:, None] == xp.arange(like.shape[-1])[None, :]
-    rest = _without(axis.astype(like.dtype), directions)
-    length = _dot(rest, rest) ** 0.5
-    left = length > xp.finfo(rest.dtype).eps ** 0.5
-    return xp.where(left, rest, 0 * rest) / xp.where(left, length, 1 + 0 * length)

@@ -11,7 +11,8 @@ import numpy as np
 from accelsim import spectra
 from accelsim.errors import InputError
 from accelsim.problems._problem import Draw
-from accelsim.problems._stream import Stream, kurtoses, three_point
+from accelsim.problems._sampling import at, pick
+from accelsim.problems._stream import Stream, kurtoses
 from accelsim.spectra import Array
 
 
@@ -58,24 +59,24 @@ class OneHot(Stream):
         return (self.kurtosis - 1) * self.spectrum**2 / self.batch
 
     def constants(self) -> dict[str, Any]:
+        return {"length": (self.spectrum / self.probabilities) ** 0.5}
+
+    def tables(self) -> dict[str, Any]:
         return {
-            "length": (self.spectrum / self.probabilities) ** 0.5,
             "below": np.cumsum(self.probabilities)[:-1] * 2**32,
             "chance": np.minimum(1 / (self.probabilities * self.kurtosis), 1),
         }
 
     def sample(self, errors: tuple[Any, ...], draw: Draw) -> tuple[Any, ...]:
-        like = errors[0]
-        xp = like.__array_namespace__()
-        exact = self.arrays(like.astype("float64"))  # in single precision they would be other chances
-        place = xp.searchsorted(exact["below"], draw.integers(0, 2**32, self.batch), side="right")
-        x = exact["length"][place] * three_point(draw, 1, exact["chance"][place], (self.batch,), "float64")
-        slope = _by_place(place, x**2, self.dim).astype(like.dtype) / self.batch
-        if not self.label_noise:
-            return tuple(slope * error for error in errors)
-        noise = x * draw.normal(2, self.batch)
-        offset = self.label_noise**0.5 / self.batch * _by_place(place, noise, self.dim).astype(like.dtype)
-        return tuple(slope * error + offset for error in errors)
+        placed = self.arrays(errors[0])
+
+        def body(sample: Draw, *errors: Any) -> tuple[Any, ...]:
+            place = sample.place(0, placed["below"])
+            x = pick(placed["length"], place) * sample.three_point(1, pick(placed["chance"], place))
+            noise = self.label_noise**0.5 * sample.number(2) if self.label_noise else 0
+            return tuple(at(place, x * (x * pick(error, place) + noise), self.dim) for error in errors)
+
+        return draw.mean(self.batch, body, errors)
 
 
 def _probabilities(given: Any, dim: int) -> Array:
@@ -90,10 +91,3 @@ def _probabilities(given: Any, dim: int) -> Array:
     if abs(chances.sum() - 1) > 1e-9:
         raise InputError(f"the probabilities must sum to 1, not to {chances.sum():g}")
     return chances / chances.sum()
-
-
-def _by_place(place: Any, values: Any, dim: int) -> Any:
-    """Sums over a row of the values at each place, (replicas, dim)."""
-    xp = values.__array_namespace__()
-    flat = place + dim * xp.arange(len(place))[:, None]
-    return xp.bincount(flat.ravel(), values.ravel(), minlength=dim * len(place)).reshape(len(place), dim)

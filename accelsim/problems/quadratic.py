@@ -73,7 +73,7 @@ class Quadratic(Uncoupled):
 
     def sample(self, errors: tuple[Any, ...], draw: Draw) -> tuple[Any, ...]:
         placed = self.arrays(errors[0])
-        normal = draw.normal(0, self.dim)
+        normal = draw.normal(0)
         xi = normal * placed["factor"] if self._factor.ndim == 1 else normal @ placed["factor"]
         return tuple(error * placed["spectrum"] + xi for error in errors)
 

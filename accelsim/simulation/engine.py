@@ -84,7 +84,7 @@ class PlainRun:
     ) -> None:
         self._optimizer, self._problem, self._hyperparameters = optimizer, problem, hyperparameters
         self._arrays = arrays
-        self._draws = Draws(seed, count, arrays.xp, first=first, dtype=dtype, tile=arrays.tile)
+        self._draws = Draws(seed, count, problem.dim, arrays.xp, first=first, dtype=dtype, tile=arrays.tile)
         self._start = arrays.xp.asarray(problem.start, dtype=dtype)
         self._state = optimizer.start(arrays.xp.zeros((count, problem.dim), dtype=dtype))
         self._rows = optimizer.rows(**hyperparameters)

@@ -7,27 +7,38 @@ Key: the 64-bit seed, low word first. Counter, four words of 32 bits:
 ====  ==================================================================
 word  holds
 ====  ==================================================================
-0     block: coordinates 2i and 2i + 1 share block i
+0     block
 1     step
 2     replica
 3     stage << 24 | stream << 16 | attempt
 ====  ==================================================================
 
 *Stage* counts the `yield`s of a step, *stream* names a purpose within a stage, *attempt* counts the tries of a
-rejection method (0 where nothing is rejected). A kernel can thus make any number in place, in any order. The
-output words w0..w3 of a block are used as two whole numbers of 64 bits, W = w0 << 32 | w1 and V = w2 << 32 | w3:
+rejection method (0 where nothing is rejected). A kernel can thus make any number in place, in any order. The output
+words w0..w3 of a block become numbers of one precision, that of the run; all arithmetic below is in that precision,
+each operation rounded by itself, as `normals` has it.
 
-* uniform:  ((W >> 11) + 1) 2^-53 in (0, 1] for the even coordinate, the same of V for the odd one;
-* normals:  Box-Muller on a quarter of the circle, with signs: r = sqrt(-log uniform(W)), b = (pi/4 2^-52) (signed
-  V >> 11); r (cos b - sin b) with its sign flipped by bit 0 of V (even coordinate), r (cos b + sin b) by bit 1 (odd);
-* integers below n <= 2^32: the upper 64 bits of W n (even coordinate), of V n (odd one). No outcome's probability is
-  off by more than 2^-64, a relative 2^-32 at most;
-* chi squares: 0 for 0 degrees of freedom, the square of the normal of coordinate 0 for one, else Marsaglia and Tsang's
-  method; attempt k takes the normal of coordinate 0 and the uniform of coordinate 2.
+*Vectors* (one number a coordinate): with `per` numbers a block, 2 in float64 and 4 in float32, and n = ceil(d / per),
+coordinate j of sample b of a batch is number j % per of block b n + j // per; b = 0 where no batch is looped over.
 
-`log`, `cosine` and `sine` are written out in additions, multiplications, divisions and square roots, each correctly
-rounded by IEEE 754, evaluated as they stand (no fused multiply-add). So the numbers are the same bits on every machine,
-whatever its mathematics library. Single-precision runs use the same numbers, rounded.
+* float64 normals, two a block, with W = w0 << 32 | w1 and V = w2 << 32 | w3 as whole numbers of 64 bits:
+  r = sqrt(-log u), u = ((W >> 11) + 1) 2^-53 in (0, 1], x = (pi/4 2^-52) (V >> 11), V signed; r (cos x - sin x) with
+  its sign flipped by bit 0 of V (even coordinate), r (cos x + sin x) by bit 1 (odd coordinate);
+* float32 normals, two from (a, b) = (w0, w1) and two from (w2, w3): u = a 2^-32 + 2^-33 in (0, 1],
+  x = (pi/4 2^-31) b, b signed, and with r as above r (cos x - sin x), its sign flipped by bit 0 of b, then
+  r (cos x + sin x) by bit 1; whole numbers are rounded to float32 before they are multiplied;
+* three points, from one word w each, w0 and w2 in float64, all four in float32: 0 unless w < chance 2^32 (in float64,
+  in either precision), else 1 / sqrt(chance) (in float64, then rounded), negative where w is odd.
+
+*Numbers* (one a replica and sample) come from one block, in a batch that of their sample, b; outside, that of an index:
+
+* normals: the first of the block;
+* three points: from w0;
+* integers below n <= 2^32: the upper 64 bits of W n. No outcome's probability is off by more than 2^-64, a relative
+  2^-32 at most;
+* chi squares, outside a batch, block 0, in float64 whatever the run's precision, then rounded: the square of the normal
+  for one degree of freedom, else Marsaglia and Tsang's method; attempt k takes the first normal of block 0 and the
+  u of block 1.
 
 References
 ----------
@@ -39,50 +50,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from accelsim.simulation.normals import PRECISIONS, WORD, Words, joined, log, normals, uniform
+
 TILE = 2**14  # blocks made at once: their buffers stay in a core's own cache
-WORD = 2**32
 _LOW = WORD - 1
 _MULTIPLIERS = 0xD2511F53, 0xCD9E8D57
 _WEYL = 0x9E3779B9, 0xBB67AE85
 _ROUNDS = 10
 _BROADCAST_ROUNDS = 2  # after two rounds every word depends on every counter word that varies
-
-# Minimax coefficients of FreeBSD's msun (e_log.c, k_sin.c, k_cos.c), errors below 2^-57
-_LOG = (
-    1.479819860511658591e-01,
-    1.531383769920937332e-01,
-    1.818357216161805012e-01,
-    2.222219843214978396e-01,
-    2.857142874366239149e-01,
-    3.999999999940941908e-01,
-    6.666666666666735130e-01,
-)
-_SIN = (
-    1.58969099521155010221e-10,
-    -2.50507602534068634195e-08,
-    2.75573137070700676789e-06,
-    -1.98412698298579493134e-04,
-    8.33333333332248946124e-03,
-    -1.66666666666666324348e-01,
-)
-_COS = (
-    -1.13596475577881948265e-11,
-    2.08757232129817482790e-09,
-    -2.75573143513906633035e-07,
-    2.48015872894767294178e-05,
-    -1.38888888888741095749e-03,
-    4.16666666666666019037e-02,
-    -0.5,
-)
-_ONE, _SQRT_HALF, _MANTISSA = 0x3FF0000000000000, 0x3FE6A09E00000000, 0x000FFFFFFFFFFFFF
+_Convert = Callable[[Words, Any], None]  # what makes words (..., blocks) into numbers (..., size), in place
 
 
-def philox(counter: tuple[Any, Any, Any, Any], seed: int, xp: Any = np) -> tuple[Any, Any, Any, Any]:
+def philox(counter: Words, seed: int, xp: Any = np) -> Words:
     """Philox-4x32-10 of counters, broadcast against each other.
 
     Parameters
@@ -116,88 +100,22 @@ def philox(counter: tuple[Any, Any, Any, Any], seed: int, xp: Any = np) -> tuple
     return c0, c1, c2, c3
 
 
-def _polynomial(z: Any, coefficients: tuple[float, ...]) -> Any:
-    """Horner's rule, highest power first."""
-    value = z * coefficients[0]
-    for c in coefficients[1:-1]:
-        value += c
-        value *= z
-    value += coefficients[-1]
-    return value
+def _words(words: Words, out: Any, per: int) -> None:
+    """The words that three points come from, `per` a block, into `out`, (..., size)."""
+    for k in range(min(per, out.shape[-1])):
+        columns = out[..., k::per]
+        columns[...] = words[k * 4 // per][..., : columns.shape[-1]]
 
 
-def log(x: Any) -> Any:
-    """Natural logarithm of positive, normal float64 arrays, within 3 units in the last place."""
-    bits = x.view("int64") + (_ONE - _SQRT_HALF)
-    exponent = (bits >> 52) - 1023
-    bits &= _MANTISSA
-    bits += _SQRT_HALF
-    m = bits.view("float64")  # x = m 2^exponent, m in [sqrt(1/2), sqrt(2))
-    s = m - 1
-    m += 1
-    s /= m  # log m = 2 artanh s
-    value = _polynomial(s * s, (*_LOG, 2.0))
-    value *= s
-    value += exponent * math.log(2)
-    return value
-
-
-def cosine(b: Any) -> Any:
-    """Cosine of float64 arrays in [-pi/4, pi/4]."""
-    return _polynomial(b * b, (*_COS, 1.0))
-
-
-def sine(b: Any) -> Any:
-    """Sine of float64 arrays in [-pi/4, pi/4]."""
-    value = _polynomial(b * b, (*_SIN, 1.0))
-    value *= b
-    return value
-
-
-def _joined(high: Any, low: Any) -> Any:
-    """Two words as one whole number of 64 bits, in the place of the first."""
-    high <<= 32
-    high |= low
-    return high
-
-
-def _uniform(whole: Any) -> Any:
-    """((whole >> 11) + 1) 2^-53, in (0, 1]."""
-    u = (whole >> 11).view("int64").astype("float64")
-    u += 1
-    u *= 2.0**-53
-    return u
-
-
-def _normals(words: tuple[Any, Any, Any, Any], out: Any, xp: Any) -> None:
-    """Two normals a block, into the even and odd columns of `out`."""
-    r = log(_uniform(_joined(*words[:2])))
-    xp.negative(r, out=r)
-    xp.sqrt(r, out=r)
-    whole = _joined(*words[2:])
-    b = (whole.view("int64") >> 11).astype("float64")
-    b *= math.pi / 4 * 2.0**-52
-    c, s = cosine(b), sine(b)
-    for k, combine in enumerate((xp.subtract, xp.add)):
-        n = combine(c, s, out=b)
-        n *= r
-        bits = n.view("uint64")
-        bits ^= (whole >> k) << 63
-        columns = out[..., k::2]
-        columns[...] = n[..., : columns.shape[-1]]
-
-
-def _integers(words: tuple[Any, Any, Any, Any], out: Any, high: int) -> None:
-    """Two whole numbers below `high` a block, into the even and odd columns of `out`."""
-    for k in (0, 1):
-        upper, lower = words[2 * k], words[2 * k + 1]
-        lower *= high
-        lower >>= 32
-        upper *= high
-        upper += lower
-        upper >>= 32
-        columns = out[..., k::2]
-        columns[...] = upper[..., : columns.shape[-1]]
+def _integers(words: Words, out: Any, high: int) -> None:
+    """A whole number below `high` a block."""
+    upper, lower = words[:2]
+    lower *= high
+    lower >>= 32
+    upper *= high
+    upper += lower
+    upper >>= 32
+    out[...] = upper
 
 
 def _place(stage: int, stream: int) -> int:
@@ -215,15 +133,16 @@ class _Ahead:
 
 
 class Draws:
-    """The random numbers of a run: each depends on (seed, replica, step, stage, stream, coordinate) only.
+    """The random numbers of a run: each depends on (seed, replica, step, stage, stream, sample, coordinate) only.
 
     Parameters
     ----------
     seed : 64 bits, at least 0.
     replicas : how many.
+    dim : number of coordinates d of a vector.
     xp : the array module, NumPy or CuPy.
     first : number of the first replica (a run may be made in parts).
-    dtype : of the normals and chi squares handed out.
+    dtype : the precision of the run, ``float64`` or ``float32``.
     tile : how many blocks to make at once.
 
     Notes
@@ -233,17 +152,27 @@ class Draws:
     """
 
     def __init__(
-        self, seed: int, replicas: int, xp: Any = np, *, first: int = 0, dtype: str = "float64", tile: int = TILE
+        self,
+        seed: int,
+        replicas: int,
+        dim: int,
+        xp: Any = np,
+        *,
+        first: int = 0,
+        dtype: str = "float64",
+        tile: int = TILE,
     ) -> None:
-        self.seed, self.replicas, self.first, self.dtype, self.xp, self._tile = seed, replicas, first, dtype, xp, tile
+        self.seed, self.replicas, self.dim, self.first = seed, replicas, dim, first
+        self.xp, self.dtype, self.tile = xp, dtype, tile
+        self.per = PRECISIONS[dtype].per
         self._ahead: dict[tuple[Any, ...], _Ahead] = {}
 
     def at(self, step: int, stage: int = 0) -> Draw:
         """The numbers of one stage of one step."""
         return Draw(self, step, stage)
 
-    def take(self, step: int, key: tuple[Any, ...], width: int, make: Callable[[int, int], Any]) -> Any:
-        """A step's part of ``make(step, count)``, which makes (count, replicas, ...) numbers; `width` blocks a replica.
+    def take(self, step: int, key: tuple[Any, ...], blocks: int, make: Callable[[int, int], Any]) -> Any:
+        """A step's part of ``make(step, count)``, which makes (count, replicas, ...) numbers; `blocks` a replica.
 
         Steps that come in order are made together, ever more of them up to a tile. Each part is handed out once, so
         that the caller may change it.
@@ -252,22 +181,24 @@ class Draws:
         if ahead is None or ahead.step != step:
             ahead = _Ahead(step, 0, make(step, 1))
         elif ahead.used == len(ahead.made):
-            count = min(2 * ahead.used, max(1, self._tile // (self.replicas * width)))
+            count = min(2 * ahead.used, max(1, self.tile // (self.replicas * blocks)))
             ahead = _Ahead(step, 0, make(step, count))
         self._ahead[key] = _Ahead(step + 1, ahead.used + 1, ahead.made)
         return ahead.made[ahead.used]
 
-    def fill(self, out: Any, step: int, place: int, convert: Callable[[Any, Any], None]) -> Any:
-        """Have `out`, (count, replicas, size), filled by ``convert(words, part of out)``, about a tile at a time."""
-        count, _, size = out.shape
-        blocks = (size + 1) // 2
-        rows = max(1, self._tile // (count * blocks))
-        block, steps = self._numbers(0, blocks), self._numbers(step, count)[:, None, None]
+    def fill(self, out: Any, step: int, place: int, blocks: range, convert: _Convert) -> None:
+        """Have `out`, (count, replicas, samples, size), filled by ``convert(words, part of out)``.
+
+        Words are (count, some replicas, samples, blocks of a sample), about a tile at a time.
+        """
+        count, _, samples, _ = out.shape
+        rows = max(1, self.tile // (count * len(blocks)))
+        block = self._numbers(blocks.start, len(blocks)).reshape(samples, -1)
+        steps = self._numbers(step, count)[:, None, None, None]
         for begin in range(0, self.replicas, rows):
             part = out[:, begin : begin + rows]
-            replicas = self._numbers(self.first + begin, part.shape[1])[:, None]
+            replicas = self._numbers(self.first + begin, part.shape[1])[:, None, None]
             convert(philox((block, steps, replicas, self._numbers(place, 1)), self.seed, self.xp), part)
-        return out
 
     def gammas(self, step: int, count: int, place: int, shape: float) -> Any:
         """(count, replicas, 1) gamma variables of scale 1 and shape at least 1, by Marsaglia and Tsang's rejection."""
@@ -290,12 +221,12 @@ class Draws:
         return value.reshape(count, self.replicas, 1)
 
     def _trial(self, steps: Any, replicas: Any, place: int) -> tuple[Any, Any]:
-        """An attempt by pair of step and replica, (n,): the normal of coordinate 0, the uniform of coordinate 2."""
+        """An attempt by pair of step and replica, (n,): the first normal of block 0, the uniform of block 1."""
         block, word = self._numbers(0, 2)[:, None], self._numbers(place, 1)
         words = philox((block, steps, replicas, word), self.seed, self.xp)
         z = self.xp.empty((len(steps), 1))
-        _normals(tuple(w[0, :, None] for w in words), z, self.xp)
-        return z[:, 0], _uniform(_joined(words[0][1], words[1][1]))
+        normals(tuple(w[0, :, None] for w in words), z, self.xp)
+        return z[:, 0], uniform(joined(words[0][1], words[1][1]))
 
     def _numbers(self, begin: int, count: int) -> Any:
         return self.xp.arange(begin, begin + count, dtype="uint64")
@@ -303,43 +234,126 @@ class Draws:
 
 @dataclass(frozen=True)
 class Draw:
-    """The random numbers of one stage of one step; what is handed out is the caller's to change."""
+    """The random numbers of one stage of one step; what is handed out is the caller's to change.
+
+    Vectors are (replicas, d), numbers (replicas, 1); in a batch (replicas, samples, d) and (replicas, samples, 1).
+
+    Attributes
+    ----------
+    samples : those of a batch; None outside.
+    whole : whether they are all of the batch's, so that the numbers of following steps may be made along with them.
+    """
 
     draws: Draws
     step: int
     stage: int
+    samples: range | None = None
+    whole: bool = True
 
-    def normal(self, stream: int, size: int) -> Any:
-        """Standard normals, (replicas, size)."""
-        draws, xp = self.draws, self.draws.xp
+    def normal(self, stream: int) -> Any:
+        """A vector of standard normals."""
+        return self._vector(stream, ("normal",), self.draws.dtype, self._normals)
 
-        def make(step: int, count: int) -> Any:
-            out = xp.empty((count, draws.replicas, size), draws.dtype)
-            return draws.fill(out, step, _place(self.stage, stream), lambda words, part: _normals(words, part, xp))
+    def three_point(self, stream: int, chance: Any) -> Any:
+        """Variables +-chance^-1/2 with the probability `chance`, else 0: mean 0, variance 1, kurtosis 1 / chance.
 
-        return draws.take(self.step, ("normal", self.stage, stream, size), (size + 1) // 2, make)
+        Parameters
+        ----------
+        chance : float64: (d,) for a vector, or a number a replica for such a number.
+        """
+        if chance.ndim == 1:
+            per = self.draws.per
+            word = self._vector(stream, ("words",), "int64", lambda words, out: _words(words, out, per))
+        else:
+            word = self._number(stream, ("word",), "int64", lambda words, out: _words(words, out, 1))
+        xp = word.__array_namespace__()
+        limit = xp.asarray(xp.ceil(chance * WORD), dtype=word.dtype)  # a whole number is below both or below neither
+        size = xp.where(word < limit, 1 / xp.sqrt(chance), 0.0)
+        return xp.asarray(xp.where(word % 2 == 0, size, -size), dtype=getattr(xp, self.draws.dtype))
+
+    def number(self, stream: int, index: int = 0) -> Any:
+        """A standard normal a replica; outside a batch, that of an index."""
+        return self._number(stream, ("number",), self.draws.dtype, self._normals, index)
+
+    def integer(self, stream: int, high: int) -> Any:
+        """A whole number from 0 to ``high - 1`` (high at most 2^32) a replica, int64."""
+        return self._number(stream, ("integer", high), "int64", lambda words, out: _integers(words, out, high))
+
+    def place(self, stream: int, below: Any) -> Any:
+        """An index a replica; `below`: float64, 2^32 times the chance of a smaller one, for each index but 0."""
+        number = self.integer(stream, WORD)
+        xp = number.__array_namespace__()
+        return xp.searchsorted(below, xp.asarray(number, dtype=below.dtype), side="right")
 
     def chi_square(self, stream: int, dof: int) -> Any:
-        """Chi-square numbers, (replicas, 1); `dof` a whole number of degrees of freedom, with 0 the number 0."""
-        draws = self.draws
-        if dof == 0:
-            return draws.xp.zeros((draws.replicas, 1), draws.dtype)
-        if dof == 1:
-            z = self.normal(stream, 1)
-            return z * z
+        """A chi-square number a replica, outside a batch; `dof` whole degrees of freedom, at least 1."""
+        draws, place = self.draws, _place(self.stage, stream)
 
         def make(step: int, count: int) -> Any:
-            gammas = draws.gammas(step, count, _place(self.stage, stream), dof / 2)
-            return (2 * gammas).astype(draws.dtype, copy=False)
+            if dof > 1:
+                return (2 * draws.gammas(step, count, place, dof / 2)).astype(draws.dtype)
+            z = draws.xp.empty((count, draws.replicas, 1, 1))
+            draws.fill(z, step, place, range(1), self._normals)
+            return (z * z)[:, :, 0].astype(draws.dtype)
 
         return draws.take(self.step, ("chi_square", self.stage, stream, dof), 1, make)
 
-    def integers(self, stream: int, high: int, size: int) -> Any:
-        """Whole numbers from 0 to ``high - 1`` (high at most 2^32), int64, (replicas, size)."""
-        draws = self.draws
+    def mean(self, batch: int, body: Callable[..., tuple[Any, ...]], errors: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Means of vectors over the samples of a batch.
+
+        Samples are added in their order, so that a mean does not depend on how many are drawn at once.
+
+        Parameters
+        ----------
+        body : ``body(draw, *errors)``, vectors of samples: (replicas, samples, d), or what has a method ``onto`` that
+            adds them to a total in place.
+        errors : vectors that the body reads, handed to it as (replicas, 1, d).
+        """
+        draws, like = self.draws, errors[0]
+        spread = tuple(error[:, None, :] for error in errors)
+        totals: list[Any] = []
+        end, blocks = 0, -(-draws.dim // draws.per)
+        while end < batch:
+            begin, end = end, min(batch, end + max(1, draws.tile // (draws.replicas * blocks)))
+            terms = body(replace(self, samples=range(begin, end), whole=end - begin == batch), *spread)
+            totals = totals or [like.__array_namespace__().zeros_like(like) for _ in terms]
+            for total, term in zip(totals, terms, strict=True):
+                _add(total, term)
+            if all(hasattr(term, "onto") for term in terms):
+                blocks = 1  # there are no vectors to hold
+        return tuple(total / batch for total in totals)
+
+    def _normals(self, words: Words, out: Any) -> None:
+        normals(words, out, self.draws.xp)
+
+    def _vector(self, stream: int, kind: tuple[Any, ...], dtype: str, convert: _Convert) -> Any:
+        return self.made(stream, kind, self.draws.dim, -(-self.draws.dim // self.draws.per), dtype, convert)
+
+    def _number(self, stream: int, kind: tuple[Any, ...], dtype: str, convert: _Convert, index: int = 0) -> Any:
+        return self.made(stream, kind, 1, 1, dtype, convert, index)
+
+    def made(
+        self, stream: int, kind: tuple[Any, ...], size: int, width: int, dtype: str, convert: _Convert, index: int = 0
+    ) -> Any:
+        """`size` numbers a replica and sample out of `width` blocks each."""
+        draws, batch = self.draws, self.samples is not None
+        samples = self.samples or range(index, index + 1)
+        blocks = range(samples.start * width, samples.stop * width)
 
         def make(step: int, count: int) -> Any:
-            out = draws.xp.empty((count, draws.replicas, size), "int64")
-            return draws.fill(out, step, _place(self.stage, stream), lambda words, part: _integers(words, part, high))
+            out = draws.xp.empty((count, draws.replicas, len(samples), size), dtype)
+            draws.fill(out, step, _place(self.stage, stream), blocks, convert)
+            return out if batch else out[:, :, 0]
 
-        return draws.take(self.step, ("integers", self.stage, stream, high, size), (size + 1) // 2, make)
+        if not self.whole:
+            return make(self.step, 1)[0]
+        return draws.take(self.step, (*kind, self.stage, stream, blocks), len(blocks), make)
+
+
+def _add(total: Any, terms: Any) -> None:
+    """Add samples (replicas, samples, d), or what stands for them, to a total (replicas, d), one after the other."""
+    if hasattr(terms, "onto"):
+        terms.onto(total)
+        return
+    for sample in range(terms.shape[1]):
+        total += terms[:, sample, :]
