@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import math
 import sys
@@ -286,3 +287,15 @@ def step(
                 point = run.send(gradient(point))
     except StopIteration as stop:
         return dict(stop.value)
+
+
+def program_hash(rule: Optimizer, switches: Mapping[str, Any] | None = None) -> str:
+    """SHA-256 of a rule's traced program, its states and where they start, its switches and its ranges."""
+    program = rule.program(switches)
+    lines = [f"{n.index} {n.op} {n.value!r} {[a.index for a in n.args]}" for n in program.nodes]
+    lines += [f"query {[point.index for point in stage]}" for stage in program.queries]
+    lines += [f"{state} {node.index}" for state, node in program.updates.items()]
+    lines += [f"{rule.positions} {dict(rule.memories)} {rule.returns}"]
+    set_to = {name: (switches or {}).get(name, h.default) for name, h in rule.hyperparameters.items() if h.switch}
+    lines += [f"{name} {set_to.get(name)} {h.range}" for name, h in sorted(rule.hyperparameters.items())]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

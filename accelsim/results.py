@@ -7,6 +7,7 @@ name and then renamed: it is there whole or not at all.
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -72,11 +73,12 @@ def _spelled(value: Any) -> Any:
     return value if not isinstance(value, float) or math.isfinite(value) else str(value)
 
 
-def _read(value: Any) -> Any:
+def numbers(value: Any) -> Any:
+    """What `jsonable` made of numbers, arrays and collections of them, with the strings for numbers read back."""
     if isinstance(value, dict):
-        return {key: _read(part) for key, part in value.items()}
+        return {key: numbers(part) for key, part in value.items()}
     if isinstance(value, list):
-        return [_read(part) for part in value]
+        return [numbers(part) for part in value]
     return _NOT_FINITE.get(value, value) if isinstance(value, str) else value
 
 
@@ -163,7 +165,40 @@ def prepare(folder: Path | str) -> Path:
 
 
 def _unwritable(path: Path, error: OSError) -> InputError:
-    return InputError(f"cannot write {path}: {error.strerror or error}; name a folder that can be written")
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    hint = "make room; what was saved before is kept" if full else "name a folder that can be written"
+    return InputError(f"cannot write {path}: {error.strerror or error}; {hint}")
+
+
+def write_document(path: Path | str, form: str, document: Mapping[str, Any]) -> None:
+    """Write a document of some format as JSON, whole or not at all.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written.
+    """
+    text = json.dumps({"format": form, **jsonable(document)}, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    write(path, text.encode())
+
+
+def read_document(path: Path | str, form: str) -> dict[str, Any]:
+    """A document that `write_document` wrote, numbers that are not finite as strings.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or is of another format.
+    """
+    try:
+        document = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
+    except ValueError:
+        raise InputError(f"{path} is not a stored result: it is not JSON, or was cut short") from None
+    if not isinstance(document, dict) or document.pop("format", None) != form:
+        raise InputError(f"{path} is not a stored result: its format must be {form!r}")
+    return document
 
 
 def save(result: Result, folder: Path | str) -> Path:
@@ -174,10 +209,8 @@ def save(result: Result, folder: Path | str) -> Path:
     InputError
         If the folder or the file cannot be written.
     """
-    document = {"format": FORMAT, **jsonable(asdict(result))}
-    text = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
     path = prepare(folder) / f"{result.name}.json"
-    write(path, text.encode())
+    write_document(path, FORMAT, asdict(result))
     return path
 
 
@@ -189,16 +222,9 @@ def load(path: Path | str) -> Result:
     InputError
         If the file cannot be read, or is not a stored result.
     """
-    try:
-        document = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
-    except ValueError:
-        raise InputError(f"{path} is not a stored result: it is not JSON, or was cut short") from None
-    if not isinstance(document, dict) or document.pop("format", None) != FORMAT:
-        raise InputError(f"{path} is not a stored result: its format must be {FORMAT!r}")
+    document = read_document(path, FORMAT)
     wrong = set(document) ^ {entry.name for entry in fields(Result)}
     wrong |= {name for name in set(document) - wrong if not isinstance(document[name], _KINDS.get(name, dict))}
     if wrong:
         raise InputError(f"{path} is not a stored result: wrong or missing {', '.join(sorted(wrong))}")
-    return Result(**{name: value if name in _KINDS else _read(value) for name, value in document.items()})
+    return Result(**{name: value if name in _KINDS else numbers(value) for name, value in document.items()})

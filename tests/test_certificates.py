@@ -15,10 +15,10 @@ import sympy
 
 from accelsim.elementary import first, sign, sqrt, where
 from accelsim.errors import InputError
-from accelsim.optimizer import momentum, optimizer, positive, step, step_size, weight
+from accelsim.optimizer import momentum, optimizer, positive, program_hash, step, step_size, weight
 from accelsim.optimizers import find
 from accelsim.symbolic.algebra import determinant
-from accelsim.symbolic.certificate import FORMAT, of_equivalence, of_refutation, program_hash, verify_certificate
+from accelsim.symbolic.certificate import FORMAT, of_equivalence, of_refutation, verify_certificate
 from accelsim.symbolic.elimination import AGAIN, Clock, OutOfTime
 from accelsim.symbolic.equivalence import check
 from accelsim.symbolic.finder import equivalent

@@ -1,11 +1,15 @@
-"""Simulate: replicas in chunks, from one recorded step to the next, on any backend."""
+"""Simulate: replicas in chunks, from one recorded step to the next, on any backend; long runs in a folder."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 from numbers import Integral
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,13 +20,17 @@ from accelsim.errors import InputError, unknown
 from accelsim.optimizer import LARGEST, Optimizer
 from accelsim.simulation import backends
 from accelsim.simulation.backends import AUTO
-from accelsim.simulation.engine import Problem
+from accelsim.simulation.checkpoint import Checkpoint, Folder, settings_of
+from accelsim.simulation.engine import Problem, Run
 from accelsim.simulation.philox import WORD
 from accelsim.simulation.streaming import Statistics
 
 DTYPES = ("float64", "float32")
 DIVERGED = 1e30  # risk, in multiples of the initial one (of 1 where the run starts at the optimum)
+_PIECE = 0.2  # seconds of steps between two looks at clock, progress and keyboard
 _MOST = 2**17  # replicas at once, whose risks are kept until the last step
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,12 +69,6 @@ class Simulation:
     dtype: str
 
 
-def _whole(value: Any, what: str, low: int, high: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, Integral) or not low <= int(value) < high:
-        raise InputError(f"{what} must be a whole number of at least {low} and below {high}, not {value}")
-    return int(value)
-
-
 def simulate(
     optimizer: Optimizer,
     problem: Problem,
@@ -78,6 +80,9 @@ def simulate(
     backend: str = AUTO,
     dtype: str = "float64",
     chunk: int | None = None,
+    out: Path | str | None = None,
+    resume: bool = False,
+    progress: Callable[[str, int, int], None] = lambda backend, done, total: None,
     **hyperparameters: Any,
 ) -> Simulation:
     """Run replicas of a rule on a problem and record the risk of the returned iterate.
@@ -92,44 +97,62 @@ def simulate(
     seed : key of the random numbers, 64 bits.
     backend : ``numpy``, ``cupy``, or ``auto``: CuPy where a GPU answers, else NumPy.
     dtype : ``float64`` or ``float32``.
-    chunk : replicas to run at once, bounding memory; chosen to suit the backend unless given.
+    chunk : replicas to run at once, bounding memory; chosen to suit the backend unless given. A simulation that goes
+        on keeps to its own.
+    out : a folder for checkpoints, one about every 30 seconds, and for the result, ``simulation.json``.
+    resume : go on with the simulation in `out`, or begin it where there is none yet; the result is the same bits as
+        without interruption.
+    progress : called several times a second with the backend's name, the coordinate-steps done, and those in all.
     **hyperparameters : numbers, schedules or text, see `Optimizer.resolve`.
 
     Raises
     ------
     InputError
-        For an unknown backend, dtype or hyperparameter, or a number outside its range.
+        For an unknown backend, dtype or hyperparameter, or a number outside its range; if `out` cannot be written, or
+        holds a simulation and `resume` is false, or one of other settings.
+    KeyboardInterrupt
+        On Ctrl-C; with `out`, after a checkpoint.
     """
     steps = _whole(steps, "steps", 0, WORD)
     seeds = _whole(seeds, "seeds", 1, WORD)
     seed = _whole(seed, "seed", 0, WORD**2)
     if dtype not in DTYPES:
         raise unknown("dtype", dtype, DTYPES)
+    if resume and out is None:
+        raise InputError("to resume is to go on with the simulation in a folder: name it with out")
     place = backends.find(backend)
     optimizer.resolve(**hyperparameters)
     if chunk is None:
         chunk = max(1, min(_MOST, place.chunk // problem.dim))
     chunk = _whole(chunk, "chunk", 1, WORD)
+    folder = None
+    if out is not None:
+        others = {"seeds": seeds, "seed": seed, "dtype": dtype, "backend": place.name}
+        folder = Folder(out, settings_of(optimizer, problem, hyperparameters, steps, **others), resume)
+
+    def make(first: int, count: int) -> Run:
+        return place.make(optimizer, problem, hyperparameters, first, count, seed, dtype)
+
+    def report(done: int) -> None:
+        progress(place.name, done * problem.dim, seeds * steps * problem.dim)
+
     recorded = stats.log_spaced(steps)
-    statistics = Statistics(len(recorded), seeds)
-    for first in range(0, seeds, chunk):
-        run = place.make(optimizer, problem, hyperparameters, first, min(chunk, seeds - first), seed, dtype)
-        rows = [run.risks()]
-        for begin, end in pairwise(recorded):
-            run.advance(int(end - begin))
-            rows.append(run.risks())
-        statistics.add(_settled(np.array(rows)))
-    statistics.finish()
+    if folder is not None and folder.done is not None:
+        found = folder.done
+    else:
+        found = _document(recorded, _measured(make, recorded, seeds, chunk, folder, report))
+        if folder is not None:
+            folder.finish(found)
     return Simulation(
         optimizer=optimizer.name,
         problem=problem.name,
         hyperparameters=hyperparameters,
         steps=recorded,
-        mean=statistics.mean,
-        standard_error=statistics.standard_error,
-        quantiles=dict(zip(stats.LEVELS, statistics.quantiles(), strict=True)),
-        quantile_accuracy=statistics.accuracy,
-        diverged=statistics.diverged,
+        mean=np.array(found["risk"]),
+        standard_error=np.array(found["standard_error"]),
+        quantiles={float(level): np.array(row) for level, row in found["quantiles"].items()},
+        quantile_accuracy=found["quantile_accuracy"],
+        diverged=np.array(found["diverged"]),
         replicas=seeds,
         backend=place.name,
         seed=seed,
@@ -137,7 +160,106 @@ def simulate(
     )
 
 
-def _settled(risks: NDArray[np.float64]) -> NDArray[np.float64]:
+def _whole(value: Any, what: str, low: int, high: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, Integral) or not low <= int(value) < high:
+        raise InputError(f"{what} must be a whole number of at least {low} and below {high}, not {value}")
+    return int(value)
+
+
+def _document(recorded: Any, statistics: Statistics) -> dict[str, Any]:
+    return {
+        "steps": recorded,
+        "risk": statistics.mean,
+        "standard_error": statistics.standard_error,
+        "quantiles": dict(zip(map(str, stats.LEVELS), statistics.quantiles(), strict=True)),
+        "quantile_accuracy": statistics.accuracy,
+        "diverged": statistics.diverged,
+    }
+
+
+def _measured(
+    make: Callable[[int, int], Run],
+    recorded: Any,
+    seeds: int,
+    chunk: int,
+    folder: Folder | None,
+    report: Callable[[int], None],
+) -> Statistics:
+    """The statistics of all replicas, from where the folder says that the run was."""
+    statistics, pace, begin = Statistics(len(recorded), seeds), _Pace(), 0
+    reached = None if folder is None else folder.reached
+    if reached is not None:
+        statistics.load(reached.statistics)
+        chunk, begin = reached.chunk, reached.first
+    with _held_back(folder is not None) as pressed:
+        for first in range(begin, seeds, chunk):
+            count, rows, taken = min(chunk, seeds - first), list[Array](), 0
+            run = make(first, count)
+            if reached is not None:
+                run.load(reached.run, reached.t)
+                rows, taken, reached = list(reached.risks), reached.t, None
+            for t in _walk(run, recorded, rows, taken, pace):
+                report(first * int(recorded[-1]) + count * t)
+                if folder is not None and (pressed or folder.due):
+                    folder.save(Checkpoint(chunk, first, t, np.array(rows), run.save(), statistics.save()))
+                if pressed:
+                    raise KeyboardInterrupt
+            statistics.add(_settled(np.array(rows)))
+    statistics.finish()
+    return statistics
+
+
+class _Pace:
+    """How many steps to take before looking up, judged by how long the last ones took."""
+
+    def __init__(self) -> None:
+        self.steps = 1
+
+    def took(self, steps: int, seconds: float) -> None:
+        if seconds > 2 * _PIECE:
+            self.steps = max(1, steps // 2)
+        elif steps == self.steps and seconds < _PIECE / 2:
+            self.steps *= 2
+
+
+def _walk(run: Run, recorded: Any, rows: list[Array], t: int, pace: _Pace) -> Iterator[int]:
+    """Take a run from step t to the last recorded one, in pieces; the step reached is yielded before and after each.
+
+    The risks at the recorded steps are appended to `rows`, which holds those up to step t.
+    """
+    for end in map(int, recorded[len(rows) :]):
+        while t < end:
+            yield t
+            began, piece = time.perf_counter(), min(pace.steps, end - t)
+            run.advance(piece)
+            pace.took(piece, time.perf_counter() - began)
+            t += piece
+        rows.append(run.risks())
+    yield t
+
+
+@contextmanager
+def _held_back(wanted: bool) -> Iterator[list[int]]:
+    """Ctrl-C is noted in the list, to be answered where a run can be saved; a second one interrupts at once."""
+    pressed: list[int] = []
+    main = threading.current_thread() is threading.main_thread()
+    if not (wanted and main and signal.getsignal(signal.SIGINT) is signal.default_int_handler):
+        yield pressed
+        return
+
+    def press(number: int, frame: Any) -> None:
+        if pressed:
+            raise KeyboardInterrupt
+        pressed.append(number)
+
+    signal.signal(signal.SIGINT, press)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _settled(risks: Array) -> Array:
     """Risks (n, replicas) with those of a replica infinite from the step on at which it diverged."""
     limit = min(DIVERGED * (float(risks[0, 0]) or 1.0), LARGEST)
     return np.where(np.logical_or.accumulate(~(risks <= limit), axis=0), np.inf, risks)

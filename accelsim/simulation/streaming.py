@@ -142,8 +142,8 @@ def _rounded(risks: Array) -> Array:
 
 def _merged(values: Array, counts: NDArray[np.int64], risks: Array) -> tuple[Array, NDArray[np.int64]]:
     """Distinct values, ascending, and how often each occurred, with some more risks counted."""
-    risks, more = np.unique(risks, return_counts=True)
-    every, place = np.unique(np.concatenate([values, risks]), return_inverse=True)
-    total = np.zeros(len(every), dtype=np.int64)
-    np.add.at(total, place, np.concatenate([counts, more]))
-    return every, total
+    values = np.concatenate([values, np.sort(risks)])
+    order = np.argsort(values, kind="stable")  # two ascending parts are merged in one pass
+    values, counts = values[order], np.concatenate([counts, np.ones_like(risks, dtype=np.int64)])[order]
+    starts = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]]))
+    return values[starts], np.add.reduceat(counts, starts)

@@ -9,7 +9,6 @@ again, rule b with unknowns for its hyperparameters, and multiplies out.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
@@ -18,7 +17,7 @@ from functools import partial
 from typing import Any
 
 from accelsim.errors import InputError, unknown
-from accelsim.optimizer import Optimizer, step
+from accelsim.optimizer import Optimizer, program_hash, step
 from accelsim.program import exact
 from accelsim.schedules import Recurrence
 from accelsim.symbolic.algebra import Field, evaluated
@@ -98,18 +97,6 @@ def _validated(document: Any) -> None:
 
 
 # -- documents --------------------------------------------------------------------------------------------------------
-
-
-def program_hash(rule: Optimizer, switches: Mapping[str, Any] | None = None) -> str:
-    """SHA-256 of a rule's traced program, its states and where they start, its switches and its ranges."""
-    program = rule.program(switches)
-    lines = [f"{n.index} {n.op} {n.value!r} {[a.index for a in n.args]}" for n in program.nodes]
-    lines += [f"query {[point.index for point in stage]}" for stage in program.queries]
-    lines += [f"{state} {node.index}" for state, node in program.updates.items()]
-    lines += [f"{rule.positions} {dict(rule.memories)} {rule.returns}"]
-    set_to = {name: (switches or {}).get(name, h.default) for name, h in rule.hyperparameters.items() if h.switch}
-    lines += [f"{name} {set_to.get(name)} {h.range}" for name, h in sorted(rule.hyperparameters.items())]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def of_equivalence(claim: Equivalence, verdict: Verdict) -> dict[str, Any]:
