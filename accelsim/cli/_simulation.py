@@ -44,7 +44,7 @@ def _interruptible(out: Path | None, resume: bool) -> Iterator[None]:
     except KeyboardInterrupt:
         if out is None:
             raise
-        command = shlex.join(["accelsim", *sys.argv[1:], *([] if resume else ["--resume"])])
+        command = shlex.join([*sys.argv, *([] if resume else ["--resume"])])
         print(f"accelsim: interrupted, and saved; go on with: {command}", file=sys.stderr)
         sys.exit(130)
 
@@ -59,7 +59,9 @@ def simulate(
     steps: Steps,
     seeds: Annotated[int, typer.Option(metavar="S", help="Number of replicas.")] = 100,
     seed: Annotated[int, typer.Option(metavar="N", help="Key of the random numbers.")] = 0,
-    backend: Annotated[str, typer.Option(metavar="auto|numpy|cupy", help="Where the arrays live.")] = "auto",
+    backend: Annotated[
+        str, typer.Option(metavar="auto|numpy|cupy", help="Where it runs; auto: the fastest here.")
+    ] = "auto",
     dtype: Annotated[str, typer.Option(metavar="float32|float64", help="Precision of the arrays.")] = "float64",
     x: Unit = "steps",
     exact: Annotated[bool, typer.Option("--exact", help="The exact risk beside it, with z-scores.")] = False,

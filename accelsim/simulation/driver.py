@@ -119,7 +119,7 @@ def simulate(
     if dtype not in DTYPES:
         raise unknown("dtype", dtype, DTYPES)
     if resume and out is None:
-        raise InputError("to resume is to go on with the simulation in a folder: name it with out")
+        raise InputError("to resume is to go on with the simulation in a folder: name it with --out (out=...)")
     place = backends.find(backend)
     optimizer.resolve(**hyperparameters)
     if chunk is None:

@@ -85,8 +85,9 @@ class PlainRun:
         self._optimizer, self._problem, self._hyperparameters = optimizer, problem, hyperparameters
         self._arrays = arrays
         self._draws = Draws(seed, count, problem.dim, arrays.xp, first=first, dtype=dtype, tile=arrays.tile)
-        self._start = arrays.xp.asarray(problem.start, dtype=dtype)
-        self._state = optimizer.start(arrays.xp.zeros((count, problem.dim), dtype=dtype))
+        kind = getattr(arrays.xp, dtype)
+        self._start = arrays.xp.asarray(problem.start, dtype=kind)
+        self._state = optimizer.start(arrays.xp.zeros((count, problem.dim), dtype=kind))
         self._rows = optimizer.rows(**hyperparameters)
 
     def advance(self, steps: int) -> None:
