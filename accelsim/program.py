@@ -37,9 +37,13 @@ class Tape:
         if key not in self._known:
             if kind is None:
                 kind = max((arg.kind for arg in args), key=_RANK.__getitem__)
-            self._known[key] = Node(self, len(self.nodes), op, args, value, kind)
+            self._known[key] = self.made(op, args, value, kind)
             self.nodes.append(self._known[key])
         return self._known[key]
+
+    def made(self, op: str, args: tuple[Node, ...], value: Any, kind: str) -> Node:
+        """A new node of the sort that this tape holds."""
+        return Node(self, len(self.nodes), op, args, value, kind)
 
     def lift(self, value: Any) -> Node:
         """The value as a node of this tape: a number becomes a constant."""

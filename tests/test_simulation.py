@@ -2,6 +2,7 @@
 
 import math
 import sys
+from functools import partial
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
@@ -12,12 +13,13 @@ from accelsim import optimizers, problems, stats
 from accelsim.elementary import maximum, sqrt, total
 from accelsim.errors import InputError
 from accelsim.optimizer import optimizer, step_size
-from accelsim.simulation import backends
-from accelsim.simulation.driver import DIVERGED, simulate
+from accelsim.simulation import backends, driver
+from accelsim.simulation.driver import DIVERGED
 from accelsim.simulation.philox import Draws
 from accelsim.simulation.streaming import ACCURACY, EXACT, Statistics
 
 LIMIT = 4.5  # standard errors
+simulate = partial(driver.simulate, backend="numpy")
 SGD = optimizers.find("sgd")
 
 
@@ -408,7 +410,7 @@ def test_cupy_that_cannot_run_is_told_in_one_line_and_passed_over_by_auto(missin
         simulate(SGD, Bowl(), 3, 2, backend="cupy", lr=0.1)
     assert len(str(error.value).splitlines()) == 1
     assert "needs an NVIDIA GPU and the extra accelsim[gpu-cuda12]" in str(error.value)
-    assert simulate(SGD, Bowl(), 3, 2, lr=0.1).backend == "numpy"
+    assert backends.find().name == "numba"
 
 
 def test_the_array_module_can_be_taken_from_arrays_of_cupy(monkeypatch):
@@ -423,9 +425,9 @@ def test_the_array_module_can_be_taken_from_arrays_of_cupy(monkeypatch):
 def test_auto_prefers_cupy_and_says_so(monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", cupy())
     assert backends.find().name == "cupy"
-    found = simulate(SGD, Bowl(), 20, 5, lr=0.1)
+    found = simulate(SGD, Bowl(), 20, 5, lr=0.1, backend="auto")
     assert found.backend == "cupy"
-    plain = simulate(SGD, Bowl(), 20, 5, lr=0.1, backend="numpy")
+    plain = simulate(SGD, Bowl(), 20, 5, lr=0.1)
     assert plain.backend == "numpy"
     assert_equal(found, plain)
 
@@ -439,7 +441,7 @@ BAD = {
     "no chunk": (dict(chunk=0), "chunk must be a whole number of at least 1"),
     "unknown dtype": (dict(dtype="float63"), "unknown dtype 'float63'; did you mean 'float64'"),
     "unknown backend": (dict(backend="nunpy"), "unknown backend 'nunpy'; did you mean 'numpy'"),
-    "backend not there yet": (dict(backend="opencl"), "known: auto, cupy, numpy"),
+    "backend not there yet": (dict(backend="opencl"), "known: auto, cupy, numba, numpy"),
     "unknown hyperparameter": (dict(learning=1), "hyperparameter"),
     "negative step size": (dict(lr=-0.1), "lr = -0.1"),
     "not a number": (dict(lr=math.nan), "lr = nan"),

@@ -12,16 +12,13 @@ its query error itself, and the problem's arrays, divided by powers of lam, are 
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import combinations_with_replacement
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from accelsim import machine
 from accelsim.exact.frames import frame, framed, framed_structure
 from accelsim.exact.tables import Moments, System, Tables, mapped_pair
 from accelsim.problems import Uncoupled
@@ -202,31 +199,9 @@ def _power(values: Array, lam: Array) -> int | None:
 
 @cache
 def compiled(text: str) -> Callable[..., int]:
-    """The function of a source, compiled; its machine code is kept in the user's cache where that can be written."""
-    from numba import njit
-
-    path = _kept(text)
-    names: dict[str, Any] = {"__name__": __name__}  # Numba imports it when it loads machine code
-    exec(compile(text, str(path or "<kernel>"), "exec"), names)
+    """The function of a source, compiled."""
     # Sums may be taken in any order; infinities must stay what they are.
-    compiler = njit(nogil=True, cache=path is not None, fastmath={"contract", "reassoc", "nsz"})
-    return compiler(names["kernel"])
-
-
-def _kept(text: str) -> Path | None:
-    """The source in a file, which is what Numba keeps machine code beside."""
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "accelsim"
-    path = home / f"kernel_{hashlib.sha256(text.encode()).hexdigest()[:16]}.py"
-    if path.exists():
-        return path
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(f".{os.getpid()}")
-        draft.write_text(text)
-        draft.replace(path)
-    except OSError:
-        return None
-    return path
+    return machine.compiled(text, fastmath={"contract", "reassoc", "nsz"})
 
 
 def _scaled(factor: str, value: str) -> str:

@@ -54,7 +54,13 @@ def _numpy() -> Backend:
     return Backend("numpy", partial(PlainRun, arrays=Arrays(np, np.asarray, philox.TILE)), chunk=2**15)
 
 
-BACKENDS: dict[str, Callable[[], Backend]] = {"cupy": _cupy, "numpy": _numpy}  # the fastest first
+def _numba() -> Backend:
+    from accelsim.simulation.kernel import KernelRun
+
+    return Backend("numba", KernelRun, chunk=2**22)
+
+
+BACKENDS: dict[str, Callable[[], Backend]] = {"cupy": _cupy, "numba": _numba, "numpy": _numpy}  # the fastest first
 
 
 def find(name: str = AUTO) -> Backend:
