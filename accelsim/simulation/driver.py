@@ -28,7 +28,7 @@ from accelsim.simulation.streaming import Statistics
 DTYPES = ("float64", "float32")
 DIVERGED = 1e30  # risk, in multiples of the initial one (of 1 where the run starts at the optimum)
 _PIECE = 0.2  # seconds of steps between two looks at clock, progress and keyboard
-_MOST = 2**17  # replicas at once, whose risks are kept until the last step
+_MOST = 2**16  # replicas at once, whose risks are kept until the last step
 
 Array = NDArray[np.float64]
 
