@@ -1,6 +1,7 @@
 """Random numbers are Philox's, follow their laws, and each depends on what it is for and on nothing else."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from accelsim.errors import InputError
 from accelsim.problems._sampling import at, pick
 from accelsim.simulation import normals, philox
 from accelsim.simulation.philox import Draws
@@ -177,6 +179,15 @@ def test_numbers_of_samples_are_those_of_the_contract(
             assert integers[row, b].tolist() == [(w[0] * 2**32 + w[1]) * high // 2**64]
             np.testing.assert_allclose(three[row, b], three_point(w[0], 0.7), rtol=1e-6)
             assert places[row, b] == sum(w[0] >= level for level in below)
+
+
+def test_a_batch_has_no_more_samples_than_blocks_can_be_counted():
+    draw, last = Draws(3, 1, 5).at(0), 2**32 // 3 - 1
+    z = replace(draw, samples=range(last, last + 1)).normal(0)
+    expected = [z for k in range(3) for z in normals64(block(3, 3 * last + k, 0, 0, 0, 0))][:5]
+    np.testing.assert_allclose(z[0, 0], expected, **NEAR["float64"])
+    with pytest.raises(InputError, match=f"a batch in 5 dimensions must have at most {last + 1} samples"):
+        replace(draw, samples=range(last + 1, last + 2)).normal(0)
 
 
 @pytest.mark.parametrize("dtype", MADE)

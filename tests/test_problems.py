@@ -38,19 +38,6 @@ def data(request, tmp_path):
     return {"data": str(path), "target": "y"}
 
 
-class Direct:
-    """Streaming regression sampled row by row, the definition itself."""
-
-    def __init__(self, problem, seed):
-        self.problem, self.random = problem, np.random.default_rng(seed)
-
-    def sample(self, *errors):
-        p = self.problem
-        x = self.random.standard_normal((len(errors[0]), p.batch, p.dim)) * np.sqrt(p.spectrum)
-        noise = self.random.standard_normal((len(errors[0]), p.batch)) * p.label_noise**0.5
-        return tuple(np.einsum("rbi,rb->ri", x, np.einsum("rbi,ri->rb", x, e) + noise) / p.batch for e in errors)
-
-
 QUERIES = {
     "one": [(1.0, -2.0, 0.5)],
     "zero": [(0.0, 0.0, 0.0)],
@@ -61,27 +48,74 @@ QUERIES = {
 }
 
 
-@pytest.mark.parametrize("batch", [1, 2, 3, 50])
+def gaussian(problem, points, random):
+    """Gaussian gradients of the moments declared: a wrong sampler that only higher moments betray."""
+    h = np.diag(problem.spectrum)
+    covariance = np.block([[sampled(problem, a, b) for b in points] for a in points])
+    mean = np.concatenate(points @ h)
+    drawn = random.multivariate_normal(mean, covariance, REPLICAS, method="eigh")
+    return np.split(drawn, len(points), axis=1)
+
+
+def sampled(problem, a, b):
+    """Covariance of the gradients at errors a and b on one sample."""
+    h = np.diag(problem.spectrum)
+    return (h @ np.outer(b, a) @ h + (a @ h @ b) * h + problem.label_noise * h) / problem.batch
+
+
+def fourths(gradients):
+    """All products of the squares of two gradients' coordinates, and of two coordinates of each."""
+    g = np.concatenate(gradients, axis=1)
+    half = g.shape[1] // len(gradients)
+    first, last = g[:, :half], g[:, -half:]
+    squares = products(g**2, g**2).reshape(len(g), -1)
+    mixed = products(first, first).reshape(len(g), -1) * products(last, last).reshape(len(g), -1)
+    return np.concatenate([squares, mixed], axis=1)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5])
 @pytest.mark.parametrize("label_noise", [0.0, 0.7])
 @pytest.mark.parametrize("queries", QUERIES)
-def test_regression_gradients_have_the_moments_of_sampled_rows(batch, label_noise, queries):
-    problem = problems.make("linear_regression", spectrum=[2.0, 0.5, 0.1], batch=batch, label_noise=label_noise)
-    case = f"{batch} {label_noise} {queries}"
-    points = np.array(QUERIES[queries])
+def test_regression_gradients_follow_the_law_of_inputs_drawn_one_by_one(batch, label_noise, queries):
+    options = dict(spectrum=[2.0, 0.5, 0.1], batch=batch, label_noise=label_noise)
+    case, points = f"{batch} {label_noise} {queries}", np.array(QUERIES[queries])
     errors = tuple(np.tile(point, (REPLICAS, 1)) for point in points)
-    gradients = problem.sample(errors, Draws(seed_of(case), REPLICAS, problem.dim).at(0))
-    direct = Direct(problem, seed_of("direct" + case)).sample(*errors)
+    fast, direct = (
+        problem.sample(errors, Draws(seed_of(f"{case} {problem.direct}"), REPLICAS, 3).at(0))
+        for problem in (problems.make("linear_regression", direct=direct, **options) for direct in (False, True))
+    )
+    problem = problems.make("linear_regression", **options)
     h = np.diag(problem.spectrum)
-    for (a, g), (b, k) in itertools.product(zip(points, gradients, strict=True), repeat=2):
-        assert np.abs(z_scores(g, h @ a)).max() < LIMIT
-        covariance = (h @ np.outer(b, a) @ h + (a @ h @ b) * h + label_noise * h) / batch
-        expected = np.outer(h @ a, h @ b) + covariance
-        assert np.abs(z_scores(products(g, k), expected)).max() < LIMIT
-        if covariance.any() and batch < 50:
-            assert np.abs(z_scores(products(g, k), np.outer(h @ a, h @ b))).max() > CONTROL
-    for g, k in zip(gradients, direct, strict=True):  # beyond second moments: fourth moments against the definition's
-        difference = (g**2)[:, :, None] * (g**2)[:, None, :] - (k**2)[:, :, None] * (k**2)[:, None, :]
-        assert np.abs(z_scores(difference, 0)).max() < LIMIT
+    for gradients in (fast, direct):
+        for (a, g), (b, k) in itertools.product(zip(points, gradients, strict=True), repeat=2):
+            mean, covariance = np.outer(h @ a, h @ b), sampled(problem, a, b)
+            assert np.abs(z_scores(g, h @ a)).max() < LIMIT
+            assert np.abs(z_scores(products(g, k), mean + covariance)).max() < LIMIT
+            if covariance.any():
+                assert np.abs(z_scores(products(g, k), mean)).max() > CONTROL
+    assert np.abs(z_scores(fourths(fast) - fourths(direct), 0)).max() < LIMIT
+    if points.any() or label_noise:
+        wrong = gaussian(problem, points, np.random.default_rng(seed_of("gaussian" + case)))
+        assert np.abs(z_scores(fourths(wrong) - fourths(direct), 0)).max() > CONTROL
+
+
+@pytest.mark.parametrize("label_noise", [0.0, 0.7])
+def test_the_direct_sampler_is_the_definition(label_noise):
+    problem = problems.make("linear_regression", dim=3, batch=4, label_noise=label_noise, direct=True)
+    draw, drawn = Draws(seed_of("definition"), 5, 3).at(1), []
+
+    def body(sample, error):
+        drawn.append((sample.normal(0), sample.number(1)))
+        return (0 * drawn[-1][0],)
+
+    errors = np.random.default_rng(seed_of("errors")).standard_normal((2, 5, 3))
+    taken = problem.sample(tuple(errors), draw)
+    draw.mean(4, body, (errors[0],))
+    ((z, n),) = drawn
+    x = z * np.sqrt(problem.spectrum)
+    for g, e in zip(taken, errors, strict=True):
+        residual = np.einsum("rbi,ri->rb", x, e) + label_noise**0.5 * n[..., 0]
+        np.testing.assert_allclose(g, np.einsum("rbi,rb->ri", x, residual) / 4, rtol=1e-12)
 
 
 def test_regression_in_one_dimension_has_two_queries_too():

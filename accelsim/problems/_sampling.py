@@ -62,6 +62,6 @@ class _Entries:
 
         The array standard cannot add to places that repeat: this is for NumPy and CuPy.
         """
-        xp = total.__array_namespace__()
-        replica = xp.arange(len(total))[:, None, None]
-        xp.add.at(total, (replica, self.index), self.value)
+        xp, (replicas, dim) = total.__array_namespace__(), total.shape
+        place = self.index + dim * xp.arange(replicas)[:, None, None]
+        xp.add.at(total.reshape(-1), place.reshape(-1), self.value.reshape(-1))

@@ -55,6 +55,7 @@ from typing import Any
 
 import numpy as np
 
+from accelsim.errors import InputError
 from accelsim.simulation.normals import PRECISIONS, WORD, Words, joined, log, normals, uniform
 
 TILE = 2**14  # blocks made at once: their buffers stay in a core's own cache
@@ -261,15 +262,16 @@ class Draw:
         ----------
         chance : float64: (d,) for a vector, or a number a replica for such a number.
         """
+        draws = self.draws
         if chance.ndim == 1:
-            per = self.draws.per
-            word = self._vector(stream, ("words",), "int64", lambda words, out: _words(words, out, per))
+            word = self._vector(stream, ("words",), "int64", lambda words, out: _words(words, out, draws.per))
         else:
             word = self._number(stream, ("word",), "int64", lambda words, out: _words(words, out, 1))
         xp = word.__array_namespace__()
+        kind = getattr(xp, draws.dtype)
         limit = xp.asarray(xp.ceil(chance * WORD), dtype=word.dtype)  # a whole number is below both or below neither
-        size = xp.where(word < limit, 1 / xp.sqrt(chance), 0.0)
-        return xp.asarray(xp.where(word % 2 == 0, size, -size), dtype=getattr(xp, self.draws.dtype))
+        hit, odd = (xp.asarray(bits, dtype=xp.int8) for bits in (word < limit, word & 1))
+        return xp.asarray(hit * (1 - 2 * odd), dtype=kind) * xp.asarray(1 / xp.sqrt(chance), dtype=kind)
 
     def number(self, stream: int, index: int = 0) -> Any:
         """A standard normal a replica; outside a batch, that of an index."""
@@ -314,7 +316,7 @@ class Draw:
         totals: list[Any] = []
         end, blocks = 0, -(-draws.dim // draws.per)
         while end < batch:
-            begin, end = end, min(batch, end + max(1, draws.tile // (draws.replicas * blocks)))
+            begin, end = end, min(batch, end + max(1, 2 * draws.tile // (draws.replicas * blocks)))
             terms = body(replace(self, samples=range(begin, end), whole=end - begin == batch), *spread)
             totals = totals or [like.__array_namespace__().zeros_like(like) for _ in terms]
             for total, term in zip(totals, terms, strict=True):
@@ -339,6 +341,8 @@ class Draw:
         draws, batch = self.draws, self.samples is not None
         samples = self.samples or range(index, index + 1)
         blocks = range(samples.start * width, samples.stop * width)
+        if blocks.stop > WORD:
+            raise InputError(f"a batch in {size} dimensions must have at most {WORD // width} samples")
 
         def make(step: int, count: int) -> Any:
             out = draws.xp.empty((count, draws.replicas, len(samples), size), dtype)
