@@ -19,7 +19,8 @@ from accelsim.optimizer import Optimizer
 from accelsim.program import Node
 from accelsim.simulation.joined import Step, joined
 from accelsim.simulation.layout import Layout
-from accelsim.simulation.numba_source import Slots, Writer
+from accelsim.simulation.numba_source import Writer
+from accelsim.simulation.slots import Slots
 
 _RISKS = """
 import numpy as np

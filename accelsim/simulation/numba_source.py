@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 from itertools import groupby
-from typing import Any
 
 from accelsim.program import Node
 from accelsim.simulation import numba_random
 from accelsim.simulation.expressions import NUMBA, literal, written
-from accelsim.simulation.joined import Random, Step
+from accelsim.simulation.joined import Step
 from accelsim.simulation.layout import Layout
 from accelsim.simulation.normals import PRECISIONS
+from accelsim.simulation.slots import Slots, computed, last_word
 from accelsim.simulation.sweeps import Loop, Schedule, Sweep, arithmetic
 
 HEAD = '''"""{title}"""
@@ -56,66 +56,6 @@ def inverse(x):
 def beyond(x, level):
     return x if x > level else real(0)
 '''
-
-
-class Slots:
-    """Where everything that a kernel reads and writes lies, by number.
-
-    Attributes
-    ----------
-    rows : names of the states, then vectors that are kept: what a tile holds.
-    constants : vectors of the problem, and the three-point variables whose magnitudes are such.
-    tables : other arrays, by role and node: ``entries`` picked or searched, ``rows`` picked, a ``matrix`` that is
-        multiplied by, a three-point variable's ``chance`` and ``size``.
-    wholes : whole numbers: degrees of freedom, ranges, batch sizes.
-    columns : what comes with the step: uniform nodes, and numbers that are not written out.
-    numbers, indices : of which there is one a replica.
-    """
-
-    def __init__(self, schedule: Schedule) -> None:
-        nodes = schedule.nodes
-        self.rows: dict[str | Node, int] = _numbered([*schedule.step.updates, *schedule.rows])
-        vectors = [n for n in nodes if n.op == "constant" and n.kind == "vector"]
-        vectors += [n for n in nodes if n.op == "three_point" and n.kind == "vector"]
-        self.constants = _numbered(vectors)
-        self.tables = _numbered(role for n in nodes for role in _tables(n))
-        self.wholes = _numbered(whole for n in nodes for whole in _wholes(n))
-        used = [*(arg for n in nodes for arg in n.args), *schedule.step.updates.values()]
-        plain = [n for n in used if n.op == "const" and not literal(n)]
-        self.columns = _numbered([*schedule.columns, *plain])
-        self.numbers, self.indices = _numbered(schedule.numbers), _numbered(schedule.indices)
-
-    def table(self, role: str, node: Node) -> str:
-        """What a table is called."""
-        return f"table{self.tables[role, node]}"
-
-    def whole(self, what: str, value: int) -> str:
-        """A whole number of the problem, as it is called."""
-        return f"wholes[{self.wholes[what, value] + 3}]"
-
-
-def _numbered(things: Iterable[Any]) -> dict[Any, int]:
-    return {thing: number for number, thing in enumerate(dict.fromkeys(things))}
-
-
-def _tables(node: Node) -> Iterator[tuple[str, Node]]:
-    if node.op == "pick" and node.args[0].op == "constant":
-        yield ("rows" if node.kind == "vector" else "entries", node.args[0])
-    elif node.op == "place":
-        yield ("entries", node.args[0])
-    elif node.op == "matmul":
-        yield ("matrix", node.args[1])
-    elif node.op == "three_point":
-        yield ("chance", node)
-        if node.kind == "total":
-            yield ("size", node)
-
-
-def _wholes(node: Node) -> Iterator[tuple[str, int]]:
-    if node.op in ("chi_square", "integer"):
-        yield (node.op, node.value.high)
-    if node.op == "mean":
-        yield ("batch", node.value[1])
 
 
 class Writer:
@@ -314,7 +254,7 @@ class Writer:
         block = "tile" if self.layout.across else f"tile * {self.layout.lanes}"
         if node.value.loop is not None:
             block = f"sample * blocks + {block}"
-        return f"u64({block}), time, replica, {_last_word(node)}"
+        return f"u64({block}), time, replica, u64({last_word(node)})"
 
     def _three_point(self, node: Node) -> Iterator[str]:
         layout, slot = self.layout, self.slots.constants[node]
@@ -366,8 +306,8 @@ class Writer:
 
     def _before(self, nodes: list[Node]) -> Iterator[str]:
         """Compute numbers and indices, arithmetic in one loop as far as nothing else comes between."""
-        for computed, group in groupby(nodes, key=_computed):
-            if computed:
+        for arithmetical, group in groupby(nodes, key=computed):
+            if arithmetical:
                 yield from self._computed(list(group))
             else:
                 for node in group:
@@ -389,8 +329,8 @@ class Writer:
         slots = self.slots.indices if node.kind == "index" else self.slots.numbers
         array, slot = ("indices" if node.kind == "index" else "numbers"), slots[node] * lanes
         if node.op == "chi_square":
-            dof, last = self.slots.whole("chi_square", node.value.high), _last_word(node)
-            yield f"chi_squares(numbers, {slot}, {count}, time, replica, {last}, key0, key1, {dof}, bits64)"
+            dof, place = self.slots.whole("chi_square", node.value.high), f"u64({last_word(node)})"
+            yield f"chi_squares(numbers, {slot}, {count}, time, replica, {place}, key0, key1, {dof}, bits64)"
         elif node.op == "three_point":
             chance, size = (self.slots.table(role, node) for role in ("chance", "size"))
             index = self._index(node.args[0].args[1])
@@ -412,7 +352,7 @@ class Writer:
     def _at(self, node: Node) -> str:
         """The counter and the key of a lane's number."""
         block = f"u64({node.value.block})" if node.value.loop is None else "u64(sample)"
-        return f"{block}, time, replica + u64(l), {_last_word(node)}, key0, key1"
+        return f"{block}, time, replica + u64(l), u64({last_word(node)}), key0, key1"
 
     def _number(self, node: Node) -> str:
         if node.op == "number":
@@ -434,15 +374,6 @@ class Writer:
         lane = " + l" if self.layout.across else ""
         yield f"for l in range({count}):"
         yield f"    z[{self._place(mean, self._index(index))}{lane}] += numbers[{self._slot(value)} + l]"
-
-
-def _computed(node: Node) -> bool:
-    """Whether a number comes from numbers by arithmetic, neither drawn nor picked."""
-    return node.kind == "total" and node.op != "pick" and not isinstance(node.value, Random)
-
-
-def _last_word(node: Node) -> str:
-    return f"u64({node.value.stage << 24 | node.value.stream << 16})"
 
 
 def _indented(lines: Iterator[str], depth: int) -> Iterator[str]:

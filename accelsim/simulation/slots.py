@@ -1,0 +1,81 @@
+"""What a kernel reads and writes, by number, whatever language it is written in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from accelsim.program import Node
+from accelsim.simulation.expressions import literal
+from accelsim.simulation.joined import Random
+from accelsim.simulation.sweeps import Schedule
+
+
+class Slots:
+    """Where everything that a kernel reads and writes lies, by number.
+
+    Attributes
+    ----------
+    rows : names of the states, then vectors that are kept: what a tile holds.
+    constants : vectors of the problem, and the three-point variables whose magnitudes are such.
+    tables : other arrays, by role and node: ``entries`` picked or searched, ``rows`` picked, a ``matrix`` that is
+        multiplied by, a three-point variable's ``chance`` and ``size``.
+    wholes : whole numbers: degrees of freedom, ranges, batch sizes.
+    columns : what comes with the step: uniform nodes, and numbers that are not written out.
+    numbers, indices : of which there is one a replica.
+    """
+
+    def __init__(self, schedule: Schedule) -> None:
+        nodes = schedule.nodes
+        self.rows: dict[str | Node, int] = _numbered([*schedule.step.updates, *schedule.rows])
+        vectors = [n for n in nodes if n.op == "constant" and n.kind == "vector"]
+        vectors += [n for n in nodes if n.op == "three_point" and n.kind == "vector"]
+        self.constants = _numbered(vectors)
+        self.tables = _numbered(role for n in nodes for role in _tables(n))
+        self.wholes = _numbered(whole for n in nodes for whole in _wholes(n))
+        used = [*(arg for n in nodes for arg in n.args), *schedule.step.updates.values()]
+        plain = [n for n in used if n.op == "const" and not literal(n)]
+        self.columns = _numbered([*schedule.columns, *plain])
+        self.numbers, self.indices = _numbered(schedule.numbers), _numbered(schedule.indices)
+
+    def table(self, role: str, node: Node) -> str:
+        """What a table is called."""
+        return f"table{self.tables[role, node]}"
+
+    def whole(self, what: str, value: int) -> str:
+        """A whole number of the problem, as it is called."""
+        return f"wholes[{self.wholes[what, value] + 3}]"
+
+
+def _numbered(things: Iterable[Any]) -> dict[Any, int]:
+    return {thing: number for number, thing in enumerate(dict.fromkeys(things))}
+
+
+def _tables(node: Node) -> Iterator[tuple[str, Node]]:
+    if node.op == "pick" and node.args[0].op == "constant":
+        yield ("rows" if node.kind == "vector" else "entries", node.args[0])
+    elif node.op == "place":
+        yield ("entries", node.args[0])
+    elif node.op == "matmul":
+        yield ("matrix", node.args[1])
+    elif node.op == "three_point":
+        yield ("chance", node)
+        if node.kind == "total":
+            yield ("size", node)
+
+
+def _wholes(node: Node) -> Iterator[tuple[str, int]]:
+    if node.op in ("chi_square", "integer"):
+        yield (node.op, node.value.high)
+    if node.op == "mean":
+        yield ("batch", node.value[1])
+
+
+def computed(node: Node) -> bool:
+    """Whether a number comes from numbers by arithmetic, neither drawn nor picked."""
+    return node.kind == "total" and node.op != "pick" and not isinstance(node.value, Random)
+
+
+def last_word(node: Node) -> int:
+    """The last word of a random number's counter, but for its tries."""
+    return int(node.value.stage << 24 | node.value.stream << 16)
