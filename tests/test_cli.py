@@ -112,8 +112,9 @@ def test_rates_are_drawn_over_two_hyperparameters(accelsim, document, tmp_path):
         assert (code, "--map" in err or "[0, 1)" in err) == (2, True)
 
 
-def test_simulated_risk_agrees_with_the_exact_one(document):
-    arguments = ("simulate", "schedule_free", *REGRESSION, "--batch", 8, "--steps", 20, "--seeds", 2000)
+@pytest.mark.parametrize("sampler", [(), ("--direct",)], ids=["of the law", "direct"])
+def test_simulated_risk_agrees_with_the_exact_one(document, sampler):
+    arguments = ("simulate", "schedule_free", *REGRESSION, "--batch", 8, "--steps", 20, "--seeds", 2000, *sampler)
     found = document(*arguments, "--set", "lr=0.3", "--exact")
     assert np.abs(found["z"]).max() < 5
     assert found["diverged"] == [0] * len(found["steps"])

@@ -25,6 +25,10 @@ _PROBLEM_OPTIONS: dict[str, Any] = {
         str | None, typer.Option(metavar="SPEC", help="Initial error by eigendirection: ones, power:A or file:w0.npy.")
     ],
     "label_noise": Annotated[float | None, typer.Option(metavar="V", help="Variance of the label noise.")],
+    "direct": Annotated[
+        bool | None,
+        typer.Option("--direct", help="Draw the inputs of linear_regression one by one.", show_default=False),
+    ],
     "grad_noise": Annotated[float | None, typer.Option(metavar="V", help="Scale of additive gradient noise.")],
     "noise_shape": Annotated[
         str | None, typer.Option(metavar="H|I|FILE", help="Covariance of additive gradient noise.")
