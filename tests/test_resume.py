@@ -37,13 +37,15 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("name", CASES)
-def test_a_run_depends_neither_on_how_its_steps_are_split_nor_on_saving_in_between(name, dtype):
+SPLITS = [("numpy", name, dtype) for name in CASES for dtype in ("float64", "float32")]
+
+
+@pytest.mark.parametrize(("place", "name", "dtype"), [*SPLITS, ("numba", "schedule_free", "float64")])
+def test_a_run_depends_neither_on_how_its_steps_are_split_nor_on_saving_in_between(place, name, dtype):
     rule, values = CASES[name]
 
     def make():
-        return backends.find("numpy").make(rule, PROBLEM, values, 3, 7, 11, dtype)
+        return backends.find(place).make(rule, PROBLEM, values, 3, 7, 11, dtype)
 
     whole, split, late = make(), make(), make()
     whole.advance(30)
@@ -92,20 +94,22 @@ def whole(tmp_path_factory):
     return (folder / RESULT).read_bytes()
 
 
-def test_interruptions_leave_no_trace_in_the_result(tmp_path, whole):
-    sessions = 0
-    while not (tmp_path / RESULT).exists():
+@pytest.mark.parametrize("place", ["numpy", "numba"])
+def test_interruptions_leave_no_trace_in_the_result(place, tmp_path):
+    whole = measure(tmp_path / "whole", backend=place)
+    folder, sessions = tmp_path / "parts", 0
+    while not (folder / RESULT).exists():
         sessions += 1
         try:
-            found = measure(tmp_path, resume=True, progress=Interrupting(5))
+            found = measure(folder, resume=True, backend=place, progress=Interrupting(5))
         except KeyboardInterrupt:
-            assert (tmp_path / CHECKPOINT).exists()
+            assert (folder / CHECKPOINT).exists()
     assert sessions > 5
-    assert (tmp_path / RESULT).read_bytes() == whole
+    assert (folder / RESULT).read_bytes() == (tmp_path / "whole" / RESULT).read_bytes()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    assert sorted(path.name for path in tmp_path.iterdir()) == [SESSIONS, RESULT]
-    assert len(json.loads((tmp_path / SESSIONS).read_text())["sessions"]) == sessions
-    np.testing.assert_array_equal(found.mean, measure(None).mean)
+    assert sorted(path.name for path in folder.iterdir()) == [SESSIONS, RESULT]
+    assert len(json.loads((folder / SESSIONS).read_text())["sessions"]) == sessions
+    np.testing.assert_array_equal(found.mean, whole.mean)
 
 
 def test_a_finished_run_is_read_not_run_again(tmp_path, whole):
@@ -177,7 +181,7 @@ def redefined(power):
 
 def test_a_rule_that_was_rewritten_is_noticed(tmp_path):
     def run(rule, schedule):
-        simulate(rule, PROBLEM, 9, 2, out=tmp_path, resume=True, lr=schedule)
+        simulate(rule, PROBLEM, 9, 2, backend="numpy", out=tmp_path, resume=True, lr=schedule)
 
     run(redefined(1), lambda t: 0.1 / (t + 1))
     run(redefined(1), lambda t: 0.1 / (t + 1))
