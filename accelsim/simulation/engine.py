@@ -118,7 +118,12 @@ class PlainRun:
 
         def gradient(*points: Any) -> Any:
             draw = self._draws.at(t, next(stages))
-            gradients = self._problem.sample(tuple(point + self._start for point in points), draw)
+            gradients = self._problem.sample(tuple(map(self._error, points)), draw)
             return gradients if len(points) > 1 else gradients[0]
 
         return gradient
+
+    def _error(self, point: Any) -> Any:
+        """The error at a query point, which may be a number, the same for all replicas and coordinates."""
+        error = point + self._start
+        return error if error.ndim > 1 else self._arrays.xp.tile(error, (self._draws.replicas, 1))

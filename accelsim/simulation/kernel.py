@@ -6,21 +6,17 @@ import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from itertools import islice
-from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim import machine, program
-from accelsim.errors import InputError
+from accelsim import machine
 from accelsim.optimizer import Optimizer
-from accelsim.program import Node
-from accelsim.simulation.joined import Step, joined
+from accelsim.simulation.inputs import STRETCH, Columns, Inputs
+from accelsim.simulation.joined import joined
 from accelsim.simulation.layout import Layout
 from accelsim.simulation.numba_source import Writer
-from accelsim.simulation.slots import Slots
 
 _RISKS = """
 import numpy as np
@@ -34,84 +30,10 @@ def kernel(z, first, stride, start, spectrum, per, lanes, across, risks):
             for k in range(per):
                 for l in range(lanes):
                     place = tile * per + k if across else (tile * per + k) * lanes + l
-                    error = np.float64(row[k * lanes + l] + start[place])
-                    risks[group * lanes + l if across else group] += 0.5 * spectrum[place] * (error * error)
+                    if spectrum[place] > 0:  # else no coordinate, and whatever the rule makes of none
+                        error = np.float64(row[k * lanes + l] + start[place])
+                        risks[group * lanes + l if across else group] += 0.5 * spectrum[place] * (error * error)
 """
-_STRETCH = 2**12  # steps whose columns are computed at a time
-_RANGE = 2**32  # of the whole numbers that chances are compared with
-
-
-class Columns:
-    """The numbers that come with each step, computed on the host as the rule on arrays computes them.
-
-    Parameters
-    ----------
-    nodes : uniform nodes.
-    """
-
-    def __init__(self, optimizer: Optimizer, hyperparameters: Mapping[str, Any], nodes: list[Node], dtype: str) -> None:
-        self._optimizer, self._hyperparameters, self._nodes = optimizer, hyperparameters, nodes
-        self._dtype = dtype
-        values = optimizer.resolve(**hyperparameters).values()
-        leaves = program.reachable(nodes)
-        self._constant = all(isinstance(v, Real) for v in values) and not any(n.op == "step" for n in leaves)
-        self.seek(0)
-
-    def seek(self, t: int) -> None:
-        """Go on from step t."""
-        self._rows = self._optimizer.rows(float, t, **self._hyperparameters)
-
-    def take(self, steps: int) -> NDArray[Any]:
-        """The next steps' columns, (steps, columns), or (1, columns) where they are the same at all steps."""
-        if not self._nodes:
-            return np.zeros((1, 0), self._dtype)
-        found = [self._row(t, h) for t, h in islice(self._rows, 1 if self._constant else steps)]
-        with np.errstate(over="ignore"):
-            return np.array(found, dtype=np.float64).astype(self._dtype)
-
-    def _row(self, t: int, h: Mapping[str, Any]) -> list[float]:
-        def leaf(node: Node) -> Any:
-            if node.op == "hyperparameter":
-                return h[node.value]
-            return t if node.op == "step" else node.value
-
-        known: dict[int, Any] = {}
-        try:
-            return [float(program.evaluate(node, leaf, program.operate, known)) for node in self._nodes]
-        except ArithmeticError as error:
-            what = f"{type(error).__name__} at step {t}: {error}"
-            raise InputError(f"rule {self._optimizer.name!r} raised {what}") from None
-
-
-class Inputs:
-    """The arrays that a kernel reads, beside the states."""
-
-    def __init__(self, step: Step, layout: Layout, slots: Slots) -> None:
-        self._step, self._layout, self._constants = step, layout, step.constants
-        dtype = layout.dtype
-        vectors = [self._vector(node) for node in slots.constants]
-        self.constants = np.concatenate([v.ravel() for v in vectors] or [np.zeros(0)]).astype(dtype)
-        self.tables = [np.ascontiguousarray(self._table(role, node)).ravel() for role, node in slots.tables]
-        sizes = [layout.tiles, layout.blocks, layout.dim]
-        self.wholes = np.array([*sizes, *(value for _, value in slots.wholes)], dtype=np.int64)
-
-    def _array(self, node: Node) -> NDArray[Any]:
-        if node.op == "transpose":
-            return self._array(node.args[0]).T
-        return np.asarray(self._constants[node.value])
-
-    def _vector(self, node: Node) -> NDArray[Any]:
-        values = self._array(node.args[0]) ** -0.5 if node.op == "three_point" else self._array(node)
-        return self._layout.constant(values)
-
-    def _table(self, role: str, node: Node) -> NDArray[Any]:
-        if role in ("chance", "size"):
-            chance = self._array(node.args[0] if node.kind == "vector" else node.args[0].args[0])
-            values = np.ceil(chance * _RANGE).astype(np.int64) if role == "chance" else chance**-0.5
-            return self._layout.constant(values) if node.kind == "vector" else values
-        if role == "entries":
-            return self._array(node)
-        return self._layout.constant(self._array(node)).astype(self._layout.dtype)
 
 
 @cache
@@ -164,7 +86,7 @@ class KernelRun:
 
     def advance(self, steps: int) -> None:
         while steps:
-            taken = min(steps, _STRETCH)
+            taken = min(steps, STRETCH)
             self._take(self._columns.take(taken), taken)
             self._t += taken
             steps -= taken

@@ -196,14 +196,17 @@ class Writer:
         if node in self.made:
             return self.made[node]
         if node.op in ("state", "normal", "three_point", "matmul", "mean"):
-            kept = f"rows[{self._row(node)} + i]"
-            return f"{kept} / real({self.slots.whole('batch', node.value[1])})" if node.op == "mean" else kept
+            return self._averaged(node, f"rows[{self._row(node)} + i]")
         if node.op == "pick" and self.layout.across:
             table, index = self.slots.table("rows", node.args[0]), self._index(node.args[1])
             return f"{table}[({index} * tiles + tile) * {self.layout.per} + k]"
         if node.op in ("constant", "pick"):
             return f"c{node.index}[i]"
         return written(node, self._name, NUMBA)
+
+    def _averaged(self, node: Node, entry: str) -> str:
+        """What a row's entry stands for: rows of means hold sums over the batch."""
+        return f"{entry} / real({self.slots.whole('batch', node.value[1])})" if node.op == "mean" else entry
 
     def _name(self, node: Node) -> str:
         if node.kind == "uniform":
@@ -282,10 +285,10 @@ class Writer:
             yield f"    for k in range({per}):"
             yield f"        m = {matrix}[(j * tiles + tile) * {per} + k]"
             yield f"        for l in range({lanes}):"
-            yield f"            out[k * {lanes} + l] += lanes[l] * m"
+            yield f"            out[k * {lanes} + l] += {self._averaged(node.args[0], 'lanes[l]')} * m"
         else:
             yield f"    start = (j * tiles + tile) * {width}"
-            yield f"    m, x = {matrix}[start : start + {width}], z[x]"
+            yield f"    m, x = {matrix}[start : start + {width}], {self._averaged(node.args[0], 'z[x]')}"
             yield f"    for i in range({width}):"
             yield "        out[i] += x * m[i]"
 
