@@ -8,7 +8,9 @@ import pytest
 from conftest import seed_of
 
 from accelsim import problems, spectra
+from accelsim.elementary import total
 from accelsim.errors import InputError
+from accelsim.problems import linear_regression
 from accelsim.simulation.philox import Draws
 
 REPLICAS = 40_000
@@ -116,6 +118,28 @@ def test_the_direct_sampler_is_the_definition(label_noise):
     for g, e in zip(taken, errors, strict=True):
         residual = np.einsum("rbi,ri->rb", x, e) + label_noise**0.5 * n[..., 0]
         np.testing.assert_allclose(g, np.einsum("rbi,rb->ri", x, residual) / 4, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("dim", [1, 2, 5])
+def test_errors_however_dependent_have_orthonormal_directions_or_none(dim, dtype):
+    random, eps = np.random.default_rng(seed_of(f"orthonormal {dim} {dtype}")), np.finfo(dtype).eps
+    first, second = random.standard_normal((2, 1000, dim))
+    apart = 10.0 ** random.uniform(-9, 0, (1000, 1)) * random.integers(0, 2, (1000, 1))
+    mixed = first - 2 * second + apart * random.standard_normal((1000, dim))
+    vectors = [v.astype(dtype) for v in (first, second, -3 * first, first + apart * second, 0 * first, mixed)]
+    directions, shares = linear_regression._orthonormal([[v] for v in vectors], total)
+    q = np.stack([direction for (direction,) in directions], axis=1).astype("float64")
+    inner = q @ q.transpose(0, 2, 1)
+    none = np.einsum("rjj->rj", inner) == 0
+    np.testing.assert_allclose(inner, np.eye(len(vectors)) * ~none[:, None, :], atol=20 * eps)
+    assert none[:, 4].all()
+    assert (~none).sum(axis=1).max() == min(dim, 5)
+    for v, mix in zip(vectors, shares, strict=True):
+        np.testing.assert_allclose(sum(s * q[:, k] for k, s in enumerate(mix)), v, atol=50 * eps)
+    once = vectors[3] - total(q[:, 0] * vectors[3]) * q[:, 0]  # one round leaves rounding along the first direction
+    leftover = np.abs(total(q[:, 0] * once)) / np.sqrt(np.maximum(total(once * once), eps**4))
+    assert leftover.max() > 1e3 * eps
 
 
 def test_regression_in_one_dimension_has_two_queries_too():
