@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from accelsim import stats
 
-EXACT = 2**14  # replicas up to which quantiles are exact
+EXACT = 2**14  # replicas up to which quantiles are exact; those of a block
 _DROPPED = 43  # of the 52 bits of a mantissa, beyond that
 ACCURACY = 2.0 ** (_DROPPED - 53)  # relative, of quantiles there
-_BLOCK = 2**12  # replicas taken in at once
 
 Array = NDArray[np.float64]
 
@@ -46,21 +45,23 @@ class Statistics:
         self._diverged = np.zeros(rows, dtype=np.int64)
         self._values = [np.empty(0)] * rows
         self._counts = [np.empty(0, dtype=np.int64)] * rows
-        self._waiting = np.empty((rows, 0))
+        self._waiting, self._filled = np.empty((rows, min(replicas, EXACT))), 0
 
     def add(self, risks: Array) -> None:
         """Take in the risks of the next replicas, (n, replicas), infinite where a replica diverged."""
-        self._waiting = np.concatenate([self._waiting, risks], axis=1)
-        whole = self._waiting.shape[1] // _BLOCK * _BLOCK
-        for begin in range(0, whole, _BLOCK):
-            self._take(self._waiting[:, begin : begin + _BLOCK])
-        self._waiting = self._waiting[:, whole:].copy()
+        while risks.shape[1]:
+            part = risks[:, : EXACT - self._filled]
+            risks = risks[:, part.shape[1] :]
+            self._waiting[:, self._filled : self._filled + part.shape[1]] = part
+            self._filled += part.shape[1]
+            if self._filled == EXACT:
+                self.finish()
 
     def finish(self) -> None:
-        """Take in what is left: no more replicas come."""
-        if self._waiting.size:
-            self._take(self._waiting)
-        self._waiting = self._waiting[:, :0]
+        """Take in those that wait for their block to be full: no more come."""
+        if self._filled:
+            self._take(self._waiting[:, : self._filled])
+        self._filled = 0
 
     @property
     def mean(self) -> Array:
@@ -100,7 +101,7 @@ class Statistics:
             "values": np.concatenate(self._values),
             "counts": np.concatenate(self._counts),
             "ends": np.cumsum([len(values) for values in self._values]),
-            "waiting": self._waiting,
+            "waiting": self._waiting[:, : self._filled],
         }
 
     def load(self, saved: Mapping[str, NDArray[Any]]) -> None:
@@ -109,7 +110,8 @@ class Statistics:
         self._mean, self._deviation, self._diverged = saved["mean"], saved["deviation"], saved["diverged"]
         self._values = np.split(saved["values"], saved["ends"][:-1])
         self._counts = np.split(saved["counts"], saved["ends"][:-1])
-        self._waiting = saved["waiting"]
+        self._filled = saved["waiting"].shape[1]
+        self._waiting[:, : self._filled] = saved["waiting"]
 
     def _take(self, block: Array) -> None:
         """Merge the next block of replicas, (n, replicas)."""
