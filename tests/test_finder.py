@@ -447,3 +447,22 @@ def test_what_schedules_may_do_is_not_refuted_by_constants(returned):
     assert equivalent(find("heavy_ball"), rescaled, returned=returned, budget=60).status == "undecided"
     assert decided(find("heavy_ball"), growing, returned=returned).map["c"] == "beta/(t + 1)"
     assert decided(find("heavy_ball"), find("nesterov"), returned=returned).status == "refuted"
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "needs"),
+    [
+        ("accelerated_sgd", "acsa", "alpha*beta - eta"),  # its weight beta ties momentum and gradient
+        ("qhm", "acsa", "beta - nu"),
+        ("heavy_ball", "accsgd", None),  # the short step would have to be zero
+    ],
+)
+def test_schedules_are_refuted_with_one_memory(a, b, needs):
+    answer = decided(find(a), find(b))
+    assert answer.status == "refuted"
+    assert answer.counterexample["unknown"] == "one a step"
+    assert needs is None or needs in answer.reason
+
+
+def test_what_ties_momentum_and_gradient_does_not_refute_where_they_are_tied():
+    assert decided(find("nesterov"), find("acsa")).status == "equivalent"

@@ -72,8 +72,18 @@ class Field:
         """An element, factored, as a SymPy expression."""
         import sympy
 
-        back = sympy.factor(self.domain.to_sympy(element)).xreplace(self._back)
+        if self.domain == sympy.QQ:
+            return self.domain.to_sympy(element)
+        above, below = map(self._factored, (element.numer, element.denom))
+        back = (above / below).xreplace(self._back)
         return sympy.powsimp(upright(back), deep=True, combine="exp")
+
+    def _factored(self, polynomial: Any) -> Any:
+        import sympy
+
+        number, factors = polynomial.factor_list()
+        powers = (factor.as_expr() ** power for factor, power in factors)
+        return sympy.Mul(self.domain.domain.to_sympy(number), *powers)
 
     def factors(self, element: Any) -> list[Any]:
         """The irreducible factors of an element's numerator that are no numbers; zero has none, so ask first."""

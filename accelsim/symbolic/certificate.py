@@ -23,6 +23,7 @@ from accelsim.schedules import Recurrence
 from accelsim.symbolic.algebra import Field, evaluated
 from accelsim.symbolic.equivalence import Equivalence, Verdict, check, linear_parts
 from accelsim.symbolic.given import equal_parameters, unlike
+from accelsim.symbolic.lengths import LONG_ALIKE, long_alike, scale_free
 from accelsim.symbolic.linear_part import LinearPart, left_behind, linear_part
 from accelsim.symbolic.replay import Key, answers, rational, read, shared_gradients
 from accelsim.symbolic.tableau import sympy_functions, tableau
@@ -306,9 +307,12 @@ def _scale(found: Mapping[str, Any], a: Optimizer, b: Optimizer, keys: list[Key]
     lengths = [exact(read(text, 0)) for text in found["lengths"]]
     if [str(_itself(a, found, length, last)) for length in lengths] != found["values"]:
         return Verified(False, f"{a} answers otherwise")
-    if len(set(found["values"])) < 2 or not all(length > 0 for length in lengths) or not scale_free(b):
-        return Verified(False, "the length of gradients may matter to both rules or to neither")
-    return Verified(True, f"{b} queries the same points however long a gradient is, {a} does not")
+    if len(set(found["values"])) > 1 and min(lengths) > 0 and scale_free(b):
+        return Verified(True, f"{b} queries the same points however long a gradient is, {a} does not")
+    if len(set(found["values"])) > 1 and min(lengths) >= 1 and last == 1 and long_alike(b):
+        what = f"queries the same second point however long a first gradient is, from {LONG_ALIKE}"
+        return Verified(True, f"{b} {what}, {a} does not")
+    return Verified(False, "the length of gradients may matter to both rules or to neither")
 
 
 def _itself(rule: Optimizer, found: Mapping[str, Any], length: Fraction, last: int) -> Fraction:
@@ -404,32 +408,6 @@ def _unknown_rows(name: str, rows: list[list[str]]) -> list[list[Any]]:
     return [[sympy.Symbol(f"{name}[{t}][{i}]") for t in range(len(row))] for i, row in enumerate(rows)]
 
 
-def scale_free(rule: Optimizer) -> bool:
-    """Whether multiplying all gradients by a positive number leaves every query point alone.
-
-    Every node is homogeneous in gradients and memories, of degree 0 (positions) or 1 (memories), or has no degree.
-    """
-    program = rule.program()
-    degrees: dict[int, int | None] = {}
-    for node in program.nodes:
-        below = [degrees[arg.index] for arg in node.args]
-        if node.op in ("gradient", "state"):
-            degrees[node.index] = int(node.op == "gradient" or node.value in rule.memories)
-        elif node.op == "sign" or node.kind == "uniform":
-            degrees[node.index] = None if None in below else 0
-        elif None in below:
-            degrees[node.index] = None
-        elif node.op in ("add", "sub"):
-            degrees[node.index] = below[0] if below[0] == below[1] else None
-        elif node.op in ("mul", "div"):
-            degrees[node.index] = below[0] + (below[1] if node.op == "mul" else -below[1])  # type: ignore[operator]
-        else:
-            degrees[node.index] = below[0] if node.op == "neg" else None
-    points = [point for stage in program.queries for point in stage]
-    steady = all(degrees[point.index] == 0 for point in points) and not any(rule.memories.values())
-    return steady and all(degrees[n.index] == int(k in rule.memories) for k, n in program.updates.items())
-
-
 def _minor(
     found: Mapping[str, Any], keys: list[Key], one: list[Any], b: LinearPart, ask: Callable[[], list[Any]]
 ) -> Verified:
@@ -482,19 +460,19 @@ def _alike(one: list[Any], other: list[Any]) -> bool:
 
 
 def _identity(found: Mapping[str, Any], one: list[Any], other: list[Any], shown: str) -> Verified:
-    import sympy
-
     weights = [_expression(text, other) for text in found["cofactors"]]
     if len(weights) != len(one):
         return Verified(False, "there must be one cofactor an answer")
-    divided = sympy.Mul(*(sympy.fraction(sympy.cancel(value))[1] for value in other))
-    for weight in weights:
-        for factor, _ in sympy.factor_list(sympy.fraction(sympy.together(weight))[1])[1]:
-            if sympy.rem(divided, factor) != 0:
-                return Verified(False, f"a cofactor divides by {factor}, which might be zero")
-    left = sympy.cancel(sum(w * (y - x) for w, x, y in zip(weights, one, other, strict=True)))
-    if left != 1:
-        return Verified(False, f"the combination of differences is {left}, not 1")
+    field = Field([*weights, *other])
+    theirs, factors = ([field.element(x) for x in values] for values in (other, weights))
+    divided = {f for value in theirs if value for f in field.factors(1 / value)}
+    for factor in (f for weight in factors if weight for f in field.factors(1 / weight)):
+        if factor not in divided and -factor not in divided:
+            return Verified(False, f"a cofactor divides by {factor}, which might be zero")
+    differences = (y - field.element(x) for x, y in zip(one, theirs, strict=True))
+    left = sum((w * d for w, d in zip(factors, differences, strict=True)), field.domain.zero)
+    if left != field.domain.one:
+        return Verified(False, f"the combination of differences is {field.plain(left)}, not 1")
     return Verified(True, f"a combination of differences of {shown} is 1, so they cannot all vanish")
 
 

@@ -22,6 +22,7 @@ from accelsim.symbolic.elimination import Clock, OutOfTime
 from accelsim.symbolic.equivalence import Equivalence, Verdict, check
 from accelsim.symbolic.first_step import Start, first_step
 from accelsim.symbolic.given import equal_parameters, unlike
+from accelsim.symbolic.lengths import LONG_ALIKE, long_alike, scale_free
 from accelsim.symbolic.linear_part import left_behind
 from accelsim.symbolic.matching import Candidate, Matching, Solution
 from accelsim.symbolic.question import Question
@@ -34,7 +35,7 @@ from accelsim.symbolic.written import assignments, combination, entered, from_fi
 
 BUDGET = 10.0  # seconds of computing
 SHARE = 0.5  # of what is left of them for constants, then for schedules; the rest is for a refutation
-SCHEDULED = 4.0  # seconds of them for a refutation of all schedules, before one of all constants
+SCHEDULED = 4.0  # seconds of them for a refutation of all schedules, where one of all constants would do
 SPECIAL = 3.0  # seconds of them for special cases
 CASE = ("map", "transform", "direction", "conditions", "assumptions")  # what is said of a special case
 LONG = 30  # characters of an expression that is not worth a reason
@@ -99,6 +100,8 @@ class _Finder(Matching):
         theirs = self.b.part.tableau.maps
         if theirs and theirs != self.a.part.tableau.maps:
             return self._signed(" and ".join(f"{name} {when} the momentum" for name, when in sorted(theirs)))
+        if long := self._cut():
+            return long
         if self.a.moves and self.b.decay and self._decay_is_zero():
             return self._without_decay()
         if self.b.moves and not self.a.moves:
@@ -128,9 +131,19 @@ class _Finder(Matching):
         """Refuted where the length of gradients matters to the first rule and not to the second."""
         reason = f"{self.q.b} applies {what}, {self.q.a} does not"
         found = None if self.a.part.tableau.maps else scaled(self._refuting(scheduled=False))
-        if found is None or not certificate.scale_free(self.q.b):
+        if found is None or not scale_free(self.q.b):
             return self._undecided(f"{reason}: linear parts cannot tell")
         return self._refuted(f"{reason}: to {self.q.b} it is all the same how long gradients are", found)
+
+    def _cut(self) -> Answer | None:
+        """Refuted where the length of a first long gradient matters to the first rule and not to the second."""
+        part = self.b.part
+        apart = {factor.symbol for factor in part.tableau.factors.values()} - part.absorbed
+        if not apart or not long_alike(self.q.b):  # what gradients are multiplied by is set aside
+            return None
+        found = scaled(self._refuting(scheduled=True), first_alone=True)
+        reason = f"to {self.q.b} it is all the same how long a first gradient is, from {LONG_ALIKE}"
+        return self._refuted(reason, found) if found else None
 
     # -- when there is no solution --
 
@@ -220,11 +233,12 @@ class _Finder(Matching):
             return answer if answer.status == "refuted" else self._undecided("no solution was found with weight decay")
         for scheduled in (False,) if fewer else (True, False):
             try:
-                clock = self.clock.at_most(SCHEDULED) if scheduled else self.clock
+                some = scheduled and not self._schedules_matter()
+                clock = self.clock.at_most(SCHEDULED) if some else self.clock
                 with clock.enforced():
                     found = refute(self._refuting(scheduled), clock)
             except OutOfTime:
-                if not scheduled:
+                if not some:
                     raise
                 continue
             if found is not None and found["unknown"] == "constant" and not fewer and self._schedules_matter():

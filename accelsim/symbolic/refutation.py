@@ -8,7 +8,8 @@ or one unknown a step. Three kinds of contradiction are looked for:
   hyperparameters are, as it is zero for every rule of fewer memories;
 * an *identity* 1 = sum of cofactors times (b's answer minus a's), cleared of denominators: by linear algebra where
   numbers are cofactors enough, otherwise by Buchberger's algorithm;
-* a *scale*: to a rule that applies a sign it is all the same how long gradients are; rule `a` itself is run.
+* a *scale*: to a rule that applies a sign it is all the same how long gradients are, to one that cuts long gradients
+  how long such a first one is; rule `a` itself is run.
 
 One sequence alone never refutes a rule whose step size may vary from step to step: it could follow anything.
 """
@@ -16,17 +17,18 @@ One sequence alone never refutes a rule whose step size may vary from step to st
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import chain, combinations_with_replacement, pairwise
+from itertools import chain, pairwise, product
 from typing import Any
 
 from accelsim.errors import InputError
 from accelsim.optimizer import Hyperparameter, Optimizer, step
 from accelsim.program import exact
 from accelsim.symbolic.algebra import Field, determinant, evaluated
+from accelsim.symbolic.cofactors import Member, bare, combination, combined, spanned, without_units
 from accelsim.symbolic.elimination import Clock
 from accelsim.symbolic.given import taken_alike
 from accelsim.symbolic.linear_part import LinearPart, left_behind
@@ -81,12 +83,16 @@ def refute(claim: Refuting, clock: Clock) -> dict[str, Any] | None:
     return next((found for found in chain(minors, identities) if found is not None), None)
 
 
-def scaled(claim: Refuting) -> dict[str, Any] | None:
-    """Two lengths of a first gradient: what refutes rules to which the length of gradients is all the same."""
+def scaled(claim: Refuting, first_alone: bool = False) -> dict[str, Any] | None:
+    """Two lengths of a first gradient: what refutes rules to which the length of gradients is all the same.
+
+    That of the first alone, from 1 on, if `first_alone`; then the second query must show it.
+    """
     rule = claim.a.tableau.optimizer
-    values = numbers(rule, claim.set_a, claim.varying, seed=0)
-    for pair in LENGTHS:
-        for last in range(1, LONGEST + 1):
+    plain = numbers(rule, claim.set_a, claim.varying, seed=0)
+    pairs, longest = (LENGTHS[:1], 1) if first_alone else (LENGTHS, LONGEST)
+    for values, pair in product((plain, _squared(rule, plain)), pairs):
+        for last in range(1, longest + 1):
             with suppress(InputError):  # where a root is irrational nothing is exact any more
                 shown = [_after(rule, values, claim.set_a, length, last) for length in pair]
                 if shown[0] != shown[1]:
@@ -98,6 +104,16 @@ def scaled(claim: Refuting) -> dict[str, Any] | None:
                         "values": list(map(str, shown)),
                     }
     return None
+
+
+def _squared(rule: Optimizer, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The squares of numbers, of which roots are rational, where these are in their ranges too."""
+
+    def one(name: str, text: str) -> str:
+        square = Fraction(text) ** 2
+        return str(square) if rule.hyperparameters[name].holds(square) else text
+
+    return {k: [one(k, x) for x in v] if isinstance(v, list) else one(k, v) for k, v in values.items()}
 
 
 def _after(
@@ -310,22 +326,22 @@ def _identity(claim: Refuting, values: Mapping[str, Any], seed: int, clock: Cloc
     longest = min(LONGEST, len(claim.a.tableau.states) + len(claim.b.tableau.states) + 1)
     canonical = claim.memories == (1, 1) and not left_behind(claim.a) and not left_behind(claim.b)
     several = claim.scheduled or claim.unlike
-    coordinates = 2 if several and (_sequences(claim.a) or _sequences(claim.b)) else 1
+    taken = (claim.a.absorbed | claim.b.absorbed) - claim.unlike  # into the gradient: any coordinate will do
+    coordinates = 2 if several and (_sequences(claim.a) | _sequences(claim.b)) - taken else 1
     for last in range(1, longest + 1):
         clock.check()
         one, shared = _mine(claim, values, seed, last, coordinates)
         other = _theirs(claim, seed, last, shared)
         if claim.still:
             one, other = ({key: run[key] for key in run if key[2] < 0} for run in (one, other))
-        ideal = [_Member(other[key] - one[key], {key: sympy.Integer(1)}) for key in one if one[key] != other[key]]
-        below = [sympy.fraction(sympy.cancel(value))[1] for value in other.values()]
-        divided = list(dict.fromkeys(f for d in below for f, _ in sympy.factor_list(d)[1]))
-        weights = _spanned([_bare(m, divided) for m in ideal], divided)
+        ideal = [Member(other[key] - one[key], {key: sympy.Integer(1)}) for key in one if one[key] != other[key]]
+        divided = _divided(other.values())
+        weights = spanned([bare(m, divided) for m in ideal], divided)
         if canonical and last >= CANONICAL:
             shown = [m for m in ideal if any(key[1] == RETURNED for key in m.weights)]
-            ideal = [*(m for i in range(coordinates) for m in _one_memory(one, other, last, i)), *ideal[:2], *shown]
+            ideal = [m for i in range(coordinates) for m in _one_memory(one, other, last, i, divided)] + shown
         if ideal and weights is None and (not canonical or last >= CANONICAL):
-            weights = _combined([_bare(m, divided) for m in ideal], divided, clock)
+            weights = combined([bare(m, divided) for m in ideal], divided, clock)
         if weights:
             chosen = [key for key, weight in weights.items() if weight != 0]
             return {
@@ -337,118 +353,59 @@ def _identity(claim: Refuting, values: Mapping[str, Any], seed: int, clock: Cloc
     return None
 
 
-def _spanned(ideal: Sequence[_Member], apart: Sequence[Any]) -> dict[Key, Any] | None:
-    """Numbers c with sum c (polynomial) = 1, or a product of what is not zero: enough where unknowns enter alike."""
-    import sympy
-    from sympy.polys.matrices import DomainMatrix
-
-    symbols = sorted(set().union(*(m.polynomial.free_symbols for m in ideal)), key=str)
-    if not symbols:
-        return None
-    wanted = [sympy.Integer(1), *apart, *(f * g for f, g in combinations_with_replacement(apart, 2))]
-    wanted = [w for w in wanted if w.free_symbols <= set(symbols)]
-    polynomials = [*(m.polynomial for m in ideal), *wanted]
-    terms = [sympy.Poly(p, *symbols, domain=sympy.QQ).as_dict(native=True) for p in polynomials]
-    rows = [[each.get(power, sympy.QQ.zero) for each in terms] for power in sorted(set().union(*terms))]
-    matrix, size = DomainMatrix(rows, (len(rows), len(terms)), sympy.QQ), len(ideal)
-    for i, product in enumerate(wanted):
-        columns = [*range(size), size + i]
-        nothing = matrix.extract(list(range(len(rows))), columns).nullspace().to_Matrix()
-        for *weights, scale in nothing.tolist():
-            if scale:
-                pairs = zip(weights, ideal, strict=True)
-                found = _sum(*((-w / (scale * product), member) for w, member in pairs if w))
-                return {key: sympy.factor(weight) for key, weight in found.weights.items()}
-    return None
+def _divided(values: Collection[Any]) -> list[Any]:
+    """What values divide by, irreducible."""
+    field = Field(values)
+    elements = [field.element(value) for value in values]
+    return list(dict.fromkeys(f for element in elements if element for f in field.factors(1 / element)))
 
 
-@dataclass(frozen=True)
-class _Member:
-    """A polynomial (or a fraction) that vanishes with the differences of answers: the sum of weights times them."""
+def _one_memory(
+    one: Mapping[Key, Any], other: Mapping[Key, Any], last: int, coordinate: int, apart: Sequence[Any]
+) -> Iterator[Member]:
+    """Of rules of one memory: what differences of moves, and of beta and alpha, make zero, for each step that is seen.
 
-    polynomial: Any
-    weights: Mapping[Key, Any]
+    With q the move at an impulse, m the one after it, and r the one after that, m' being the later of two moves that
+    two impulses share,
 
+        beta = r/m',    eta = -m/beta,    alpha = -q - eta,
 
-def _sum(*terms: tuple[Any, _Member]) -> _Member:
-    """A combination of members."""
-    import sympy
+    these are combinations of differences of answers: where A is the one rule's, B the other's and d their difference,
 
-    weights: dict[Key, Any] = {}
-    for factor, member in terms:
-        for key, weight in member.weights.items():
-            weights[key] = weights.get(key, 0) + factor * weight
-    return _Member(sympy.cancel(sum(factor * member.polynomial for factor, member in terms)), weights)
-
-
-def _bare(member: _Member, apart: Sequence[Any]) -> _Member:
-    """The member as a polynomial, without denominator and without factors that are not zero."""
-    import sympy
-
-    above, below = sympy.fraction(sympy.cancel(member.polynomial))
-    factors = [f**power for f, power in sympy.factor_list(above)[1] if f in apart or -f in apart]
-    product = sympy.Mul(*factors) / below
-    return _Member(sympy.cancel(member.polynomial / product), {k: w / product for k, w in member.weights.items()})
-
-
-def _one_memory(one: Mapping[Key, Any], other: Mapping[Key, Any], last: int, coordinate: int) -> Iterator[_Member]:
-    """Of rules of one memory: numerators of differences of beta, eta and alpha, for each step that is seen.
-
-    With mu the move one step after an impulse, q the move at it, m the later of two moves that two impulses share,
-
-        beta = m'/m = n/d,    eta = -mu/beta,    alpha = -q - eta,
-
-    these are combinations of differences of answers: where A is the one rule's, n/d is the other's beta,
-
-        m_A (n - beta_A d) = d (m'_B - m'_A) - n (m_B - m_A),
-        -beta_A d (eta_B - eta_A) = d (mu_B - mu_A) + eta_B (n - beta_A d),
-
-    the latter -d mu_A where beta_A is zero.
+        m'_A (beta_B - beta_A) = dr - beta_A dm' - (beta_B - beta_A) dm',
+        r_A (alpha_A - alpha_B) = r_B dq - m_B dm' - m'_A dm + (q_A + alpha_A) dr - (alpha_A - alpha_B) dr.
     """
-    import sympy
 
-    def move(step: int, impulse: int) -> tuple[Any, Any, _Member]:
+    def move(step: int, impulse: int) -> tuple[Any, Any, Member]:
         places = ((step + 1, 0, impulse, 0, coordinate), (step, 0, impulse, 0, coordinate))
-        at = dict(zip(places, (sympy.Integer(1), sympy.Integer(-1)), strict=True))
+        at = dict(zip(places, (1, -1), strict=True))
         mine, theirs = (sum(w * run[key] for key, w in at.items()) for run in (one, other))
-        return mine, theirs, _Member(sympy.cancel(theirs - mine), at)
+        return mine, theirs, combination((1, Member(theirs - mine, at)))
 
+    moves = [bare(move(s + lag, s)[2], apart) for lag in (0, 1) for s in range(last - lag)]
+    moves = [m for m in moves if m.polynomial != 0]
+    yield from moves
     for s in range(last - 2):
-        (m_before, b_before, before), (m_here, b_here, here) = move(s + 2, s), move(s + 2, s + 1)
-        (_, b_mu, apart), (_, _, newest) = move(s + 1, s), move(s + 1, s + 1)
-        if m_here == 0 or b_before == 0 or b_here == 0:
+        (r_one, r_other, late), (q_one, _, newest) = move(s + 2, s), move(s + 1, s + 1)
+        (m_one, m_other, after), (m_next, m_shared, following) = move(s + 1, s), move(s + 2, s + 1)
+        if m_next == 0:
             continue
-        beta = m_before / m_here
-        n, d = sympy.fraction(sympy.cancel(b_before / b_here))
-        decay = _sum((d / m_here, before), (-n / m_here, here))
-        momentum = _sum((d, apart), (sympy.cancel(-b_mu * d / n), decay))
-        yield from (decay, momentum)
-        if beta:
-            yield _sum((-d * beta, newest), (1, momentum))
+        decay = combination((1, late), (-r_one / m_next, following))
+        found = [_freed(decay, m_shared, m_next, following)]
+        if r_one:
+            alpha = m_one * m_next / r_one - q_one
+            parts = ((r_other, newest), (-m_other, following), (-m_next, after), (q_one + alpha, late))
+            found.append(_freed(combination(*parts), r_other, r_one, late))
+        yield from (without_units(bare(m, apart), moves, apart) for m in found if m.polynomial != 0)
 
 
-def _combined(ideal: Sequence[_Member], apart: Sequence[Any], clock: Clock) -> dict[Key, Any] | None:
-    """Rational functions c with sum c (difference) = 1, dividing by nothing but what the answers divide by."""
+def _freed(member: Member, factor: Any, number: Any, difference: Member) -> Member:
+    """The numerator n of a member that is n/d times a factor, of which a number is the value, up to a difference."""
     import sympy
 
-    inverses = [sympy.Dummy(f"inverse{i}") for i in range(len(apart))]
-    members = [m for m in ideal if m.polynomial != 0]
-    above = [m.polynomial for m in members] + [z * f - 1 for z, f in zip(inverses, apart, strict=True)]
-    symbols = sorted(set().union(*(p.free_symbols for p in above)), key=str)
-    if symbols:
-        ring = sympy.QQ.poly_ring(*symbols, order="grevlex").ring
-        found = cofactors([ring.from_expr(sympy.expand(p)) for p in above], clock)
-        if found is None:
-            return None
-        back = {z: 1 / f for z, f in zip(inverses, apart, strict=True)}
-        factors = [c.as_expr().xreplace(back) for c in found[: len(members)]]
-    else:
-        factors = [1 / above[0], *[sympy.Integer(0)] * (len(members) - 1)]
-    weights: dict[Key, Any] = {}
-    for factor, member in zip(factors, members, strict=True):
-        for key, weight in member.weights.items():
-            weights[key] = weights.get(key, 0) + factor * weight
-    return {key: sympy.factor(weight) for key, weight in weights.items()}
+    field = Field([member.polynomial, factor])
+    n, d = sympy.fraction(field.expression(field.element(member.polynomial) / field.element(factor)))
+    return combination((d / number, member), (-n / number, difference))
 
 
 def numbers(rule: Optimizer, given: Mapping[str, Any], varying: Sequence[str], seed: int) -> dict[str, Any]:
@@ -467,64 +424,3 @@ def drawn(declared: Hyperparameter, key: str) -> Fraction:
     """A rational number inside a range, not beyond 2 from 0, that depends on the key alone."""
     low, high = (exact(min(max(edge, -2.0), 2.0)) for edge in (declared.low, declared.high))
     return low + (high - low) * Fraction(random.Random(key).randint(1, 36), 37)
-
-
-def cofactors(polynomials: Sequence[Any], clock: Clock) -> list[Any] | None:
-    """Polynomials c with sum c p = 1, None where there are none.
-
-    Parameters
-    ----------
-    polynomials : elements of one SymPy ring over the rationals.
-
-    Raises
-    ------
-    OutOfTime
-        Past the budget of the clock.
-    """
-    ring = polynomials[0].ring
-    basis: list[tuple[Any, list[Any]]] = []
-    pairs: list[tuple[int, int]] = []
-
-    def reduce(polynomial: Any, weights: list[Any]) -> tuple[Any, list[Any]]:
-        quotients, rest = polynomial.div([p for p, _ in basis])
-        for quotient, (_, other) in zip(quotients, basis, strict=True):
-            if quotient:
-                weights = [w - quotient * o for w, o in zip(weights, other, strict=True)]
-        return rest, weights
-
-    def add(polynomial: Any, weights: list[Any]) -> None:
-        lead = polynomial.LC
-        pairs.extend((i, len(basis)) for i in range(len(basis)))
-        basis.append((polynomial.quo_ground(lead), [w.quo_ground(lead) for w in weights]))
-
-    for i, polynomial in sorted(enumerate(polynomials), key=lambda item: (item[1].degree(), len(item[1]))):
-        clock.check()
-        unit = [ring.one if j == i else ring.zero for j in range(len(polynomials))]
-        rest, weights = reduce(polynomial, unit) if basis else (polynomial, unit)
-        if rest:
-            add(rest, weights)
-            if rest.is_ground:
-                return basis[-1][1]
-    while pairs:
-        clock.check()
-        pairs.sort(key=lambda pair: sum(_lcm(basis, *pair)), reverse=True)
-        i, j = pairs.pop()
-        lcm = _lcm(basis, i, j)
-        (one, left), (other, right) = basis[i], basis[j]
-        if sum(lcm) == sum(one.LM) + sum(other.LM):
-            continue  # coprime leading monomials: their combination reduces to zero
-        factors = [ring({tuple(x - y for x, y in zip(lcm, p.LM, strict=True)): ring.domain.one}) for p in (one, other)]
-        combined = factors[0] * one - factors[1] * other
-        weights = [factors[0] * x - factors[1] * y for x, y in zip(left, right, strict=True)]
-        if not combined:
-            continue
-        rest, weights = reduce(combined, weights)
-        if rest:
-            add(rest, weights)
-            if rest.is_ground:
-                return basis[-1][1]
-    return None
-
-
-def _lcm(basis: list[tuple[Any, list[Any]]], i: int, j: int) -> tuple[int, ...]:
-    return tuple(map(max, basis[i][0].LM, basis[j][0].LM))
