@@ -92,7 +92,7 @@ def run(config: Config, progress: Progress) -> Outcome:
             progress((done + count / len(rules)) / len(places), label)
             values = hyperparameters(rule, problem, config.steps)
             seed = zlib.crc32(f"second design: {label}".encode())
-            simulation = simulate(rule, problem, config.steps, config.replicas, seed=seed, **values)
+            simulation = simulate(rule, problem, config.steps, config.replicas, backend="numpy", seed=seed, **values)
             exact = moments.risk(rule, problem, config.steps, **values)
             scores[label] = stats.z_scores(simulation, exact.risk)[1:].tolist()
     every = np.abs(np.concatenate(list(scores.values())))

@@ -390,7 +390,8 @@ def cupy(devices=1, answers=True):
             raise RuntimeError("no NVRTC")
         return np.zeros(*args, **kwargs)
 
-    fake.cuda = SimpleNamespace(runtime=SimpleNamespace(getDeviceCount=count))
+    memory = 2**30, 2**31
+    fake.cuda = SimpleNamespace(runtime=SimpleNamespace(getDeviceCount=count, memGetInfo=lambda: memory))
     fake.zeros, fake.asnumpy = zeros, np.asarray
     return fake
 
@@ -404,12 +405,13 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("missing", BROKEN)
-def test_cupy_that_cannot_run_is_told_in_one_line_and_passed_over_by_auto(missing, monkeypatch):
+@pytest.mark.parametrize("backend", ["cuda", "cupy"])
+def test_cupy_that_cannot_run_is_told_in_one_line_and_passed_over_by_auto(missing, backend, monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", BROKEN[missing])
     with pytest.raises(InputError, match=missing) as error:
-        simulate(SGD, Bowl(), 3, 2, backend="cupy", lr=0.1)
+        simulate(SGD, Bowl(), 3, 2, backend=backend, lr=0.1)
     assert len(str(error.value).splitlines()) == 1
-    assert "needs an NVIDIA GPU and the extra accelsim[gpu-cuda12]" in str(error.value)
+    assert "need an NVIDIA GPU and the extra accelsim[gpu-cuda12]" in str(error.value)
     assert backends.find().name == "numba"
 
 
@@ -422,13 +424,11 @@ def test_the_array_module_can_be_taken_from_arrays_of_cupy(monkeypatch):
     assert fake.ndarray().__array_namespace__() is fake
 
 
-def test_auto_prefers_cupy_and_says_so(monkeypatch):
+def test_auto_prefers_a_gpu_and_the_plain_engine_runs_on_its_arrays(monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", cupy())
-    assert backends.find().name == "cupy"
-    found = simulate(SGD, Bowl(), 20, 5, lr=0.1, backend="auto")
-    assert found.backend == "cupy"
-    plain = simulate(SGD, Bowl(), 20, 5, lr=0.1)
-    assert plain.backend == "numpy"
+    assert backends.find().name == "cuda"
+    found, plain = (simulate(SGD, Bowl(), 20, 5, lr=0.1, backend=backend) for backend in ("cupy", "numpy"))
+    assert (found.backend, plain.backend) == ("cupy", "numpy")
     assert_equal(found, plain)
 
 
@@ -441,7 +441,7 @@ BAD = {
     "no chunk": (dict(chunk=0), "chunk must be a whole number of at least 1"),
     "unknown dtype": (dict(dtype="float63"), "unknown dtype 'float63'; did you mean 'float64'"),
     "unknown backend": (dict(backend="nunpy"), "unknown backend 'nunpy'; did you mean 'numpy'"),
-    "backend not there yet": (dict(backend="opencl"), "known: auto, cupy, numba, numpy"),
+    "backend not there yet": (dict(backend="opencl"), "known: auto, cuda, cupy, numba, numpy"),
     "unknown hyperparameter": (dict(learning=1), "hyperparameter"),
     "negative step size": (dict(lr=-0.1), "lr = -0.1"),
     "not a number": (dict(lr=math.nan), "lr = nan"),

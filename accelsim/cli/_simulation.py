@@ -60,7 +60,7 @@ def simulate(
     seeds: Annotated[int, typer.Option(metavar="S", help="Number of replicas.")] = 100,
     seed: Annotated[int, typer.Option(metavar="N", help="Key of the random numbers.")] = 0,
     backend: Annotated[
-        str, typer.Option(metavar="auto|numpy|cupy", help="Where it runs; auto: the fastest here.")
+        str, typer.Option(metavar="auto|cuda|cupy|numba|numpy", help="Where it runs; auto: the fastest here.")
     ] = "auto",
     dtype: Annotated[str, typer.Option(metavar="float32|float64", help="Precision of the arrays.")] = "float64",
     x: Unit = "steps",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from accelsim.simulation.engine import Arrays, PlainRun, Run
 AUTO = "auto"
 _DEVICE_TILE = 2**21  # random blocks made at once: enough to fill a GPU, about 200 MB of buffers
 _DEVICE_CHUNK = 2**24
+_COORDINATE = (
+    256  # bytes of a GPU's memory for each coordinate of all replicas: a dozen rows in double precision, twice
+)
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,8 @@ class Backend:
     chunk: int
 
 
-def _cupy() -> Backend:
+def _module() -> Any:
+    """CuPy, where it finds a GPU and a compiler."""
     try:
         import cupy
 
@@ -43,11 +48,32 @@ def _cupy() -> Backend:
         float(cupy.zeros(1).sum())  # fails where the kernel compiler is missing
     except Exception as error:  # a missing package, driver, device or compiler, each with an exception of its own
         reason = (str(error) or type(error).__name__).partition("\n")[0]
-        raise InputError(f"backend cupy needs an NVIDIA GPU and the extra accelsim[gpu-cuda12]: {reason}") from None
+        raise InputError(
+            f"backends cuda and cupy need an NVIDIA GPU and the extra accelsim[gpu-cuda12]: {reason}"
+        ) from None
     if not hasattr(cupy.ndarray, "__array_namespace__"):  # CuPy 14: everybody else takes the module from the arrays
         cupy.ndarray.__array_namespace__ = lambda array, api_version=None: cupy
+    return cupy
+
+
+def _cupy() -> Backend:
+    cupy = _module()
     arrays = Arrays(cupy, cupy.asnumpy, _DEVICE_TILE)
     return Backend("cupy", partial(PlainRun, arrays=arrays), _DEVICE_CHUNK)
+
+
+def _cuda() -> Backend:
+    from accelsim.simulation.cuda_run import CudaRun, Device
+
+    cupy = _module()
+
+    @cache
+    def compiled(source: str) -> Callable[..., None]:
+        kernel = cupy.RawModule(code=source, options=("--std=c++17", "--fmad=false")).get_function("kernel")
+        return lambda blocks, threads, arguments: kernel((blocks,), (threads,), arguments)
+
+    free, _ = cupy.cuda.runtime.memGetInfo()
+    return Backend("cuda", partial(CudaRun, device=Device(cupy, cupy.asnumpy, compiled)), free // _COORDINATE)
 
 
 def _numpy() -> Backend:
@@ -60,7 +86,12 @@ def _numba() -> Backend:
     return Backend("numba", KernelRun, chunk=2**22)
 
 
-BACKENDS: dict[str, Callable[[], Backend]] = {"cupy": _cupy, "numba": _numba, "numpy": _numpy}  # the fastest first
+BACKENDS: dict[str, Callable[[], Backend]] = {
+    "cuda": _cuda,
+    "cupy": _cupy,
+    "numba": _numba,
+    "numpy": _numpy,
+}  # the fastest first
 
 
 def find(name: str = AUTO) -> Backend:

@@ -49,7 +49,7 @@ class Simulation:
     diverged : (n,) number of replicas diverged by each recorded step. A replica found once, at a recorded step, with a
         risk that is not finite or above 1e30 times the initial one (above 1e30 where that is zero) stays diverged.
     replicas : number of replicas.
-    backend : where it ran, ``numpy`` or ``cupy``.
+    backend : where it ran.
     seed : key of the random numbers.
     dtype : of the arrays; the risk is recorded in double precision.
     """
@@ -95,7 +95,8 @@ def simulate(
     steps : number of steps.
     seeds : number of replicas.
     seed : key of the random numbers, 64 bits.
-    backend : ``numpy``, ``cupy``, or ``auto``: CuPy where a GPU answers, else NumPy.
+    backend : kernels made for the rule, ``cuda`` on a GPU or ``numba``; the rule itself on arrays, ``cupy`` or ``numpy``;
+        or ``auto``, the fastest that can be used here.
     dtype : ``float64`` or ``float32``.
     chunk : replicas to run at once, bounding memory; chosen to suit the backend unless given. A simulation that goes
         on keeps to its own.

@@ -63,3 +63,11 @@ def _power(node: Node, args: list[str], dialect: Dialect) -> str:
     if exponent.op == "const" and float(exponent.value) in short:
         return short[float(exponent.value)].format(args[0])
     return dialect.power.format(*args)
+
+
+def horner(coefficients: tuple[float, ...], number: str) -> str:
+    """A polynomial in z by Horner's rule, highest power first, in the order of `normals`."""
+    text = f"z * {number}({coefficients[0]!r})"
+    for c in coefficients[1:-1]:
+        text = f"({text} + {number}({c!r})) * z"
+    return f"{text} + {number}({coefficients[-1]!r})"

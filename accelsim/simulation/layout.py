@@ -1,4 +1,4 @@
-"""How a kernel's numbers lie in memory: in tiles of random blocks, so that inner loops run over neighbours.
+"""How a kernel's numbers lie in memory: on a CPU in tiles of random blocks, so that inner loops run over neighbours.
 
 A random block serves `per` coordinates (see `philox`). A tile holds the numbers of `lanes` blocks, first all those of
 the blocks' first coordinates, then of their second ones, and so on: what is made together lies together. Where there
@@ -21,8 +21,8 @@ ACROSS = 256  # coordinates up to which lanes are replicas
 
 
 @dataclass(frozen=True)
-class Layout:
-    """The tiles of a run.
+class Blocks:
+    """The random blocks of a replica, one after the other: how numbers lie on a GPU.
 
     Attributes
     ----------
@@ -42,6 +42,19 @@ class Layout:
     def blocks(self) -> int:
         """Random blocks a replica."""
         return -(-self.dim // self.per)
+
+    @property
+    def tiles(self) -> int:
+        """A tile is a block."""
+        return self.blocks
+
+    def constant(self, values: Array) -> Array:
+        """Values (..., dim) by block: (..., blocks * per), zero beyond."""
+        return _filled(values, self.blocks * self.per)
+
+
+class Layout(Blocks):
+    """The tiles of a run on a CPU."""
 
     @property
     def across(self) -> bool:
@@ -77,9 +90,7 @@ class Layout:
         """Values (..., dim) by tile: (..., tiles, per, lanes), or (..., tiles, per) where lanes are replicas."""
         lanes = 1 if self.across else self.lanes
         size = self.tiles * self.per * lanes
-        padded = np.zeros((*values.shape[:-1], size), values.dtype)
-        padded[..., : self.dim] = values
-        split = padded.reshape(*values.shape[:-1], self.tiles, lanes, self.per).swapaxes(-1, -2)
+        split = _filled(values, size).reshape(*values.shape[:-1], self.tiles, lanes, self.per).swapaxes(-1, -2)
         return np.ascontiguousarray(split[..., 0] if self.across else split)
 
     def packed(self, values: Array) -> Array:
@@ -96,3 +107,9 @@ class Layout:
         """The values (replicas, dim) of tiles (groups, tiles, per, lanes)."""
         order = (0, 3, 1, 2) if self.across else (0, 1, 3, 2)
         return np.ascontiguousarray(tiles.transpose(order).reshape(len(tiles) * self.group, -1)[:replicas, : self.dim])
+
+
+def _filled(values: Array, size: int) -> Array:
+    padded = np.zeros((*values.shape[:-1], size), values.dtype)
+    padded[..., : values.shape[-1]] = values
+    return padded

@@ -10,6 +10,7 @@ import math
 from string import Template
 
 from accelsim.simulation import philox
+from accelsim.simulation.expressions import horner
 from accelsim.simulation.layout import Layout
 from accelsim.simulation.normals import DOUBLE, PRECISIONS, SINGLE, Precision
 
@@ -140,14 +141,6 @@ def normals(out, block0, time, replica0, place, key0, key1, words, last, waste, 
 ''')
 
 
-def horner(coefficients: tuple[float, ...], number: str) -> str:
-    """A polynomial in z by Horner's rule, highest power first, in the order of `normals`."""
-    text = f"z * {number}({coefficients[0]!r})"
-    for c in coefficients[1:-1]:
-        text = f"({text} + {number}({c!r})) * z"
-    return f"{text} + {number}({coefficients[-1]!r})"
-
-
 def _words_in(p: Precision, words: list[str], last: str) -> dict[str, str]:
     """Uniform number, angle, and the word with the signs, from what a pair's words are called."""
     if p is SINGLE:
@@ -186,13 +179,13 @@ def source(layout: Layout) -> str:
     """Functions that fill a layout's tiles with normals and words, and make numbers one a replica."""
     p = PRECISIONS[layout.dtype]
     lanes, pairs = layout.lanes, p.per // 2
-    m0, m1 = philox._MULTIPLIERS
-    w0, w1 = philox._WEYL
+    m0, m1 = philox.MULTIPLIERS
+    w0, w1 = philox.WEYL
     counter = {
         "block": "block0" if layout.across else "block0 + u64(l)",
         "replica": "replica0 + u64(l)" if layout.across else "replica0",
     }
-    constants = {"rounds": philox._ROUNDS, "m0": m0, "m1": m1, "w0": w0, "w1": w1, "lanes": lanes}
+    constants = {"rounds": philox.ROUNDS, "m0": m0, "m1": m1, "w0": w0, "w1": w1, "lanes": lanes}
     parts = [_WORDS.substitute(constants, **counter)]
     for kind in dict.fromkeys((DOUBLE, p)):
         called = ["w0", "w1"] if kind is SINGLE else ["w0", "w1", "w2", "w3"]

@@ -60,9 +60,9 @@ from accelsim.simulation.normals import PRECISIONS, WORD, Words, joined, log, no
 
 TILE = 2**14  # blocks made at once: their buffers stay in a core's own cache
 _LOW = WORD - 1
-_MULTIPLIERS = 0xD2511F53, 0xCD9E8D57
-_WEYL = 0x9E3779B9, 0xBB67AE85
-_ROUNDS = 10
+MULTIPLIERS = 0xD2511F53, 0xCD9E8D57
+WEYL = 0x9E3779B9, 0xBB67AE85
+ROUNDS = 10
 _BROADCAST_ROUNDS = 2  # after two rounds every word depends on every counter word that varies
 _Convert = Callable[[Words, Any], None]  # what makes words (..., blocks) into numbers (..., size), in place
 
@@ -80,15 +80,15 @@ def philox(counter: Words, seed: int, xp: Any = np) -> Words:
     Four arrays of uint64 of the common shape, each entry below 2^32, the caller's to change.
     """
     key = [seed & _LOW, seed >> 32]
-    m0, m1 = _MULTIPLIERS
+    m0, m1 = MULTIPLIERS
     c0, c1, c2, c3 = counter
     for _ in range(_BROADCAST_ROUNDS):
         p0, p1 = c0 * m0, c2 * m1
         c0, c1, c2, c3 = (p1 >> 32) ^ c1 ^ key[0], p1 & _LOW, (p0 >> 32) ^ c3 ^ key[1], p0 & _LOW
-        key = [(k + w) & _LOW for k, w in zip(key, _WEYL, strict=True)]
+        key = [(k + w) & _LOW for k, w in zip(key, WEYL, strict=True)]
     c0, c1, c2, c3 = (xp.array(c, order="C") for c in xp.broadcast_arrays(c0, c1, c2, c3))
     p0, p1 = xp.empty_like(c0), xp.empty_like(c0)
-    for _ in range(_ROUNDS - _BROADCAST_ROUNDS):
+    for _ in range(ROUNDS - _BROADCAST_ROUNDS):
         xp.multiply(c0, m0, out=p0)
         xp.multiply(c2, m1, out=p1)
         for p, c, low, k in ((p1, c0, c1, key[0]), (p0, c2, c3, key[1])):
@@ -97,7 +97,7 @@ def philox(counter: Words, seed: int, xp: Any = np) -> Words:
             c ^= k
             p &= _LOW
         c1, c3, p0, p1 = p1, p0, c1, c3
-        key = [(k + w) & _LOW for k, w in zip(key, _WEYL, strict=True)]
+        key = [(k + w) & _LOW for k, w in zip(key, WEYL, strict=True)]
     return c0, c1, c2, c3
 
 

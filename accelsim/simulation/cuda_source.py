@@ -1,0 +1,260 @@
+"""A step as CUDA source: a kernel that takes steps of some replicas.
+
+Where no coordinate needs another one, a thread takes all steps of the coordinates of one random block, which stay in
+its registers. Else a block of threads takes the steps of a replica: each thread owns every so many random blocks of it,
+its numbers a replica are the same as those of all other threads, and totals are added up across them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+
+from accelsim.program import Node
+from accelsim.simulation import cuda_random
+from accelsim.simulation.expressions import CUDA, literal, written
+from accelsim.simulation.joined import Step
+from accelsim.simulation.normals import PRECISIONS
+from accelsim.simulation.slots import Slots, computed, last_word
+from accelsim.simulation.sweeps import Loop, Schedule, Sweep, arithmetic
+
+_HEAD = """// {title}
+typedef {real} real;
+typedef unsigned int u32;
+typedef long long i64;
+typedef unsigned long long u64;
+
+__device__ real sign(real x) {{ return x > 0 ? real(1) : x < 0 ? real(-1) : x == 0 ? real(0) : x; }}
+__device__ real minimum(real a, real b) {{ return a < b || a != a ? a : b; }}
+__device__ real maximum(real a, real b) {{ return a > b || a != a ? a : b; }}
+__device__ real inverse(real x) {{ return x != 0 ? real(1) / x : real(0); }}
+__device__ real beyond(real x, real level) {{ return x > level ? x : real(0); }}
+__device__ real absolute(real x) {{ return x < 0 ? -x : x == 0 ? real(0) : x; }}
+"""
+
+_REDUCE = """
+// The sum over all threads of a block, for each of them.
+__device__ real reduce(real x) {
+    __shared__ real parts[32];
+    for (int step = 16; step; step /= 2) x += __shfl_xor_sync(0xffffffffu, x, step);
+    __syncthreads();
+    if (threadIdx.x % 32 == 0) parts[threadIdx.x / 32] = x;
+    __syncthreads();
+    x = 0;
+    for (int warp = 0; warp < (blockDim.x + 31) / 32; ++warp) x += parts[warp];
+    return x;
+}
+"""
+
+
+class CudaWriter:
+    """Writes the source of a step, for a precision."""
+
+    def __init__(self, step: Step, dtype: str, title: str) -> None:
+        self.schedule, self.dtype, self.title = Schedule(step), dtype, title
+        self.slots = Slots(self.schedule)
+        self.per = PRECISIONS[dtype].per
+
+    @cached_property
+    def source(self) -> str:
+        """The whole source; its `kernel` takes steps."""
+        head = _HEAD.format(title=self.title, real="float" if self.per == 4 else "double")
+        parts = [head, cuda_random.source(self.dtype)]
+        if not self.schedule.alone:
+            parts.append(_REDUCE.strip("\n"))
+        body = self._alone() if self.schedule.alone else self._together()
+        return "\n".join([*parts, "", self._signature(), *_indented(body, 1), "}", ""])
+
+    def _signature(self) -> str:
+        kinds = {"chance": "i64", "entries": "double", "size": "double"}
+        tables = "".join(f", const {kinds.get(role, 'real')}* table{i}" for (role, _), i in self.slots.tables.items())
+        sizes = "".join(f", i64 size{i}" for (role, _), i in self.slots.tables.items() if role == "entries")
+        return (
+            'extern "C" __global__ void kernel(\n'
+            "    real* z, const real* c, const real* columns, int rows, const i64* wholes, int steps, u32 first_step,\n"
+            f"    u32 first_replica, int replicas, u32 key0, u32 key1{tables}{sizes}) {{\n"
+            "    [[maybe_unused]] const i64 blocks = wholes[1], dim = wholes[2];\n"
+            f"    const i64 size = blocks * {self.per}, row = size * replicas;"
+        )
+
+    def _columns(self) -> Iterator[str]:
+        count = len(self.slots.columns)
+        yield "const u32 time = first_step + step;"
+        if count:
+            yield f"const real* u = columns + (i64)(step < rows ? step : rows - 1) * {count};"
+
+    def _alone(self) -> Iterator[str]:
+        """All steps of a random block's coordinates, in registers."""
+        states = list(self.schedule.step.updates)
+        yield "const i64 thread = (i64)blockIdx.x * blockDim.x + threadIdx.x;"
+        yield "if (thread >= blocks * replicas) return;"
+        yield "const u32 block = thread % blocks, replica = first_replica + thread / blocks;"
+        yield f"z += thread * {self.per};"
+        names = [*(f"s{i}" for i in range(len(states))), *(f"c{i}" for i in self.slots.constants.values())]
+        yield f"real {', '.join(f'{name}[{self.per}]' for name in names)};"
+        yield "#pragma unroll"
+        yield f"for (int k = 0; k < {self.per}; ++k) {{"
+        yield from (f"    s{i}[k] = z[{i} * row + k];" for i in range(len(states)))
+        yield from (f"    c{i}[k] = c[{i} * size + block * {self.per} + k];" for i in self.slots.constants.values())
+        yield "}"
+        yield "for (int step = 0; step < steps; ++step) {"
+        yield from _indented(self._columns(), 1)
+        sweep = next(self.schedule.sweeps())
+        yield from _indented(self._fills(sweep), 1)
+        yield "    #pragma unroll"
+        yield f"    for (int k = 0; k < {self.per}; ++k) {{"
+        yield from _indented(self._arithmetic(sweep), 2)
+        yield "    }"
+        yield "}"
+        yield "#pragma unroll"
+        yield f"for (int k = 0; k < {self.per}; ++k) {{"
+        yield from (f"    z[{i} * row + k] = s{i}[k];" for i in range(len(states)))
+        yield "}"
+
+    def _together(self) -> Iterator[str]:
+        """The steps of a replica, by all threads of a block."""
+        yield "const u32 replica = first_replica + blockIdx.x;"
+        yield "z += blockIdx.x * size;"
+        yield "for (int step = 0; step < steps; ++step) {"
+        yield from _indented(self._columns(), 1)
+        yield from _indented(self._parts(list(self.schedule.parts)), 1)
+        yield "}"
+
+    def _parts(self, parts: list[Sweep | Loop]) -> Iterator[str]:
+        for part in parts:
+            yield from self._sweep(part) if isinstance(part, Sweep) else self._batch(part)
+
+    def _batch(self, loop: Loop) -> Iterator[str]:
+        yield from self._blocks([f"z[{self._row(mean)} + i] = 0;" for mean in loop.means])
+        yield f"for (i64 sample = 0; sample < {self.slots.whole('batch', loop.batch)}; ++sample) {{"
+        yield from _indented(self._parts(list(loop.sweeps)), 1)
+        yield "}"
+
+    def _blocks(self, lines: list[str], before: list[str] | None = None) -> Iterator[str]:
+        """Lines for each coordinate of a thread's random blocks, and some for each block before them."""
+        yield "for (i64 block = threadIdx.x; block < blocks; block += blockDim.x) {"
+        yield from (f"    {line}" for line in before or [])
+        yield "    #pragma unroll"
+        yield f"    for (int k = 0; k < {self.per}; ++k) {{"
+        yield f"        const i64 i = block * {self.per} + k;"
+        yield from (f"        {line}" for line in lines)
+        yield "    }"
+        yield "}"
+
+    def _sweep(self, sweep: Sweep) -> Iterator[str]:
+        for node in sweep.before:
+            yield f"const {'i64' if node.kind == 'index' else 'real'} n{node.index} = {self._number(node)};"
+        yield from (f"real n{total.index} = 0;" for total in sweep.totals)
+        if sweep.passes:
+            yield from self._blocks(list(self._arithmetic(sweep)), list(self._fills(sweep)))
+        yield from (f"n{total.index} = reduce(n{total.index});" for total in sweep.totals)
+        yield "__syncthreads();"
+        for mean, result in sweep.adds:
+            if result.op == "at":
+                index, value = (self._name(arg) for arg in result.args)
+                yield f"if (threadIdx.x == 0) z[{self._row(mean)} + {index}] += {value};"
+                yield "__syncthreads();"
+
+    # -- vectors -------------------------------------------------------------------------------------------------------
+
+    def _row(self, what: Node | str) -> str:
+        name = what.value if isinstance(what, Node) and what.op == "state" else what
+        return f"{self.slots.rows[name]} * row"
+
+    def _fills(self, sweep: Sweep) -> Iterator[str]:
+        """Random vectors and products of a block of coordinates."""
+        for node in sweep.fills:
+            name = f"f{node.index}"
+            yield f"real {name}[{self.per}];"
+            if node.op == "normal":
+                yield f"normals({name}, {self._words(node)});"
+                continue
+            if node.op == "three_point":
+                yield f"const Words w{node.index} = {self._words(node)};"
+            yield "#pragma unroll"
+            yield f"for (int k = 0; k < {self.per}; ++k) {{"
+            yield f"    const i64 i = block * {self.per} + k;"
+            if node.op == "three_point":
+                yield f"    const i64 word = w{node.index}.w[k * {4 // self.per}];"
+                chance, size = self.slots.table("chance", node), f"c[{self.slots.constants[node]} * size + i]"
+                yield f"    const real value = word < {chance}[i] ? {size} : real(0);"
+                yield f"    {name}[k] = word & 1 ? -value : value;"
+            else:
+                matrix = self.slots.table("matrix", node.args[1])
+                yield f"    {name}[k] = 0;"
+                factor = f"z[{self._row(node.args[0])} + j]"
+                yield f"    for (i64 j = 0; j < dim; ++j) {name}[k] += {factor} * {matrix}[j * size + i];"
+            yield "}"
+
+    def _words(self, node: Node) -> str:
+        block = "(u32)block" if node.value.loop is None else "(u32)(sample * blocks + block)"
+        return f"philox({block}, time, replica, {last_word(node)}u, key0, key1)"
+
+    def _arithmetic(self, sweep: Sweep) -> Iterator[str]:
+        fills = set(sweep.fills)
+        for node in arithmetic(sweep.roots):
+            value = f"f{node.index}[k]" if node in fills else self._vector(node)
+            yield f"const real v{node.index} = {value};"
+        for total in sweep.totals:
+            value = self._name(total.args[0])
+            yield f"n{total.index} += i < dim ? {value} : real(0);"
+        for node in [*sweep.keeps, *(fill for fill in sweep.fills if fill in self.slots.rows)]:
+            value = f"f{node.index}[k]" if node in fills else self._name(node)
+            yield f"z[{self._row(node)} + i] = {value};"
+        for mean, result in sweep.adds:
+            if result.op != "at":
+                yield f"z[{self._row(mean)} + i] += {self._name(result)};"
+        for state, node in sweep.updates.items():
+            yield f"{self._state(state)} = {self._name(node)};"
+
+    def _state(self, name: str) -> str:
+        return f"s{self.slots.rows[name]}[k]" if self.schedule.alone else f"z[{self._row(name)} + i]"
+
+    def _vector(self, node: Node) -> str:
+        if node.op == "state":
+            return self._state(node.value)
+        if node.op == "constant":
+            slot = self.slots.constants[node]
+            return f"c{slot}[k]" if self.schedule.alone else f"c[{slot} * size + i]"
+        if node.op == "mean":
+            return f"z[{self._row(node)} + i] / real({self.slots.whole('batch', node.value[1])})"
+        if node.op in ("normal", "three_point", "matmul"):
+            return f"z[{self._row(node)} + i]"
+        if node.op == "pick":
+            return f"{self.slots.table('rows', node.args[0])}[{self._name(node.args[1])} * size + i]"
+        return written(node, self._name, CUDA)
+
+    def _name(self, node: Node) -> str:
+        if node.kind == "uniform":
+            return f"real({float(node.value)})" if literal(node) else f"u[{self.slots.columns[node]}]"
+        return f"{'v' if node.kind == 'vector' else 'n'}{node.index}"
+
+    # -- numbers, one a replica ----------------------------------------------------------------------------------------
+
+    def _number(self, node: Node) -> str:
+        if computed(node):
+            return written(node, self._name, CUDA)
+        if node.op == "pick":
+            source, index = node.args
+            if source.op == "constant":
+                return f"real({self.slots.table('entries', source)}[{self._name(index)}])"
+            return f"z[{self._row(source)} + {self._name(index)}]"
+        place = f"{last_word(node)}u, key0, key1"
+        if node.op == "chi_square":
+            return f"chi_square(time, replica, {place}, {self.slots.whole('chi_square', node.value.high)})"
+        block = f"{node.value.block}u" if node.value.loop is None else "(u32)sample"
+        words = f"philox({block}, time, replica, {place})"
+        if node.op == "number":
+            return f"normal({words})"
+        if node.op == "integer":
+            return f"integer({words}, {self.slots.whole('integer', node.value.high)})"
+        if node.op == "place":
+            number = self.slots.tables["entries", node.args[0]]
+            return f"position(table{number}, size{number}, integer({words}, {2**32}ll))"
+        chance, size = (self.slots.table(role, node) for role in ("chance", "size"))
+        return f"three_point({words}, {chance}, {size}, {self._name(node.args[0].args[1])})"
+
+
+def _indented(lines: Iterator[str], depth: int) -> Iterator[str]:
+    for line in lines:
+        yield "    " * depth + line
