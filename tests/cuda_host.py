@@ -1,6 +1,6 @@
 """CUDA kernels compiled for the host: a shim stands for the GPU, a loop for its threads.
 
-Kernels whose threads work together run with one thread a block, so that waiting and adding up across threads is nothing.
+Kernels whose threads work together run with one thread a block: there is nobody to wait for or to add up with.
 """
 
 from __future__ import annotations

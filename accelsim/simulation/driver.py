@@ -95,8 +95,8 @@ def simulate(
     steps : number of steps.
     seeds : number of replicas.
     seed : key of the random numbers, 64 bits.
-    backend : kernels made for the rule, ``cuda`` on a GPU or ``numba``; the rule itself on arrays, ``cupy`` or ``numpy``;
-        or ``auto``, the fastest that can be used here.
+    backend : ``cuda`` (a GPU) or ``numba``, kernels made from the rule; ``cupy`` or ``numpy``, the rule itself on
+        arrays; ``auto``, the fastest that can be used here.
     dtype : ``float64`` or ``float32``.
     chunk : replicas to run at once, bounding memory; chosen to suit the backend unless given. A simulation that goes
         on keeps to its own.
