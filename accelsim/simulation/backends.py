@@ -16,9 +16,7 @@ from accelsim.simulation.engine import Arrays, PlainRun, Run
 AUTO = "auto"
 _DEVICE_TILE = 2**21  # random blocks made at once: enough to fill a GPU, about 200 MB of buffers
 _DEVICE_CHUNK = 2**24
-_COORDINATE = (
-    256  # bytes of a GPU's memory for each coordinate of all replicas: a dozen rows in double precision, twice
-)
+_COORDINATE = 256  # bytes of a GPU's memory a coordinate of a replica: a dozen rows of doubles, twice
 
 
 @dataclass(frozen=True)

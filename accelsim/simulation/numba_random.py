@@ -133,11 +133,12 @@ def normals(out, block0, time, replica0, place, key0, key1, words, last, waste, 
             z = b * b
             c = $cosine
             s = ($sine) * b
-            v = $last
-            even = int32(1) - int32(int32(v & int32(1)) << int32(1))
-            odd = int32(1) - int32(v & int32(2))
-            out[2 * h * $lanes + l] = (c - s) * r * real(even)
-            out[(2 * h + 1) * $lanes + l] = (c + s) * r * real(odd)
+            even, odd = np.$float((c - s) * r), np.$float((c + s) * r)
+            v = $signed($last)
+            even_bits = np.$signed(even.view(np.$signed) ^ $signed(v << $signed($top)))
+            odd_bits = np.$signed(odd.view(np.$signed) ^ $signed($signed(v >> $signed(1)) << $signed($top)))
+            out[2 * h * $lanes + l] = even_bits.view(np.$float)
+            out[(2 * h + 1) * $lanes + l] = odd_bits.view(np.$float)
 ''')
 
 
@@ -172,6 +173,7 @@ def _formulas(p: Precision) -> dict[str, object]:
         "bias": p.bias,
         "root": root,
         "one_less_root": (p.bias << p.mantissa) - root,
+        "top": 31 if p is SINGLE else 63,
     }
 
 
