@@ -77,7 +77,6 @@ def simulate(
     A long run is given a folder with --out. Interrupted or killed, it goes on with --resume, to the same numbers.
     """
     from accelsim import stats
-    from accelsim.exact import moments
     from accelsim.simulation import driver
 
     with _interruptible(out, resume), _progress(quiet) as report:
@@ -97,6 +96,8 @@ def simulate(
     }
     in_samples(document, x, problem.batch)
     if exact:
+        from accelsim.exact import moments
+
         predicted = moments.risk(rule, problem, steps, **values)
         document |= {"exact": predicted.risk, "z": stats.z_scores(found, predicted.risk)}
     table = {k: v for k, v in document.items() if k != "quantiles"}
