@@ -162,44 +162,34 @@ class Schedule:
 
     def _kept(self) -> list[Node]:
         """Rows beside the states; random vectors find the sweep that makes them."""
-        users: dict[Node, list[Sweep]] = {}
+        whole = self._whole()
+        users: dict[Node, list[Sweep]] = {node: [] for node in whole if node.op in _DEAR}
         for sweep in self.sweeps():
             for node in _dear(sweep.roots):
                 users.setdefault(node, []).append(sweep)
-        whole = self._whole()
-        for node in whole:
-            if node.op in _RANDOM:
-                users.setdefault(node, []).insert(0, self._home(node, self._place[node.index]))
         rows: dict[Node, None] = {}
         for node, sweeps in users.items():
-            if node.op == "matmul":
-                home = next(sweep for sweep in self.sweeps() if any(node is filled for filled in sweep.fills))
-            elif node.op == "mean":
-                home = None
-            else:
-                home = sweeps[0] if len(set(sweeps)) == 1 else self._earliest(node, sweeps)
-                home.fills.append(node)
+            if node.op in _RANDOM:
+                needed = [*sweeps, self._own(node)[self._place[node.index]]] if node in whole else sweeps
+                self._earliest(node, needed).fills.append(node)
+            home = next((sweep for sweep in self.sweeps() if any(node is filled for filled in sweep.fills)), None)
             if node in whole or any(sweep is not home for sweep in sweeps):
                 rows[node] = None
         kept = [node for sweep in self.sweeps() for node in sweep.keeps]
         idle = [mean for loop in self._inner for mean in loop.means if mean not in rows]
         return [*rows, *kept, *idle]
 
-    def _earliest(self, node: Node, sweeps: list[Sweep]) -> Sweep:
-        """The first sweep, of the node's own loop, that comes no later than all users."""
+    def _earliest(self, node: Node, users: list[Sweep]) -> Sweep:
+        """The sweep of the only user, or the first one of the node's own loop that comes no later than all of them."""
+        if len(set(users)) == 1:
+            return users[0]
         own = self._own(node)
-        places = []
-        for sweep in sweeps:
-            loop = next((loop for loop in self._inner if sweep in loop.sweeps), None)
-            places.append(own.index(sweep) if sweep in own else self._place[loop.means[0].index] - 1 if loop else 0)
-        return own[min(places)]
+        inside = {sweep: self._place[loop.means[0].index] - 1 for loop in self._inner for sweep in loop.sweeps}
+        return own[min(own.index(sweep) if sweep in own else inside[sweep] for sweep in users)]
 
     def _own(self, node: Node) -> list[Sweep]:
         loop = self._loop[node.index]
         return self._main if loop is None else next(part.sweeps for part in self._inner if part.number == loop)
-
-    def _home(self, node: Node, place: int) -> Sweep:
-        return self._own(node)[place]
 
     def sweeps(self) -> Iterator[Sweep]:
         """All sweeps, those of loops last."""
