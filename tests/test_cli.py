@@ -55,6 +55,20 @@ def test_show_says_everything_of_any_rule(document, optimizer):
     assert found["bibtex"].startswith("@")
 
 
+@pytest.mark.parametrize(("language", "begins"), [("numba", "def kernel("), ("cuda", "__global__ void kernel(")])
+def test_show_prints_the_kernel_of_any_rule_on_any_problem(accelsim, document, language, begins):
+    quiet = document("show", "accelerated_sgd", "--kernel", language)["source"]
+    noisy = document("show", "accelerated_sgd", "--kernel", language, *REGRESSION, "--batch", 3)["source"]
+    for source, problem in ((quiet, "quadratic"), (noisy, "linear_regression")):
+        assert f"A step of accelerated_sgd on {problem}." in source
+        assert begins in source
+    assert noisy.count("chi_square") > quiet.count("chi_square")
+    _, printed, _ = accelsim("show", "accelerated_sgd", "--kernel", language)
+    assert printed == quiet
+    code, _, err = accelsim("show", "sgd", "--kernel", "fortran")
+    assert (code, "is not one of 'numba', 'cuda'" in err) == (2, True)
+
+
 def test_canonical_is_found_with_values_set(document):
     found = document("canonical", "nesterov", "--set", "lr=0.5", "--set", "beta=0.9")
     assert (found["memory"], found["beta"], found["eta"], found["alpha"]) == (1, "9/10", "9/20", "1/2")

@@ -50,8 +50,13 @@ _PROBLEM_OPTIONS: dict[str, Any] = {
 }
 
 
-def on_problem(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that describe a problem, and hand it the optimizer, problem and hyperparameters."""
+def on_problem(command: Callable[..., Any], default: Any = inspect.Parameter.empty) -> Callable[..., Any]:
+    """Give a command the options that describe a problem, and hand it the optimizer, problem and hyperparameters.
+
+    Parameters
+    ----------
+    default : the problem's name where none is given; without it one must be.
+    """
 
     @functools.wraps(command)
     def run(optimizer: str, set_: list[str], rules: list[str], **options: Any) -> Any:
@@ -70,7 +75,7 @@ def on_problem(command: Callable[..., Any]) -> Callable[..., Any]:
     declared = inspect.signature(command).parameters.values()
     own = [p.replace(annotation=hints[p.name]) for p in declared if p.kind is keyword]
     described = [inspect.Parameter(k, keyword, annotation=v, default=None) for k, v in _PROBLEM_OPTIONS.items()]
-    described[0] = described[0].replace(default=inspect.Parameter.empty)
+    described[0] = described[0].replace(default=default)
     lists = [inspect.Parameter(k, keyword, annotation=v, default=[]) for k, v in (("set_", Set), ("rules", Rules))]
     parameters = [inspect.Parameter("optimizer", keyword, annotation=Name), lists[0], *described, *own, lists[1]]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

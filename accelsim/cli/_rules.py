@@ -6,12 +6,14 @@ import inspect
 import json
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from accelsim.cli._common import Json, Name, Rules, Set, app, assigned, emit, lines_of, load, optimizer_of, table_of
+from accelsim.cli._problem import on_problem
 from accelsim.errors import InputError
 
 
@@ -38,19 +40,26 @@ def list_(json_: Json = False, rules: Rules = []) -> None:  # noqa: B006 (typer 
 
 
 @app.command()
+@partial(on_problem, default="quadratic")
 def show(
-    optimizer: Name,
-    set_: Set = [],  # noqa: B006
+    rule: Any,
+    problem: Any,
+    values: dict[str, str],
+    *,
     latex_: Annotated[bool, typer.Option("--latex", help="A LaTeX document of rule and derivation instead.")] = False,
     plot: Annotated[bool, typer.Option("--plot", help="Draw the canonical coefficients over t instead.")] = False,
     steps: Annotated[int, typer.Option(metavar="T", help="Steps drawn.", min=2)] = 1000,
     out: Annotated[Path, typer.Option(metavar="DIR", help="The drawing goes here.")] = Path("."),
+    kernel: Annotated[
+        Literal["numba", "cuda"] | None, typer.Option(help="The source of its step on the problem instead.")
+    ] = None,
     json_: Json = False,
-    rules: Rules = [],  # noqa: B006
 ) -> None:
-    """The rule, its matrices, its normal form, LaTeX, and its source as BibTeX; or its document, or its drawing."""
-    rule, values = optimizer_of(optimizer, rules), assigned(set_)
-    if latex_:
+    """The rule, its matrices, its normal form, LaTeX, and its source as BibTeX; or its document, drawing or kernel."""
+    if kernel is not None:
+        source = _kernel(rule, problem, values, kernel)
+        print(json.dumps({"kernel": kernel, "source": source})) if json_ else print(source, end="")
+    elif latex_:
         from accelsim.symbolic.document import document
 
         text = document(rule, **values)
@@ -59,6 +68,20 @@ def show(
         emit(*_drawn(rule, values, steps, out, json_))
     else:
         _show(rule, values, json_)
+
+
+def _kernel(rule: Any, problem: Any, values: Mapping[str, str], language: str) -> str:
+    """The source of a step in double precision."""
+    from accelsim.simulation.cuda_source import CudaWriter
+    from accelsim.simulation.joined import joined
+    from accelsim.simulation.layout import Layout
+    from accelsim.simulation.numba_source import Writer
+
+    step = joined(rule, problem, {name: rule.value(name, value) for name, value in values.items()})
+    title = f"A step of {rule.name} on {problem.name}."
+    if language == "cuda":
+        return CudaWriter(step, "float64", title).source
+    return Writer(step, Layout(problem.dim, "float64"), title).source
 
 
 def _drawn(
