@@ -7,16 +7,19 @@ its numbers a replica are the same as those of all other threads, and totals are
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 from accelsim.program import Node
 from accelsim.simulation import cuda_random
 from accelsim.simulation.expressions import CUDA, literal, written
-from accelsim.simulation.joined import Step
+from accelsim.simulation.joined import Random, Step
 from accelsim.simulation.normals import PRECISIONS
 from accelsim.simulation.slots import Slots, computed, last_word
 from accelsim.simulation.sweeps import Loop, Schedule, Sweep, arithmetic
+
+OPTIONS = ("--std=c++17", "--fmad=false")  # of the compiler: a fused multiply-add rounds once where a CPU rounds twice
+TEAM = 256  # threads of a block that runs one replica, at most
 
 _HEAD = """// {title}
 typedef {real} real;
@@ -67,12 +70,13 @@ class CudaWriter:
 
     def _signature(self) -> str:
         kinds = {"chance": "i64", "entries": "double", "size": "double"}
-        tables = "".join(f", const {kinds.get(role, 'real')}* table{i}" for (role, _), i in self.slots.tables.items())
+        tables = "".join(f", const {kinds.get(role, 'real')}* __restrict__ table{i}" for (role, _), i in self.slots.tables.items())
         sizes = "".join(f", i64 size{i}" for (role, _), i in self.slots.tables.items() if role == "entries")
         return (
             'extern "C" __global__ void kernel(\n'
-            "    real* z, const real* c, const real* columns, int rows, const i64* wholes, int steps, u32 first_step,\n"
-            f"    u32 first_replica, int replicas, u32 key0, u32 key1{tables}{sizes}) {{\n"
+            "    real* __restrict__ z, const real* __restrict__ c, const real* __restrict__ columns, int rows,\n"
+            "    const i64* __restrict__ wholes, int steps, u32 first_step, u32 first_replica, int replicas,\n"
+            f"    u32 key0, u32 key1{tables}{sizes}) {{\n"
             "    [[maybe_unused]] const i64 blocks = wholes[1], dim = wholes[2];\n"
             f"    const i64 size = blocks * {self.per}, row = size * replicas;"
         )
@@ -92,32 +96,42 @@ class CudaWriter:
         yield f"z += thread * {self.per};"
         names = [*(f"s{i}" for i in range(len(states))), *(f"c{i}" for i in self.slots.constants.values())]
         yield f"real {', '.join(f'{name}[{self.per}]' for name in names)};"
-        yield "#pragma unroll"
-        yield f"for (int k = 0; k < {self.per}; ++k) {{"
-        yield from (f"    s{i}[k] = z[{i} * row + k];" for i in range(len(states)))
-        yield from (f"    c{i}[k] = c[{i} * size + block * {self.per} + k];" for i in self.slots.constants.values())
-        yield "}"
+        loads = [f"s{i}[k] = z[{i} * row + k];" for i in range(len(states))]
+        loads += [f"c{i}[k] = c[{i} * size + block * {self.per} + k];" for i in self.slots.constants.values()]
+        yield from self._each(loads)
         yield "for (int step = 0; step < steps; ++step) {"
         yield from _indented(self._columns(), 1)
         sweep = next(self.schedule.sweeps())
         yield from _indented(self._fills(sweep), 1)
-        yield "    #pragma unroll"
-        yield f"    for (int k = 0; k < {self.per}; ++k) {{"
-        yield from _indented(self._arithmetic(sweep), 2)
-        yield "    }"
+        yield from _indented(self._each(self._arithmetic(sweep)), 1)
         yield "}"
-        yield "#pragma unroll"
-        yield f"for (int k = 0; k < {self.per}; ++k) {{"
-        yield from (f"    z[{i} * row + k] = s{i}[k];" for i in range(len(states)))
-        yield "}"
+        yield from self._each(f"z[{i} * row + k] = s{i}[k];" for i in range(len(states)))
 
     def _together(self) -> Iterator[str]:
         """The steps of a replica, by all threads of a block."""
         yield "const u32 replica = first_replica + blockIdx.x;"
         yield "z += blockIdx.x * size;"
+        yield from (f"__shared__ {_kind(node)} ahead{node.index}[{TEAM}];" for node in self._drawn)
         yield "for (int step = 0; step < steps; ++step) {"
         yield from _indented(self._columns(), 1)
+        if self._drawn:
+            yield from _indented(self._ahead(), 1)
         yield from _indented(self._parts(list(self.schedule.parts)), 1)
+        yield "}"
+
+    @cached_property
+    def _drawn(self) -> list[Node]:
+        """Random numbers, one a replica, that are known before a step; those of a batch's samples are too many."""
+        drawn = [*self.slots.numbers, *self.slots.indices]
+        return [node for node in drawn if isinstance(node.value, Random) and node.value.loop is None and not node.args]
+
+    def _ahead(self) -> Iterator[str]:
+        """Draw the numbers of as many steps as there are threads, each thread those of one: else all draw the same."""
+        yield "if (step % blockDim.x == 0) {"
+        yield "    const u32 now = time, time = now + threadIdx.x;"
+        yield "    __syncthreads();"
+        yield from (f"    ahead{node.index}[threadIdx.x] = {self._number(node)};" for node in self._drawn)
+        yield "    __syncthreads();"
         yield "}"
 
     def _parts(self, parts: list[Sweep | Loop]) -> Iterator[str]:
@@ -134,16 +148,14 @@ class CudaWriter:
         """Lines for each coordinate of a thread's random blocks, and some for each block before them."""
         yield "for (i64 block = threadIdx.x; block < blocks; block += blockDim.x) {"
         yield from (f"    {line}" for line in before or [])
-        yield "    #pragma unroll"
-        yield f"    for (int k = 0; k < {self.per}; ++k) {{"
-        yield f"        const i64 i = block * {self.per} + k;"
-        yield from (f"        {line}" for line in lines)
-        yield "    }"
+        yield from _indented(self._each([f"const i64 i = block * {self.per} + k;", *lines]), 1)
         yield "}"
 
     def _sweep(self, sweep: Sweep) -> Iterator[str]:
         for node in sweep.before:
-            yield f"const {'i64' if node.kind == 'index' else 'real'} n{node.index} = {self._number(node)};"
+            ahead = node in self._drawn
+            value = f"ahead{node.index}[step % blockDim.x]" if ahead else self._number(node)
+            yield f"const {_kind(node)} n{node.index} = {value};"
         yield from (f"real n{total.index} = 0;" for total in sweep.totals)
         if sweep.passes:
             yield from self._blocks(list(self._arithmetic(sweep)), list(self._fills(sweep)))
@@ -182,7 +194,7 @@ class CudaWriter:
             else:
                 matrix = self.slots.table("matrix", node.args[1])
                 yield f"    {name}[k] = 0;"
-                factor = f"z[{self._row(node.args[0])} + j]"
+                factor = self.slots.averaged(node.args[0], f"z[{self._row(node.args[0])} + j]")
                 yield f"    for (i64 j = 0; j < dim; ++j) {name}[k] += {factor} * {matrix}[j * size + i];"
             yield "}"
 
@@ -207,6 +219,11 @@ class CudaWriter:
         for state, node in sweep.updates.items():
             yield f"{self._state(state)} = {self._name(node)};"
 
+    def _stored(self, node: Node, place: str) -> str:
+        """An entry of a row, which for a mean holds the sum over the batch."""
+        entry = f"z[{self._row(node)} + {place}]"
+        return f"{entry} / real({self.slots.whole('batch', node.value[1])})" if node.op == "mean" else entry
+
     def _state(self, name: str) -> str:
         return f"s{self.slots.rows[name]}[k]" if self.schedule.alone else f"z[{self._row(name)} + i]"
 
@@ -216,10 +233,8 @@ class CudaWriter:
         if node.op == "constant":
             slot = self.slots.constants[node]
             return f"c{slot}[k]" if self.schedule.alone else f"c[{slot} * size + i]"
-        if node.op == "mean":
-            return f"z[{self._row(node)} + i] / real({self.slots.whole('batch', node.value[1])})"
-        if node.op in ("normal", "three_point", "matmul"):
-            return f"z[{self._row(node)} + i]"
+        if node.op in ("normal", "three_point", "matmul", "mean"):
+            return self.slots.averaged(node, f"z[{self._row(node)} + i]")
         if node.op == "pick":
             return f"{self.slots.table('rows', node.args[0])}[{self._name(node.args[1])} * size + i]"
         return written(node, self._name, CUDA)
@@ -238,7 +253,7 @@ class CudaWriter:
             source, index = node.args
             if source.op == "constant":
                 return f"real({self.slots.table('entries', source)}[{self._name(index)}])"
-            return f"z[{self._row(source)} + {self._name(index)}]"
+            return self._stored(source, self._name(index))
         place = f"{last_word(node)}u, key0, key1"
         if node.op == "chi_square":
             return f"chi_square(time, replica, {place}, {self.slots.whole('chi_square', node.value.high)})"
@@ -255,6 +270,10 @@ class CudaWriter:
         return f"three_point({words}, {chance}, {size}, {self._name(node.args[0].args[1])})"
 
 
-def _indented(lines: Iterator[str], depth: int) -> Iterator[str]:
+def _kind(node: Node) -> str:
+    return "i64" if node.kind == "index" else "real"
+
+
+def _indented(lines: Iterable[str], depth: int) -> Iterator[str]:
     for line in lines:
         yield "    " * depth + line

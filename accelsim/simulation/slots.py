@@ -46,6 +46,10 @@ class Slots:
         """A whole number of the problem, as it is called."""
         return f"wholes[{self.wholes[what, value] + 3}]"
 
+    def averaged(self, node: Node, entry: str) -> str:
+        """What an entry of a row stands for: rows of means hold sums over the batch."""
+        return f"{entry} / real({self.whole('batch', node.value[1])})" if node.op == "mean" else entry
+
 
 def _numbered(things: Iterable[Any]) -> dict[Any, int]:
     return {thing: number for number, thing in enumerate(dict.fromkeys(things))}
