@@ -57,6 +57,13 @@ __device__ $float log_$float($float x) {
     return ($log) * s + $float((moved >> $mantissa) - $bias) * $float($ln2);
 }
 
+// A number, its sign flipped where a word's bit is set.
+__device__ $float flipped_$float($float x, u32 word, int bit) {
+    union { $float number; $unsigned bits; } n = {x};
+    n.bits ^= ($unsigned)(word >> bit & 1) << $sign;
+    return n.number;
+}
+
 // Two normals: Box-Muller on a quarter of the circle, with signs.
 __device__ void pair_$float($parameters, $float* even, $float* odd) {
     $float r = sqrt(-log_$float($uniform));
@@ -64,8 +71,8 @@ __device__ void pair_$float($parameters, $float* even, $float* odd) {
     $float z = b * b;
     $float c = $cosine;
     $float s = ($sine) * b;
-    *even = (c - s) * r * $float(1 - 2 * (int)($last & 1));
-    *odd = (c + s) * r * $float(1 - (int)($last & 2));
+    *even = flipped_$float((c - s) * r, $last, 0);
+    *odd = flipped_$float((c + s) * r, $last, 1);
 }
 """)
 
@@ -131,7 +138,7 @@ __device__ real normal(Words w) {
 
 
 def _pair(p: Precision) -> str:
-    number, signed = ("float", "int") if p is SINGLE else ("double", "i64")
+    number, signed, unsigned = ("float", "int", "u32") if p is SINGLE else ("double", "i64", "u64")
     if p is SINGLE:
         words = {
             "parameters": "u32 radius, u32 turn",
@@ -150,6 +157,8 @@ def _pair(p: Precision) -> str:
         words,
         float=number,
         signed=signed,
+        unsigned=unsigned,
+        sign=31 if p is SINGLE else 63,
         log=horner((*p.log, 2.0), number),
         sine=horner((*p.sine, 1.0), number),
         cosine=horner((*p.cosine, 1.0), number),

@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.optimizer import Optimizer
-from accelsim.simulation.cuda_source import CudaWriter
+from accelsim.simulation.cuda_source import TEAM, CudaWriter
 from accelsim.simulation.joined import joined
-from accelsim.simulation.kernel import STRETCH, Columns, Inputs
+from accelsim.simulation.inputs import STRETCH, Columns, Inputs
 from accelsim.simulation.layout import Blocks
 
 _THREADS = 128  # a block, where each thread goes its own way
-_TEAM = 256  # a block, where it runs one replica: at most
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ class CudaRun:
     def _launch(count: int, blocks: int, alone: bool) -> tuple[int, int]:
         if alone:
             return -(-count * blocks // _THREADS), _THREADS
-        return count, min(_TEAM, -(-blocks // 32) * 32)
+        return count, min(TEAM, -(-blocks // 32) * 32)
 
     def advance(self, steps: int) -> None:
         while steps:

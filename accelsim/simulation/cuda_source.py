@@ -128,7 +128,7 @@ class CudaWriter:
     def _ahead(self) -> Iterator[str]:
         """Draw the numbers of as many steps as there are threads, each thread those of one: else all draw the same."""
         yield "if (step % blockDim.x == 0) {"
-        yield "    const u32 now = time, time = now + threadIdx.x;"
+        yield "    const u32 time = first_step + step + threadIdx.x;"
         yield "    __syncthreads();"
         yield from (f"    ahead{node.index}[threadIdx.x] = {self._number(node)};" for node in self._drawn)
         yield "    __syncthreads();"

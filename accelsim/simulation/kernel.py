@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
@@ -22,17 +22,33 @@ _RISKS = """
 import numpy as np
 
 
-def kernel(z, first, stride, start, spectrum, per, lanes, across, risks):
-    tiles = start.size // per if across else start.size // (per * lanes)
-    for group in range(len(risks) // (lanes if across else 1)):
+def kernel(z, first, stride, start, spectrum, tiles, per, lanes, across, risks, begin, end):
+    sums = np.empty(lanes)
+    for group in range(begin, end):
+        for l in range(lanes):
+            sums[l] = 0.0
         for tile in range(tiles):
-            row = z[(group * tiles + tile) * stride + first :]
             for k in range(per):
-                for l in range(lanes):
-                    place = tile * per + k if across else (tile * per + k) * lanes + l
-                    if spectrum[place] > 0:  # else no coordinate, and whatever the rule makes of none
-                        error = np.float64(row[k * lanes + l] + start[place])
-                        risks[group * lanes + l if across else group] += 0.5 * spectrum[place] * (error * error)
+                place = (group * tiles + tile) * stride + first + k * lanes
+                row = z[place : place + lanes]
+                if across:
+                    shift, weight = start[tile * per + k], spectrum[tile * per + k]
+                    if weight > 0:  # else no coordinate, and whatever the rule makes of none
+                        for l in range(lanes):
+                            error = np.float64(row[l] + shift)
+                            sums[l] += weight * (error * error)
+                else:
+                    place = (tile * per + k) * lanes
+                    shifts, weights = start[place : place + lanes], spectrum[place : place + lanes]
+                    for l in range(lanes):
+                        error = np.float64(row[l] + shifts[l])
+                        sums[l] += weights[l] * (error * error) if weights[l] > 0 else 0.0
+        if across:
+            for l in range(lanes):
+                risks[group * lanes + l] = 0.5 * sums[l]
+        else:
+            for l in range(lanes):
+                risks[group] += 0.5 * sums[l]
 """
 
 
@@ -99,12 +115,7 @@ class KernelRun:
             numbers = (steps, self._t, self._first, *self._key, begin, end)
             self._kernel(flat, inputs.constants, columns, inputs.wholes, *numbers, *inputs.tables)
 
-        threads = _threads()
-        bounds = np.linspace(0, units, min(units, threads) + 1).astype(int).tolist()
-        if len(bounds) == 2:
-            part(*bounds)
-            return
-        list(_pool(threads).map(part, bounds[:-1], bounds[1:]))
+        _on_all_cores(part, units)
 
     def risks(self) -> NDArray[np.float64]:
         row, layout = self._slots.rows[self._optimizer.returns], self._layout
@@ -115,8 +126,9 @@ class KernelRun:
             return np.asarray(risks, dtype=np.float64)
         risks = np.zeros(len(self._z) * layout.group)
         stride, first = len(self._slots.rows) * layout.width, row * layout.width
-        shape = (layout.per, layout.lanes, layout.across)
-        _kernel(_RISKS)(self._z.reshape(-1), first, stride, *self._measures, *shape, risks)
+        shape = (layout.tiles, layout.per, layout.lanes, layout.across)
+        arguments = (self._z.reshape(-1), first, stride, *self._measures, *shape, risks)
+        _on_all_cores(lambda begin, end: _kernel(_RISKS)(*arguments, begin, end), len(self._z))
         return risks[: self._count]
 
     def save(self) -> dict[str, NDArray[Any]]:
@@ -127,6 +139,16 @@ class KernelRun:
         self._z[:, :, : saved["states"].shape[2]] = saved["states"]
         self._t = t
         self._columns.seek(t)
+
+
+def _on_all_cores(part: Callable[[int, int], None], units: int) -> None:
+    """Do work on units `begin` to `end - 1`, a part on each core."""
+    threads = min(units, _threads())
+    if threads == 1:
+        part(0, units)
+        return
+    bounds = [units * thread // threads for thread in range(threads + 1)]
+    list(_pool(threads).map(part, bounds[:-1], bounds[1:]))
 
 
 @cache

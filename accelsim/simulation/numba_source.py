@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from itertools import groupby
 
@@ -157,25 +157,30 @@ class Writer:
     # -- vectors -------------------------------------------------------------------------------------------------------
 
     def _arithmetic(self, sweep: Sweep) -> Iterator[str]:
-        nodes = arithmetic(sweep.roots)
         if not sweep.roots:
             return
-        layout = self.layout
-        if not layout.across:
-            yield from self._views(nodes)
-        yield f"for k in range({layout.per}):"
+        layout, nodes = self.layout, arithmetic(sweep.roots)
+        numbers = self._numbers_read(sweep.roots, nodes)
+        loop = [f"for k in range({layout.per}):", f"    for l in range({layout.lanes}):"]
+        loop.append(f"        i = k * {layout.lanes} + l")
         if layout.across:
-            for node in nodes:
-                if node.op == "constant":
-                    yield f"    v{node.index} = c[({self.slots.constants[node]} * tiles + tile) * {layout.per} + k]"
-        yield f"    for l in range({layout.lanes}):"
-        yield f"        i = k * {layout.lanes} + l"
-        for number in self._numbers_read(sweep.roots, nodes):
-            yield f"        n{number.index} = numbers[{self._slot(number)} + l]"
+            before, loop[1:1] = [], [f"    {line}" for line in self._scalars(nodes)]
+            inside = [f"n{number.index} = numbers[{self._slot(number)} + l]" for number in numbers]
+            nodes = [node for node in nodes if node.op != "constant"]
+        else:
+            before = [*self._views(nodes), *(f"n{number.index} = numbers[{self._slot(number)}]" for number in numbers)]
+            inside = []
+            if not sweep.totals:
+                loop = [f"for i in range({layout.width}):"]
+        yield from (*before, *loop)
+        values = (f"v{node.index} = {self._vector(node)}" for node in nodes)
+        yield from _indented((*inside, *values, *self._results(sweep)), 1 if len(loop) == 1 else 2)
+
+    def _scalars(self, nodes: list[Node]) -> Iterator[str]:
+        """A coordinate's constants, where lanes are replicas."""
         for node in nodes:
-            if not (layout.across and node.op == "constant"):
-                yield f"        v{node.index} = {self._vector(node)}"
-        yield from _indented(self._results(sweep), 2)
+            if node.op == "constant":
+                yield f"v{node.index} = c[({self.slots.constants[node]} * tiles + tile) * {self.layout.per} + k]"
 
     def _views(self, nodes: list[Node]) -> Iterator[str]:
         """A tile's parts of constants and of picked rows."""
@@ -196,17 +201,13 @@ class Writer:
         if node in self.made:
             return self.made[node]
         if node.op in ("state", "normal", "three_point", "matmul", "mean"):
-            return self._averaged(node, f"rows[{self._row(node)} + i]")
+            return self.slots.averaged(node, f"rows[{self._row(node)} + i]")
         if node.op == "pick" and self.layout.across:
             table, index = self.slots.table("rows", node.args[0]), self._index(node.args[1])
             return f"{table}[({index} * tiles + tile) * {self.layout.per} + k]"
         if node.op in ("constant", "pick"):
             return f"c{node.index}[i]"
         return written(node, self._name, NUMBA)
-
-    def _averaged(self, node: Node, entry: str) -> str:
-        """What a row's entry stands for: rows of means hold sums over the batch."""
-        return f"{entry} / real({self.slots.whole('batch', node.value[1])})" if node.op == "mean" else entry
 
     def _name(self, node: Node) -> str:
         if node.kind == "uniform":
@@ -285,10 +286,10 @@ class Writer:
             yield f"    for k in range({per}):"
             yield f"        m = {matrix}[(j * tiles + tile) * {per} + k]"
             yield f"        for l in range({lanes}):"
-            yield f"            out[k * {lanes} + l] += {self._averaged(node.args[0], 'lanes[l]')} * m"
+            yield f"            out[k * {lanes} + l] += {self.slots.averaged(node.args[0], 'lanes[l]')} * m"
         else:
             yield f"    start = (j * tiles + tile) * {width}"
-            yield f"    m, x = {matrix}[start : start + {width}], {self._averaged(node.args[0], 'z[x]')}"
+            yield f"    m, x = {matrix}[start : start + {width}], {self.slots.averaged(node.args[0], 'z[x]')}"
             yield f"    for i in range({width}):"
             yield "        out[i] += x * m[i]"
 
@@ -379,6 +380,6 @@ class Writer:
         yield f"    z[{self._place(mean, self._index(index))}{lane}] += numbers[{self._slot(value)} + l]"
 
 
-def _indented(lines: Iterator[str], depth: int) -> Iterator[str]:
+def _indented(lines: Iterable[str], depth: int) -> Iterator[str]:
     for line in lines:
         yield "    " * depth + line

@@ -29,7 +29,7 @@ from accelsim.symbolic.replay import Key, answers, rational, read, shared_gradie
 from accelsim.symbolic.tableau import sympy_functions, tableau
 
 RETURNED = -1  # in the place of a query's number: what the rule returns before the step
-FORMAT = "accelsim certificate 3"
+FORMAT = "accelsim certificate 4"
 
 # -- what a certificate looks like: a type, a list of one shape, one thing or a list (a pair of shapes), an object of
 # known names, or of any names (...) --
@@ -38,6 +38,7 @@ _RULE = {"name": str, "program": str, "switches": {...: int}}
 _EQUIVALENCE = {
     **{"format": str, "kind": str, "source": _RULE, "target": _RULE, "map": {...: str}, "transform": {...: str}},
     **{"backward": bool, "direction": str, "varying": [str], "constant": [str], "given": {...: str}, "returned": bool},
+    **{"sequences": {...: {"start": str, "next": str}}},
     **{"identities": [str], "conditions": [str], "assumptions": [str]},
 }
 _REFUTATION = {
@@ -116,6 +117,7 @@ def of_equivalence(claim: Equivalence, verdict: Verdict) -> dict[str, Any]:
         "constant": list(dict.fromkeys(claim.constant)),
         "given": {name: str(value) for name, value in claim.given.items()},
         "returned": claim.returned,
+        "sequences": {name: {"start": start, "next": later} for name, (start, later) in claim.sequences.items()},
         "identities": sorted(verdict.residuals),
         "conditions": list(verdict.conditions),
         "assumptions": list(verdict.assumptions),
@@ -222,6 +224,7 @@ def _equivalence(document: Mapping[str, Any], source: Optimizer, target: Optimiz
         constant=tuple(document["constant"]),
         given={name: _given(text) for name, text in document["given"].items()},
         returned=document["returned"],
+        sequences={name: (texts["start"], texts["next"]) for name, texts in document["sequences"].items()},
     )
     if set(claim.map) != (mapped := _mapped(claim)):
         return Verified(False, f"the map must say what {', '.join(sorted(mapped)) or 'nothing'} of {target} is")

@@ -184,6 +184,8 @@ class Same:
     """The claim that two rules are one method."""
 
     def __init__(self, claim: Equivalence) -> None:
+        for name in claim.sequences:
+            raise InputError(f"{name}(t) is defined by a recursion of the claim's own, which is not exported")
         self.claim = claim
         source, target = linear_parts(claim)
         self.source, self.target = Rule("Source", source, claim.given), Rule("Target", target, {})

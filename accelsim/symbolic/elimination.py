@@ -70,9 +70,19 @@ class Clock:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a search: solutions, generic ones first; obstructions; what it was stuck at."""
+    """What became of a search.
+
+    Attributes
+    ----------
+    solutions : generic ones first.
+    following : of functions of t that no expression is known for, the values at t + 1 and t - 1 in those at t.
+    obstructions : what would have to be zero.
+    stuck : what the search was stuck at.
+    """
+
 
     solutions: list[dict[Any, Any]] = field(default_factory=list)
+    following: dict[Any, tuple[Any, Any]] = field(default_factory=dict)
     obstructions: list[Any] = field(default_factory=list)
     stuck: list[str] = field(default_factory=list)
 
@@ -85,7 +95,12 @@ class _Branch:
 
 
 def solve(
-    equations: Iterable[Any], unknowns: Iterable[Any], clock: Clock, nonzero: Iterable[Any] = (), enough: int = 2
+    equations: Iterable[Any],
+    unknowns: Iterable[Any],
+    clock: Clock,
+    nonzero: Iterable[Any] = (),
+    enough: int = 2,
+    recursive: bool = False,
 ) -> Outcome:
     """All solutions of equations = 0 that elimination reaches.
 
@@ -95,6 +110,7 @@ def solve(
     unknowns : symbols, and unknown functions of t as ``f(t)``.
     nonzero : what a solution must not make zero, such as denominators.
     enough : solutions after which the search stops.
+    recursive : whether a function may be what its value one step before makes of it.
 
     Raises
     ------
@@ -102,14 +118,16 @@ def solve(
         Past the budget.
     """
     outcome = Outcome()
-    search = _Search(tuple(unknowns), clock, outcome, enough)
+    search = _Search(tuple(unknowns), clock, outcome, enough, recursive)
     search.run(_Branch(tuple(equations), {}, tuple(nonzero)))
     return outcome
 
 
 class _Search:
-    def __init__(self, unknowns: tuple[Any, ...], clock: Clock, outcome: Outcome, enough: int) -> None:
-        self.clock, self.outcome, self.enough = clock, outcome, enough
+    def __init__(
+        self, unknowns: tuple[Any, ...], clock: Clock, outcome: Outcome, enough: int, recursive: bool
+    ) -> None:
+        self.clock, self.outcome, self.enough, self.recursive = clock, outcome, enough, recursive
         self.constants = {u for u in unknowns if u.is_Symbol}
         self.functions = {u.func for u in unknowns if not u.is_Symbol}
 
@@ -155,6 +173,8 @@ class _Search:
 
     def _obstructed(self, factors: list[Any]) -> None:
         known = [f for f in factors if not self.instances(f)]
+        if any(self._made(f) for f in known):
+            return
         if known and _product(known) not in self.outcome.obstructions:
             self.outcome.obstructions.append(_product(known))
 
@@ -180,7 +200,54 @@ class _Search:
             if certain and several is not None:
                 self._by_factors(branch, open_[several], rest[:several] + rest[several + 1 :])
                 return
+        for i, factors in enumerate(open_):
+            if self.recursive and len(factors) == 1 and (found := self._recursion(factors[0])):
+                self._follow(branch, rest[:i] + rest[i + 1 :], *found)
+                return
         self.outcome.stuck.append(f"{open_[0][0]} = 0 is not linear in any of its unknowns")
+
+    def _made(self, expression: Any) -> bool:
+        """Whether a function that was found by a recursion is in an expression."""
+        from sympy.core.function import AppliedUndef
+
+        return any(f.func in self.outcome.following for f in expression.atoms(AppliedUndef))
+
+    def _recursion(self, polynomial: Any) -> tuple[Any, Any, Any] | None:
+        """A function of which two values one step apart, and no other unknown, make a polynomial that is linear in both.
+
+        With it its values at t + 1 and at t - 1, in those at t.
+        """
+        found = sorted(self.instances(polynomial), key=lambda u: u.is_Symbol or u.args[0] - time())
+        if len(found) != 2 or any(u.is_Symbol for u in found) or found[0].func != found[1].func:
+            return None
+        earlier, later = (u.args[0] - time() for u in found)
+        if later - earlier != 1:
+            return None
+        here = shifted(polynomial, -earlier)
+        f = found[0].func
+        values = []
+        for unknown, step in ((f(time() + 1), 0), (f(time()), -1)):
+            slope = _slope(here, unknown)
+            if slope.has(unknown):
+                return None
+            values.append(shifted(reduced(-here.subs(unknown, 0) / slope), step))
+        return f, values[0], values[1]
+
+    def _follow(self, branch: _Branch, others: tuple[Any, ...], f: Any, onward: Any, back: Any) -> None:
+        """Go on with a new known function of t in the place of one that follows a recursion."""
+        import sympy
+
+        new = sympy.Function(f"{f.__name__}{len(self.outcome.following)}", real=True)
+        self.outcome.following[new] = tuple(e.xreplace({f(time()): new(time())}) for e in (onward, back))
+        steps = (onward, back)
+
+        def put(expression: Any) -> Any:
+            return reduced(followed(expression, f, *steps).xreplace({f(time()): new(time())}))
+
+        apart = tuple(put(e) for e in branch.nonzero)
+        if all(e != 0 for e in apart):
+            values = {u: put(e) for u, e in branch.values.items()} | {f(time()): new(time())}
+            self.run(_Branch(tuple(put(e) for e in others), values, apart))
 
     def _by_steps(self, polynomial: Any) -> list[Any]:
         """The equations that one of constants makes when it holds at every step: a coefficient each."""
@@ -234,6 +301,19 @@ class _Search:
     def _by_factors(self, branch: _Branch, factors: list[Any], others: tuple[Any, ...]) -> None:
         for i, factor in enumerate(factors):
             self.run(_Branch((factor, *others), branch.values, (*branch.nonzero, *factors[:i])))
+
+
+def followed(expression: Any, f: Any, onward: Any, back: Any) -> Any:
+    """An expression with all values of a function written in that at t."""
+    from sympy.core.function import AppliedUndef
+
+    while True:
+        shifts = {u: u.args[0] - time() for u in expression.atoms(AppliedUndef) if u.func == f}
+        furthest = max(shifts.values(), key=abs, default=0)
+        if not furthest:
+            return expression
+        value = shifted(onward, furthest - 1) if furthest > 0 else shifted(back, furthest + 1)
+        expression = expression.xreplace({u: value for u, k in shifts.items() if k == furthest})
 
 
 def _product(factors: list[Any]) -> Any:

@@ -31,6 +31,7 @@ from accelsim.symbolic.algebra import divided_by, elsewhere, evaluated, reduced,
 from accelsim.symbolic.conditions import conditions, poles
 from accelsim.symbolic.formulas import formulas, structure
 from accelsim.symbolic.normal_form import LinearPart, linear_part
+from accelsim.symbolic.recursions import Recursions, Texts, computed
 from accelsim.symbolic.tableau import distinct, sympy_functions, time
 
 STEPS = 8  # compared in a replay
@@ -53,6 +54,8 @@ class Equivalence:
     given : the source's hyperparameters that are known: numbers, or schedules written in t.
     constant : recurrences and given sequences (preconditioners) that are claimed for no change in time only.
     returned : whether the rules are claimed to return the same, beside querying the same points.
+    sequences : functions of t that the map and the transform may use, by name: the value at t = 0, and that at t + 1
+        in values at t, as ``("1", "1 + beta(t+1)*weights(t)")``.
     """
 
     source: Optimizer
@@ -64,8 +67,13 @@ class Equivalence:
     given: Mapping[str, Any] = field(default_factory=dict)
     constant: tuple[str, ...] = ()
     returned: bool = False
+    sequences: Texts = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        taken = {"t", *sympy_functions(), *self.source.hyperparameters, *self.source.states, *self.target.states}
+        for name in self.sequences:
+            if name in taken or not name.isidentifier():
+                raise InputError(f"a sequence cannot be called {name!r}: use a name that nothing else has")
         for name in self.map:
             if name not in self.target.hyperparameters:
                 raise unknown(f"hyperparameter of {self.target}:", name, self.target.hyperparameters)
@@ -220,9 +228,12 @@ class _Proof:
             if name not in functions:
                 raise unknown(f"function of t in {claim.source} or {claim.target}:", name, functions)
         self.source = self._steady(source)
+        self.recursions = self._recursions()
         self.mapped = self._mapped(target)
         self.target = self._steady(target.replaced(self.mapped))
         counts = [part.tableau.gradients for part in (self.source, self.target)]
+        for name in functions & claim.sequences.keys():
+            raise InputError(f"a sequence cannot be called {name!r}: it is given")
         if counts[0] != counts[1]:
             raise InputError(
                 f"{claim.source} takes {counts[0]} and {claim.target} {counts[1]} gradients a step: "
@@ -258,7 +269,24 @@ class _Proof:
                 known[name] = partial(self._schedule, given)
             else:
                 known[name] = sympy.Symbol(name, real=True) if given is None else _number(given)
-        return known
+        return known | {name: sympy.Function(name, real=True) for name in self.claim.sequences}
+
+    def _recursions(self) -> Recursions:
+        """The claim's own sequences."""
+        import sympy
+
+        functions = {name: sympy.Function(name, real=True) for name in self.claim.sequences}
+        texts = self.claim.sequences.items()
+        following = {functions[name]: self._written(text) for name, (_, text) in texts}
+        start = {functions[name]: self._written(text).subs(time(), 0) for name, (text, _) in texts}
+        for name, (first, later) in self.claim.sequences.items():
+            own = {f.func for f in start[functions[name]].atoms(sympy.core.function.AppliedUndef)}
+            late = following[functions[name]].atoms(sympy.core.function.AppliedUndef)
+            if own & set(following):
+                raise InputError(f"{name} at t = 0 is written in sequences: {first}")
+            if any(f.func in following and f.args[0] != time() for f in late):
+                raise InputError(f"the next {name} must be written in values of sequences at t: {later}")
+        return Recursions(following, start)
 
     def _schedule(self, text: str, t: Any) -> Any:
         return evaluated(text, {**sympy_functions(), "t": t}, _number)
@@ -304,8 +332,8 @@ class _Proof:
         found = self._start()
         for name, equation in self._equations().items():
             special = special_steps(equation)
-            found |= {f"{name} at t = {step}": reduced(equation.subs(time(), step)) for step in special}
-            found[f"{name} elsewhere" if special else name] = reduced(elsewhere(equation))
+            found |= {f"{name} at t = {step}": reduced(self.recursions.at(equation, step)) for step in special}
+            found[f"{name} elsewhere" if special else name] = reduced(self.recursions.onward(elsewhere(equation)))
         return found
 
     def _equations(self) -> dict[str, Any]:
@@ -335,7 +363,7 @@ class _Proof:
         import sympy
 
         before, after = (part.tableau for part in self.onto)
-        first = self.transform.subs(time(), 0)
+        first = self.recursions.at(self.transform, 0)
         found: dict[str, Any] = {}
         for what in ("translation", "start"):
             left, right = (sympy.Matrix(list(map(_number, getattr(rule, what)))) for rule in (before, after))
@@ -350,13 +378,15 @@ class _Proof:
     @cached_property
     def _values(self) -> list[Any]:
         """What must exist for the claim to mean anything."""
-        return [*self.mapped.values(), *self.transform, *(1 / d for d in self._divided_by())]
+        written = [*self.mapped.values(), *self.transform, *(1 / d for d in self._divided_by())]
+        return [*self.recursions.values(), *map(self.recursions.onward, written)]
 
     def _divided_by(self) -> Iterator[Any]:
         """What is divided by in the rules and in what the claim says, as it is written."""
         claim = self.claim
         names = {**self._names(), **dict.fromkeys(self.onto[0].tableau.states, time())}
-        for text in (*claim.map.values(), *claim.transform.values(), *claim.given.values()):
+        own = (text for texts in claim.sequences.values() for text in texts)
+        for text in (*claim.map.values(), *claim.transform.values(), *claim.given.values(), *own):
             if isinstance(text, str):
                 yield from divided_by(text, names, _number)
         variable = tuple(k for k, v in claim.target.hyperparameters.items() if not v.switch)
@@ -435,6 +465,7 @@ class _Proof:
         given = [f"{name} = {value}" for name, value in self.claim.given.items()]
         given += [f"{name} does not vary in time" for name in self.claim.constant]
         given += [f"{name} is any function of t" for name in self.claim.open]
+        given += [f"{k}(0) = {start}, {k}(t+1) = {following}" for k, (start, following) in self.claim.sequences.items()]
         if self.source.tableau.factors and self.target.tableau.factors:
             notes.append("given sequences of one name are one formula in both rules, with equal parameters in it")
         more = " and what is returned" if self.claim.returned else " (what is returned is not compared)"
@@ -490,6 +521,7 @@ class Replay:
                 name, positive = factor.symbol, Hyperparameter(low=0)
                 steady = name in claim.constant
                 self.names[name] = _draw(positive, self._chance(name)) if steady else self._sequence(name, positive)
+        self.names |= computed(claim.sequences, {"sqrt": _root, **self.names})
         chance = self._chance("gradients")
         count = parts[0].tableau.gradients
         self.gradients = [tuple(Fraction(chance.randint(-3, 3)) for _ in range(count)) for _ in range(STEPS)]
@@ -513,6 +545,10 @@ class Replay:
         """The target's hyperparameters at step t."""
         names = {"sqrt": _root, **self.names, "t": Fraction(t)}
         switches = {k: v.default for k, v in self.claim.target.hyperparameters.items() if v.switch}
+        if self.claim.sequences:  # what no expression in t shows to exist exists here, or nothing is confirmed
+            states = dict.fromkeys((*self.claim.source.states, *self.claim.target.states), Fraction(1))
+            for text in self.claim.transform.values():
+                evaluated(text, {**names, **states})
         return switches | {k: evaluated(text, names) for k, text in self.claim.map.items()}
 
     def run(self, part: LinearPart, row: Callable[[int], dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -20,11 +20,11 @@ from accelsim.symbolic.algebra import Field
 from accelsim.symbolic.answer import Answer
 from accelsim.symbolic.elimination import Clock, OutOfTime
 from accelsim.symbolic.equivalence import Equivalence, Verdict, check
-from accelsim.symbolic.first_step import Start, first_step
+from accelsim.symbolic.first_step import Start, first_step, infinite
 from accelsim.symbolic.given import equal_parameters, unlike
 from accelsim.symbolic.lengths import LONG_ALIKE, long_alike, scale_free
 from accelsim.symbolic.linear_part import left_behind
-from accelsim.symbolic.matching import Candidate, Matching, Solution
+from accelsim.symbolic.matching import Candidate, Matching, Solution, sequence_texts
 from accelsim.symbolic.question import Question
 from accelsim.symbolic.refutation import RETURNED, Refuting, refute, scaled
 from accelsim.symbolic.responses import silent
@@ -34,7 +34,7 @@ from accelsim.symbolic.transforms import transforms
 from accelsim.symbolic.written import assignments, combination, entered, from_first, put_functions, text_of
 
 BUDGET = 10.0  # seconds of computing
-SHARE = 0.5  # of what is left of them for constants, then for schedules; the rest is for a refutation
+SHARE, LAST = 0.5, 0.7  # of what is left of them for constants, then for schedules; the rest is for a refutation
 SCHEDULED = 4.0  # seconds of them for a refutation of all schedules, where one of all constants would do
 SPECIAL = 3.0  # seconds of them for special cases
 CASE = ("map", "transform", "direction", "conditions", "assumptions")  # what is said of a special case
@@ -87,6 +87,8 @@ class _Finder(Matching):
         super().__init__(question, clock, tried)
         self.deep = deep
         self.complete = True  # whether all special cases were looked for
+        self._looked_at: Mapping[str, Any] | None = None
+        self._found: list[tuple[bool, Any]] = []
         self.beside: str | None = None  # why the checker did not prove a solution, though the identities hold
 
     # -- the answer --
@@ -114,7 +116,8 @@ class _Finder(Matching):
 
     def _attempted(self, attempt: Callable[[Clock], list[Solution]]) -> Answer | None:
         """What an attempt proves in its share of the time."""
-        clock = self.clock.at_most(self.clock.left * SHARE)
+        last = attempt == self._with_schedules
+        clock = self.clock.at_most(self.clock.left * (LAST if last else SHARE))
         try:
             with clock.enforced():
                 candidates = [c for solution in attempt(clock) for c in self._completed(*solution)]
@@ -358,11 +361,18 @@ class _Finder(Matching):
 
     def _proved(self, candidate: Candidate) -> Answer | None:
         """The answer at a candidate, once the checker has proved it."""
-        for backward, transform in self._transforms(candidate.values):
+        if self._looked_at is not candidate.values:  # other starts of a sequence have the same
+            self._looked_at, self._found = candidate.values, self._transforms(candidate.values)
+        for backward, transform in self._found:
             self.clock.check()
             pair, free = (self.a.part, self.open), lambda name: self._choices(name)[0]
-            start = first_step(*pair, candidate.values, transform, backward, free, self.clock)
-            claim = self._claim(candidate.values, transform, backward, start)
+            recursions = candidate.recursions
+            start = first_step(*pair, candidate.values, transform, backward, free, self.clock, recursions)
+            if recursions and start is None and infinite(recursions.at(transform, 0)):
+                continue
+            claim = replace(
+                self._claim(candidate.values, transform, backward, start), sequences=sequence_texts(recursions)
+            )
             verdict = check(claim)
             self.tried.append(f"{assignments(claim.map)} by a transform {claim.direction}: {verdict.status}")
             self.doubt = verdict.reason
@@ -395,13 +405,13 @@ class _Finder(Matching):
         pairs = zip(target.matrices, self.a.part.matrices, strict=True)
         if states[0] == states[1] and all(x == y for x, y in pairs):
             return [(False, sympy.eye(len(states[0])))]
-        return transforms(self.a.part, target)
+        return transforms(self.a.part, target, self.at_t)
 
     def _range_notes(self, claim: Equivalence) -> Iterator[str]:
         """What mapped values, as they are written, are outside their ranges."""
         for name, text in claim.map.items():
             declared = self.q.b.hyperparameters[name]
-            found = None if name in self.q.set_b else ranges.note(name, text, declared, self.q.a)
+            found = None if name in self.q.set_b else ranges.note(name, text, declared, self.q.a, claim.sequences)
             if found:
                 yield found
 

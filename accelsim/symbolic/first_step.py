@@ -13,7 +13,7 @@ from typing import Any
 from accelsim.symbolic.algebra import at_first
 from accelsim.symbolic.elimination import Clock, solve
 from accelsim.symbolic.linear_part import LinearPart
-from accelsim.symbolic.tableau import time
+from accelsim.symbolic.recursions import Recursions
 from accelsim.symbolic.written import number
 
 
@@ -33,6 +33,7 @@ def first_step(
     backward: bool,
     free: Callable[[str], Any],
     clock: Clock,
+    recursions: Recursions,
 ) -> Start | None:
     """Values at t = 0 with which the identities hold there, where something is infinite; None where none are found.
 
@@ -41,17 +42,19 @@ def first_step(
     target : its hyperparameters being unknown functions of t.
     values, transform : expressions in t, the transform from source to target (or back, if backward).
     free : a value for a hyperparameter that may be anything.
+    recursions : of functions in the values and the transform.
     """
     import sympy
 
-    ends = [[_at(at_first(m, True), 0) for m in part.matrices] for part in (source, target)]
-    known = {name: _at(value, 0) for name, value in values.items()}
+    at, exactly = recursions.at, recursions.exactly if recursions else recursions.at
+    ends = [[at(at_first(m, True), 0) for m in part.matrices] for part in (source, target)]
+    known = {name: exactly(value, 0) for name, value in values.items()}
     declared = target.tableau.optimizer.hyperparameters.items()
     variable = tuple(name for name, each in declared if not each.switch)
-    inverses = [1 / _at(at_first(d, True), 0) for d in target.tableau.divided_by(variable)]
+    inverses = [1 / at(at_first(d, True), 0) for d in target.tableau.divided_by(variable)]
     missing = {name: sympy.Dummy(name) for name in _missing([*chain(*ends[1]), *inverses], known)}
-    usual, later = _at(transform, 0), _at(transform, 1)
-    if not (missing or _infinite(usual)) or _infinite(later):
+    usual, later = at(transform, 0), at(transform, 1)
+    if not (missing or infinite(usual)) or infinite(later):
         return None
     start = sympy.Matrix(*usual.shape, lambda i, j: sympy.Dummy())
     here = {_value(name): value for name, value in {**known, **missing}.items()}
@@ -63,7 +66,7 @@ def first_step(
         left, right = (sympy.Matrix(list(map(number, getattr(part.tableau, what)))) for part in (before, after))
         equations += list(start * left - right)
     anything = {u: free(name) for name, u in missing.items()}
-    anything |= {u: sympy.Integer(0) if _infinite(entry) else entry for u, entry in zip(start, usual, strict=True)}
+    anything |= {u: sympy.Integer(0) if infinite(entry) else entry for u, entry in zip(start, usual, strict=True)}
     for found in solve(equations, list(anything), clock).solutions:
         chosen = {u: value for u, value in anything.items() if u not in found}
         full = chosen | {u: value.xreplace(chosen) for u, value in found.items()}
@@ -73,10 +76,10 @@ def first_step(
 
 def _missing(expressions: Iterable[Any], known: Mapping[str, Any]) -> list[str]:
     """The hyperparameters that are infinite, or in an expression that is."""
-    infinite = [name for name, value in known.items() if _infinite(value)]
+    nowhere = [name for name, value in known.items() if infinite(value)]
     here = {_value(name): value for name, value in known.items()}
-    entries = [expression for expression in expressions if _infinite(expression.xreplace(here))]
-    return [name for name in known if name in infinite or any(e.has(_value(name)) for e in entries)]
+    entries = [expression for expression in expressions if infinite(expression.xreplace(here))]
+    return [name for name in known if name in nowhere or any(e.has(_value(name)) for e in entries)]
 
 
 def _value(name: str) -> Any:
@@ -85,11 +88,8 @@ def _value(name: str) -> Any:
     return sympy.Function(name, real=True)(0)
 
 
-def _at(expression: Any, step: int) -> Any:
-    return expression.subs(time(), step)
-
-
-def _infinite(value: Any) -> bool:
+def infinite(value: Any) -> bool:
+    """Whether an expression or matrix divides by zero."""
     import sympy
 
     return bool(value.has(sympy.zoo, sympy.nan, sympy.oo))

@@ -6,25 +6,33 @@ second rule's unknowns are equations, solved by elimination.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import product
+from itertools import count, permutations, product
 from typing import Any
 
 from accelsim.schedules import Recurrence
 from accelsim.symbolic import ranges
-from accelsim.symbolic.algebra import divisors, reduced
-from accelsim.symbolic.elimination import Clock, Outcome, OutOfTime, solve
+from accelsim.symbolic.algebra import at_first, divisors, reduced
+from accelsim.symbolic.elimination import Clock, Outcome, OutOfTime, followed, solve
 from accelsim.symbolic.equivalence import Equivalence, linear_parts, needed
 from accelsim.symbolic.linear_part import LinearPart
 from accelsim.symbolic.question import Question
+from accelsim.symbolic.recursions import Recursions
 from accelsim.symbolic.refutation import drawn
-from accelsim.symbolic.responses import Side, invariants, side_of, window
+from accelsim.symbolic.responses import Side, current, invariants, side_of, window
 from accelsim.symbolic.tableau import time
 from accelsim.symbolic.written import assignments, given_value, number, put_functions, text_of
 
+STARTS = 4  # of a sequence, that are tried
+ENOUGH = 2  # solutions after which no more are looked for
+CONSTANT = 0.3  # of what is left of the time for functions beside a constant
 CHOICES = 1.0  # seconds for other choices where hyperparameters are left free
+THREE = 3  # functions determine a rule of one memory
+PRODUCT = 2  # of two hyperparameters, where it may be any
 MARK = "′"  # after the name of an unknown of the second rule, lest it be taken for one of the first
 
 
@@ -38,6 +46,7 @@ class Candidate:
     values: dict[str, Any]
     left: tuple[str, ...]
     outside: Mapping[str, int]
+    recursions: Recursions = field(default_factory=lambda: Recursions({}, {}))
 
     @property
     def score(self) -> tuple[int, int]:
@@ -51,6 +60,7 @@ class Matching:
     def __init__(self, question: Question, clock: Clock, tried: list[str]) -> None:
         self.q, self.clock, self.tried = question, clock, tried
         self.obstructions: list[Any] = []
+        self.following: dict[Any, tuple[Any, Any]] = {}  # of functions in solutions, what is next and what was before
         self.stuck: list[str] = []
         self.doubt: str | None = None  # why the last solution is none
         declared = question.b.hyperparameters.items()
@@ -156,7 +166,37 @@ class Matching:
         outcome = self._outcome(self._at_numbers(equations), clock)
         if outcome.solutions:
             return [(solution, ()) for solution in self._solved(equations, clock)]
-        return list(self._with_one_constant(equations, clock)) if outcome.stuck else []
+        if not outcome.stuck:
+            return []
+        with suppress(OutOfTime), (some := clock.at_most(clock.left * CONSTANT)).enforced():
+            if found := list(self._with_one_constant(equations, some)):
+                return found
+        clock.check()
+        return list(self._by_recursion(equations, clock))
+
+    def _by_recursion(self, equations: list[Any], clock: Clock) -> Iterator[Solution]:
+        """Solutions that follow a recursion; where one is left free, with a constant product of two hyperparameters."""
+        several = self.a.memory == 1 and len(self._left({})) > THREE
+        for more in self._with_products(equations) if several else [equations]:
+            if self._outcome(self._at_numbers(more), clock, recursive=True).solutions:
+                self.tried.append("functions of t that follow a recursion")
+                found = [(solution, ()) for solution in self._solved(more, clock, recursive=True)]
+                if found:
+                    yield from found
+                    return
+
+    def _with_products(self, equations: list[Any]) -> Iterator[list[Any]]:
+        """The equations where the product of two hyperparameters is a number."""
+        import sympy
+        from sympy.core.function import AppliedUndef
+
+        assert self.a.block is not None and self.scheduled.block is not None
+        equations = [*equations, reduced(current(self.a.block) - current(self.scheduled.block))]
+        found = set().union(*(e.atoms(AppliedUndef) for e in equations))
+        for one, other in permutations(self._left({}), 2):
+            function = sympy.Function(other + MARK, real=True)
+            product_ = {f: PRODUCT / function(f.args[0]) for f in found if f.func.__name__ == one + MARK}
+            yield [*(e.xreplace(product_) for e in equations), sympy.Function(one + MARK, real=True)(time()) - PRODUCT / function(time())]
 
     def _with_one_constant(self, equations: list[Any], clock: Clock) -> Iterator[Solution]:
         """Solutions where one hyperparameter is a constant: what is left open then determines the others."""
@@ -196,17 +236,29 @@ class Matching:
         chosen = {s: number(drawn(self.q.a.hyperparameters[s.name], f"one choice {s}")) for s in symbols}
         return [e.xreplace(chosen) for e in equations]
 
-    def _solved(self, equations: list[Any], clock: Clock) -> list[dict[str, Any]]:
-        outcome = self._outcome(equations, clock)
+    def _solved(self, equations: list[Any], clock: Clock, recursive: bool = False) -> list[dict[str, Any]]:
+        import sympy
+
+        outcome = self._outcome(equations, clock, recursive)
+        called = {f: sympy.Function(self._sequence_name(f.__name__), real=True) for f in outcome.following}
+        for f, (onward, back) in outcome.following.items():
+            self.following[called[f]] = tuple(_called(e, called) for e in (onward, back))
         self.obstructions += [o for o in outcome.obstructions if o not in self.obstructions]
         self.stuck += outcome.stuck
         plain = []
         for solution in outcome.solutions:
             names = {(u.name if u.is_Symbol else u.func.__name__): value for u, value in solution.items()}
-            plain.append({name.removesuffix(MARK): value for name, value in names.items()})
+            plain.append({name.removesuffix(MARK): _called(value, called) for name, value in names.items()})
         return plain
 
-    def _outcome(self, equations: list[Any], clock: Clock) -> Outcome:
+    def _sequence_name(self, marked: str) -> str:
+        """A name that nothing else has, of a sequence that a hyperparameter follows."""
+        base = re.sub(r"\W", "_", f"{marked.partition(MARK)[0]}_{self.q.b}")
+        rules = (self.q.a, self.q.b)
+        taken = {f.__name__ for f in self.following} | {x for r in rules for x in (*r.states, *r.hyperparameters)}
+        return next(name for name in (base + "_" * i for i in count()) if name not in taken)
+
+    def _outcome(self, equations: list[Any], clock: Clock, recursive: bool = False) -> Outcome:
         import sympy
         from sympy.core.function import AppliedUndef
 
@@ -217,7 +269,7 @@ class Matching:
         unknowns = [u for u in constants if u in found] + [f for f in functions if f.func in called]
         below = [d for e in equations for term in sympy.Add.make_args(e) for d in divisors(term)]
         nonzero = list(dict.fromkeys(d for d in below if unknowns and d.has(*unknowns)))
-        return solve(equations, unknowns, clock, nonzero)
+        return solve(equations, unknowns, clock, nonzero, 1 if recursive else ENOUGH, recursive)
 
     # -- solutions --
 
@@ -238,10 +290,42 @@ class Matching:
             if any(v.has(sympy.zoo, sympy.nan) for v in values.values()):
                 continue
             if not self._by_coordinate(values):
-                found.append(Candidate(values, (*pinned, *left), self._outside(values)))
+                found += [
+                    Candidate(values, (*pinned, *left), self._outside(values, recursions), recursions)
+                    for recursions in self._begun(values)
+                ]
             if found and not found[-1].score[0]:
                 break
-        return sorted(found, key=lambda c: c.score)[:1]
+        return sorted(found, key=lambda c: c.score)[: STARTS if found and found[0].recursions else 1]
+
+    def _begun(self, values: Mapping[str, Any]) -> Iterator[Recursions]:
+        """The sequences in values, from each start that might do, so that nothing early divides by zero."""
+        from sympy.core.function import AppliedUndef
+
+        used = {f.func for value in values.values() for f in value.atoms(AppliedUndef)} & self.following.keys()
+        following = {f: self.following[f][0] for f in used}
+        for start in product(*(self._starts() for _ in used)):
+            recursions = Recursions(following, dict(zip(following, start, strict=True)))
+            declared, texts = self.q.b.hyperparameters, sequence_texts(recursions)
+            places = ((text_of(value), declared[k], self.q.a, texts) for k, value in values.items())
+            if not used or not any(ranges.nowhere(*each) for each in places):
+                yield recursions
+
+    def _starts(self) -> list[Any]:
+        """What a sequence may begin at: in units of the first rule's first step, and numbers."""
+        import sympy
+
+        numbers = list(map(sympy.Rational, ("1/2", 1, 2)))
+        if self.a.block is None:
+            return numbers
+        first = reduced(-at_first(self.a.block.q[0], True).subs(time(), 0))
+        return [2 * first, first, *numbers]
+
+    def at_t(self, expression: Any) -> Any:
+        """An expression or matrix with sequences' values near t in those at t."""
+        for f, (onward, back) in self.following.items():
+            expression = followed(expression, f, onward, back)
+        return expression
 
     def _by_coordinate(self, values: Mapping[str, Any]) -> bool:
         """Whether the second rule, with a preconditioner of its own, would need hyperparameters of each coordinate."""
@@ -283,10 +367,10 @@ class Matching:
             found[name] = symbol if known is None else given_value(known)
         return found
 
-    def _outside(self, values: dict[str, Any]) -> dict[str, int]:
+    def _outside(self, values: dict[str, Any], recursions: Recursions) -> dict[str, int]:
         """At how many of some values of the first rule's hyperparameters each of the second's is out of range."""
-        declared = self.q.b.hyperparameters
-        return {k: ranges.usually_outside(text_of(value), declared[k], self.q.a) for k, value in values.items()}
+        declared, texts = self.q.b.hyperparameters, sequence_texts(recursions)
+        return {k: ranges.usually_outside(text_of(v), declared[k], self.q.a, texts) for k, v in values.items()}
 
     def _target(self, values: Mapping[str, Any]) -> LinearPart:
         """The second rule's matrices at values of its hyperparameters."""
@@ -294,6 +378,19 @@ class Matching:
 
         functions = {sympy.Function(k, real=True): v for k, v in values.items()}
         return replace(self.open, matrices=put_functions(self.open.matrices, functions))
+
+
+def sequence_texts(recursions: Recursions) -> dict[str, tuple[str, str]]:
+    """Sequences in the language of claims."""
+    start = recursions.start
+    return {f.__name__: (text_of(start[f]), text_of(value)) for f, value in recursions.following.items()}
+
+
+def _called(value: Any, names: Mapping[Any, Any]) -> Any:
+    """An expression with functions called otherwise."""
+    from sympy.core.function import AppliedUndef
+
+    return value.xreplace({f: names[f.func](*f.args) for f in value.atoms(AppliedUndef) if f.func in names})
 
 
 def _filled(value: Any, names: Mapping[Any, Any], functions: Mapping[Any, Any]) -> Any:

@@ -7,7 +7,9 @@ import math
 import random
 from fractions import Fraction
 from functools import partial
+from itertools import chain, product
 from numbers import Real
+from types import MappingProxyType
 from typing import Any
 
 from accelsim import elementary
@@ -15,12 +17,14 @@ from accelsim.errors import InputError
 from accelsim.optimizer import Hyperparameter, Optimizer
 from accelsim.program import exact
 from accelsim.symbolic.algebra import evaluated
+from accelsim.symbolic.recursions import Texts, computed
 
 DRAWS = 12  # values of the hyperparameters that a text is written in
 FIRST = range(3)  # steps that are looked at beside a later one for each draw
 WIDTHS = (2.0, 20.0)  # of what is drawn from ranges without an end
 FINE = 9973  # parts of a range: draws that are equal by chance would make a difference zero
 ROUNDING = 1e-9
+NONE: Texts = MappingProxyType({})
 
 INSIDE, OUTSIDE, NOWHERE = "inside", "outside", "nowhere"  # of a range; where a value does not exist
 
@@ -29,9 +33,15 @@ class _Free(Exception):
     """A function of t was asked for before the first step, where it may be anything."""
 
 
-def usually_outside(text: str, declared: Hyperparameter, rule: Optimizer) -> int:
+def usually_outside(text: str, declared: Hyperparameter, rule: Optimizer, sequences: Texts = NONE) -> int:
     """At how many draws of a rule's hyperparameters a text, written in them, is out of a range at a later step."""
-    return sum(_place(text, declared, rule, seed, _later(seed)) == OUTSIDE for seed in range(DRAWS))
+    return sum(_place(text, declared, rule, seed, _later(seed), sequences) == OUTSIDE for seed in range(DRAWS))
+
+
+def nowhere(text: str, declared: Hyperparameter, rule: Optimizer, sequences: Texts) -> int:
+    """At how many early steps but the first a text divides by zero, of draws of the hyperparameters in it."""
+    draws = product(range(DRAWS // 4), FIRST[1:])
+    return sum(_place(text, declared, rule, seed, t, sequences) == NOWHERE for seed, t in draws)
 
 
 def ever_inside(text: str, declared: Hyperparameter, rule: Optimizer) -> bool:
@@ -39,10 +49,16 @@ def ever_inside(text: str, declared: Hyperparameter, rule: Optimizer) -> bool:
     return any(_place(text, declared, rule, seed, _later(seed)) == INSIDE for seed in range(DRAWS))
 
 
-def note(name: str, text: str, declared: Hyperparameter, rule: Optimizer) -> str | None:
+def note(
+    name: str, text: str, declared: Hyperparameter, rule: Optimizer, sequences: Texts = NONE
+) -> str | None:
     """What to say of a hyperparameter whose value, written in those of a rule, leaves its range; None otherwise."""
-    later = {_place(text, declared, rule, seed, _later(seed)) for seed in range(DRAWS)} - {None}
-    early = {t: {_place(text, declared, rule, seed, t) for seed in range(DRAWS)} - {None} for t in FIRST}
+
+    def places(t: int | None) -> set[str]:
+        steps = ((seed, _later(seed) if t is None else t) for seed in range(DRAWS))
+        return {place for seed, at in steps if (place := _place(text, declared, rule, seed, at, sequences))}
+
+    later, early = places(None), {t: places(t) for t in FIRST}
     everywhere = later.union(*early.values())
     if everywhere <= {INSIDE}:
         return None
@@ -62,11 +78,13 @@ def _later(seed: int) -> int:
     return FIRST.stop + seed
 
 
-def _place(text: str, declared: Hyperparameter, rule: Optimizer, seed: int, t: int) -> str | None:
+def _place(
+    text: str, declared: Hyperparameter, rule: Optimizer, seed: int, t: int, sequences: Texts = NONE
+) -> str | None:
     """Where the value of a text lies; None where that cannot be told, or is free."""
-    known = _names(text, rule, seed)
+    known = {"sqrt": math.sqrt, **_names([text, *chain(*sequences.values())], rule, seed)}
     try:
-        value = evaluated(text, {"sqrt": math.sqrt, "t": Fraction(t), **known})
+        value = evaluated(text, {**known, **computed(sequences, known), "t": Fraction(t)})
     except ZeroDivisionError:
         return NOWHERE
     except (_Free, InputError, ValueError, OverflowError):
@@ -77,9 +95,9 @@ def _place(text: str, declared: Hyperparameter, rule: Optimizer, seed: int, t: i
     return INSIDE if any(map(declared.holds, near)) else OUTSIDE
 
 
-def _names(text: str, rule: Optimizer, seed: int) -> dict[str, Any]:
-    """What the names in a text stand for: numbers, functions of t where they are called."""
-    tree = list(ast.walk(ast.parse(text, mode="eval")))
+def _names(texts: list[str], rule: Optimizer, seed: int) -> dict[str, Any]:
+    """What the names in texts stand for: numbers, functions of t where they are called."""
+    tree = [node for text in texts for node in ast.walk(ast.parse(text, mode="eval"))]
     called = {node.func.id for node in tree if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
     found: dict[str, Any] = {}
     for name in {node.id for node in tree if isinstance(node, ast.Name)} - {"t", *elementary.FUNCTIONS}:

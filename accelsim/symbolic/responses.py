@@ -118,6 +118,12 @@ def invariants(side: Side, moving: bool, clock: Clock) -> list[Any]:
     return found
 
 
+def current(block: Block) -> Any:
+    """The step along the current gradient, alpha, of a block form of one memory that is kept."""
+    a, b, p, q = (m[0] for m in block)
+    return reduced(p * b / a - q)
+
+
 def _chain(seen: Any, a: Any, b: Any, steps: int, clock: Clock) -> list[Any]:
     """What is seen 1, 2, ... steps after something entered by b at t, and went on by a."""
     near = [[shifted(m, ahead) for m in (seen, a)] for ahead in range(1, steps + 1)]

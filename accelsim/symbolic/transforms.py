@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from accelsim.symbolic.algebra import Field, divisors, elsewhere, shifted
 from accelsim.symbolic.linear_part import LinearPart, left_behind
 
 
-def transforms(a: LinearPart, b: LinearPart) -> list[tuple[bool, Any]]:
+def transforms(
+    a: LinearPart, b: LinearPart, at_t: Callable[[Any], Any] = lambda matrix: matrix
+) -> list[tuple[bool, Any]]:
     """Transforms of states that fit what gradients reach, or what queries show; those that divide by least first.
 
     Parameters
     ----------
     a, b : linear parts in the same symbols.
+    at_t : writes values of functions near t in those at t, where one follows from the other.
 
     Returns
     -------
@@ -24,7 +27,8 @@ def transforms(a: LinearPart, b: LinearPart) -> list[tuple[bool, Any]]:
 
     size = max(len(part.tableau.states) for part in (a, b))
     sides = [[elsewhere(m) for m in part.matrices] for part in (a, b)]
-    near = [{(i, s): shifted(m, s) for i, m in enumerate(side[:3]) for s in range(-size, size + 1)} for side in sides]
+    steps = (range(1 - size, size - 1), range(-size, 0), range(size))  # at which A, B and C are needed
+    near = [{(i, s): at_t(shifted(side[i], s)) for i, some in enumerate(steps) for s in some} for side in sides]
     field_ = Field(entry for side in near for m in side.values() for entry in m)
     over = [{k: field_.matrix(m) for k, m in side.items()} for side in near]
     reach = [_reached(side, size) for side in over]
