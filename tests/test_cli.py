@@ -62,6 +62,8 @@ def test_show_prints_the_kernel_of_any_rule_on_any_problem(accelsim, document, l
     for source, problem in ((quiet, "quadratic"), (noisy, "linear_regression")):
         assert f"A step of accelerated_sgd on {problem}." in source
         assert begins in source
+        assert "rows: 0 w, 1 m" in source
+        assert "eta, " in source.partition("columns: ")[2].partition("\n")[0]
     assert noisy.count("chi_square") > quiet.count("chi_square")
     _, printed, _ = accelsim("show", "accelerated_sgd", "--kernel", language)
     assert printed == quiet

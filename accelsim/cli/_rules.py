@@ -71,7 +71,7 @@ def show(
 
 
 def _kernel(rule: Any, problem: Any, values: Mapping[str, str], language: str) -> str:
-    """The source of a step in double precision."""
+    """The source of a step in double precision, after what its numbers stand for."""
     from accelsim.simulation.cuda_source import CudaWriter
     from accelsim.simulation.joined import joined
     from accelsim.simulation.layout import Layout
@@ -79,9 +79,14 @@ def _kernel(rule: Any, problem: Any, values: Mapping[str, str], language: str) -
 
     step = joined(rule, problem, {name: rule.value(name, value) for name, value in values.items()})
     title = f"A step of {rule.name} on {problem.name}."
-    if language == "cuda":
-        return CudaWriter(step, "float64", title).source
-    return Writer(step, Layout(problem.dim, "float64"), title).source
+    cuda = language == "cuda"
+    writer = CudaWriter(step, "float64", title) if cuda else Writer(step, Layout(problem.dim, "float64"), title)
+    legend = [
+        f"{'//' if cuda else '#'} {what}: {', '.join(f'{number} {name}' for number, name in enumerate(names))}\n"
+        for what, names in writer.slots.legend().items()
+        if names
+    ]
+    return "".join([*legend, writer.source])
 
 
 def _drawn(

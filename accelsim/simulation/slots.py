@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from accelsim.program import Node
+from accelsim.program import Node, reachable
 from accelsim.simulation.expressions import literal
 from accelsim.simulation.joined import Random
 from accelsim.simulation.sweeps import Schedule
+
+_SHORT = 12  # operations of an expression that is printed
 
 
 class Slots:
@@ -49,6 +51,26 @@ class Slots:
     def averaged(self, node: Node, entry: str) -> str:
         """What an entry of a row stands for: rows of means hold sums over the batch."""
         return f"{entry} / real({self.whole('batch', node.value[1])})" if node.op == "mean" else entry
+
+    def legend(self) -> dict[str, list[str]]:
+        """What lies where, for who reads a kernel."""
+        return {
+            "rows": list(map(_said, self.rows)),
+            "constants": list(map(_said, self.constants)),
+            "tables": [f"{role} of {_said(node)}" for role, node in self.tables],
+            "wholes": ["tiles", "blocks", "dim", *(f"{what} {value}" for what, value in self.wholes)],
+            "columns": list(map(_said, self.columns)),
+        }
+
+
+def _said(thing: str | Node) -> str:
+    """What a person calls it; of a long expression, its operation."""
+    if isinstance(thing, str):
+        return thing
+    short = thing.kind == "uniform" and len(reachable([thing])) <= _SHORT
+    if thing.op == "constant":
+        return str(thing.value)
+    return repr(thing) if short else f"{thing.op} v{thing.index}"
 
 
 def _numbered(things: Iterable[Any]) -> dict[Any, int]:
