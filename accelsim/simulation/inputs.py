@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import islice
 from numbers import Real
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim import program
+from accelsim.elementary import FUNCTIONS, OPERATORS
 from accelsim.errors import InputError
 from accelsim.optimizer import Optimizer
 from accelsim.program import Node
@@ -31,11 +32,12 @@ class Columns:
     """
 
     def __init__(self, optimizer: Optimizer, hyperparameters: Mapping[str, Any], nodes: list[Node], dtype: str) -> None:
-        self._optimizer, self._hyperparameters, self._nodes = optimizer, hyperparameters, nodes
-        self._dtype = dtype
+        self._optimizer, self._hyperparameters, self._dtype = optimizer, hyperparameters, dtype
+        self._count, self._row = len(nodes), _function(nodes)
         values = optimizer.resolve(**hyperparameters).values()
-        leaves = program.reachable(nodes)
-        self._constant = all(isinstance(v, Real) for v in values) and not any(n.op == "step" for n in leaves)
+        self._constant = all(isinstance(v, Real) for v in values) and not any(
+            node.op == "step" for node in program.reachable(nodes)
+        )
         self.seek(0)
 
     def seek(self, t: int) -> None:
@@ -44,24 +46,32 @@ class Columns:
 
     def take(self, steps: int) -> NDArray[Any]:
         """The next steps' columns, (steps, columns), or (1, columns) where they are the same at all steps."""
-        if not self._nodes:
+        if not self._count:
             return np.zeros((1, 0), self._dtype)
-        found = [self._row(t, h) for t, h in islice(self._rows, 1 if self._constant else steps)]
+        found = []
+        for t, h in islice(self._rows, 1 if self._constant else steps):
+            try:
+                found.append(self._row(t, h))
+            except ArithmeticError as error:
+                what = f"{type(error).__name__} at step {t}: {error}"
+                raise InputError(f"rule {self._optimizer.name!r} raised {what}") from None
         with np.errstate(over="ignore"):
             return np.array(found, dtype=np.float64).astype(self._dtype)
 
-    def _row(self, t: int, h: Mapping[str, Any]) -> list[float]:
-        def leaf(node: Node) -> Any:
-            if node.op == "hyperparameter":
-                return h[node.value]
-            return t if node.op == "step" else node.value
 
-        known: dict[int, Any] = {}
-        try:
-            return [float(program.evaluate(node, leaf, program.operate, known)) for node in self._nodes]
-        except ArithmeticError as error:
-            what = f"{type(error).__name__} at step {t}: {error}"
-            raise InputError(f"rule {self._optimizer.name!r} raised {what}") from None
+def _function(nodes: list[Node]) -> Callable[[int, Mapping[str, Any]], tuple[float, ...]]:
+    """The nodes' values at a step, as a function of t and the step's hyperparameters: one line of Python a node."""
+    known: dict[str, Any] = dict(OPERATORS) | FUNCTIONS
+    lines = ["def row(t, h):"]
+    for node in program.reachable(nodes):
+        args = ", ".join(f"v{arg.index}" for arg in node.args)
+        leaf = {"step": "t", "hyperparameter": f"h[{node.value!r}]", "const": f"c{node.index}"}
+        lines.append(f"    v{node.index} = {leaf.get(node.op) or f'{node.op}({args})'}")
+        known[f"c{node.index}"] = node.value
+    lines.append(f"    return ({', '.join(f'v{node.index}' for node in nodes)},)")
+    exec("\n".join(lines), known)
+    function: Callable[[int, Mapping[str, Any]], tuple[float, ...]] = known["row"]
+    return function
 
 
 class Inputs:
