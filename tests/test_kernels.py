@@ -9,6 +9,7 @@ import pytest
 from conftest import seed_of
 
 from accelsim import cli, optimizers, problems
+from accelsim.elementary import sqrt
 from accelsim.errors import InputError
 from accelsim.optimizer import optimizer, step_size
 from accelsim.simulation import backends, driver, kernel
@@ -187,22 +188,31 @@ def test_divergence_is_found_where_the_plain_engine_finds_it():
         np.testing.assert_allclose(fast.quantiles[level], risks, rtol=1e-9)
 
 
-def raises_at(step, place):
+def raised(place, scale):
     @optimizer(positions="w", returns="w", lr=step_size(0.1))
-    def dividing(s, t, h):
-        """Divides by zero at a step."""
+    def scaled(s, t, h):
+        """Its step is a function of t."""
         g = yield s.w
-        return dict(w=s.w - h.lr / (t - step) * g)
+        return dict(w=s.w - h.lr * scale(t) * g)
 
-    run = made(place, dividing, quadratic(5), {}, "float64", 7)
+    run = made(place, scaled, quadratic(5), {}, "float64", 7)
     with pytest.raises(InputError) as error:
         run.advance(10)
     return str(error.value)
 
 
-def test_a_rule_that_divides_by_zero_is_told_so_in_the_same_words():
-    assert raises_at(4, "numba") == raises_at(4, "numpy") != raises_at(5, "numpy")
-    assert "'dividing' raised ZeroDivisionError at step 4" in raises_at(4, "numba")
+WRONG = {
+    "'scaled' raised ZeroDivisionError at step 4": lambda t: 1 / (t - 4),
+    "'scaled' raised ValueError at step 5": lambda t: sqrt(4 - t),
+    "'scaled' raised OverflowError at step 2": lambda t: 10 ** (200 * t),
+    "'scaled' took a root of a negative number": lambda t: (4 - t) ** 0.5,
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_a_rule_that_cannot_go_on_is_told_so_in_the_same_words(what):
+    assert raised("numba", WRONG[what]) == raised("numpy", WRONG[what])
+    assert what in raised("numba", WRONG[what])
 
 
 def measured(capsys, monkeypatch, *arguments):

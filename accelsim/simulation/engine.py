@@ -95,9 +95,11 @@ class PlainRun:
             for t, h in islice(self._rows, steps):
                 try:
                     self._state = step(self._optimizer, self._state, t, h, self._gradient(t))
-                except ArithmeticError as error:
+                except (ArithmeticError, ValueError) as error:
                     what = f"{type(error).__name__} at step {t}: {error}"
                     raise InputError(f"rule {self._optimizer.name!r} raised {what}") from None
+        if any("complex" in str(getattr(value, "dtype", type(value))) for value in self._state.values()):
+            raise InputError(f"rule {self._optimizer.name!r} took a root of a negative number: that is not real")
 
     def risks(self) -> NDArray[np.float64]:
         with np.errstate(all="ignore"):

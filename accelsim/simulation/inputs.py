@@ -52,7 +52,10 @@ class Columns:
         for t, h in islice(self._rows, 1 if self._constant else steps):
             try:
                 found.append(self._row(t, h))
-            except ArithmeticError as error:
+            except TypeError:
+                what = "took a root of a negative number: that is not real"
+                raise InputError(f"rule {self._optimizer.name!r} {what}") from None
+            except (ArithmeticError, ValueError) as error:
                 what = f"{type(error).__name__} at step {t}: {error}"
                 raise InputError(f"rule {self._optimizer.name!r} raised {what}") from None
         with np.errstate(over="ignore"):
@@ -68,7 +71,7 @@ def _function(nodes: list[Node]) -> Callable[[int, Mapping[str, Any]], tuple[flo
         leaf = {"step": "t", "hyperparameter": f"h[{node.value!r}]", "const": f"c{node.index}"}
         lines.append(f"    v{node.index} = {leaf.get(node.op) or f'{node.op}({args})'}")
         known[f"c{node.index}"] = node.value
-    lines.append(f"    return ({', '.join(f'v{node.index}' for node in nodes)},)")
+    lines.append(f"    return ({', '.join(f'float(v{node.index})' for node in nodes)},)")
     exec("\n".join(lines), known)
     function: Callable[[int, Mapping[str, Any]], tuple[float, ...]] = known["row"]
     return function
