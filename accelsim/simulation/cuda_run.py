@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from accelsim.optimizer import Optimizer
 from accelsim.simulation.cuda_source import TEAM, CudaWriter
-from accelsim.simulation.joined import joined
 from accelsim.simulation.inputs import STRETCH, Columns, Inputs
+from accelsim.simulation.joined import joined
 from accelsim.simulation.layout import Blocks
 
 _THREADS = 128  # a block, where each thread goes its own way

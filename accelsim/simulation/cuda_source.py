@@ -70,7 +70,8 @@ class CudaWriter:
 
     def _signature(self) -> str:
         kinds = {"chance": "i64", "entries": "double", "size": "double"}
-        tables = "".join(f", const {kinds.get(role, 'real')}* __restrict__ table{i}" for (role, _), i in self.slots.tables.items())
+        numbered = [(kinds.get(role, "real"), i) for (role, _), i in self.slots.tables.items()]
+        tables = "".join(f", const {kind}* __restrict__ table{i}" for kind, i in numbered)
         sizes = "".join(f", i64 size{i}" for (role, _), i in self.slots.tables.items() if role == "entries")
         return (
             'extern "C" __global__ void kernel(\n'
@@ -120,10 +121,10 @@ class CudaWriter:
         yield "}"
 
     @cached_property
-    def _drawn(self) -> list[Node]:
+    def _drawn(self) -> dict[Node, None]:
         """Random numbers, one a replica, that are known before a step; those of a batch's samples are too many."""
         drawn = [*self.slots.numbers, *self.slots.indices]
-        return [node for node in drawn if isinstance(node.value, Random) and node.value.loop is None and not node.args]
+        return dict.fromkeys(n for n in drawn if isinstance(n.value, Random) and n.value.loop is None and not n.args)
 
     def _ahead(self) -> Iterator[str]:
         """Draw the numbers of as many steps as there are threads, each thread those of one: else all draw the same."""
@@ -153,14 +154,15 @@ class CudaWriter:
 
     def _sweep(self, sweep: Sweep) -> Iterator[str]:
         for node in sweep.before:
-            ahead = node in self._drawn
-            value = f"ahead{node.index}[step % blockDim.x]" if ahead else self._number(node)
+            drawn = node in self._drawn
+            value = f"ahead{node.index}[step % blockDim.x]" if drawn else self._number(node)
             yield f"const {_kind(node)} n{node.index} = {value};"
         yield from (f"real n{total.index} = 0;" for total in sweep.totals)
         if sweep.passes:
             yield from self._blocks(list(self._arithmetic(sweep)), list(self._fills(sweep)))
         yield from (f"n{total.index} = reduce(n{total.index});" for total in sweep.totals)
-        yield "__syncthreads();"
+        if not sweep.totals:  # else the reduction has waited for all that was written before
+            yield "__syncthreads();"
         for mean, result in sweep.adds:
             if result.op == "at":
                 index, value = (self._name(arg) for arg in result.args)
@@ -183,20 +185,28 @@ class CudaWriter:
                 continue
             if node.op == "three_point":
                 yield f"const Words w{node.index} = {self._words(node)};"
-            yield "#pragma unroll"
-            yield f"for (int k = 0; k < {self.per}; ++k) {{"
-            yield f"    const i64 i = block * {self.per} + k;"
-            if node.op == "three_point":
-                yield f"    const i64 word = w{node.index}.w[k * {4 // self.per}];"
-                chance, size = self.slots.table("chance", node), f"c[{self.slots.constants[node]} * size + i]"
-                yield f"    const real value = word < {chance}[i] ? {size} : real(0);"
-                yield f"    {name}[k] = word & 1 ? -value : value;"
+                yield from self._each(self._three_point(node, name))
             else:
                 matrix = self.slots.table("matrix", node.args[1])
-                yield f"    {name}[k] = 0;"
-                factor = self.slots.averaged(node.args[0], f"z[{self._row(node.args[0])} + j]")
-                yield f"    for (i64 j = 0; j < dim; ++j) {name}[k] += {factor} * {matrix}[j * size + i];"
-            yield "}"
+                yield from self._each([f"{name}[k] = 0;"])
+                yield "for (i64 j = 0; j < dim; ++j) {"
+                yield f"    const real x = {self._stored(node.args[0], 'j')};"
+                line = f"{name}[k] += x * {matrix}[j * size + block * {self.per} + k];"
+                yield from _indented(self._each([line]), 1)
+                yield "}"
+
+    def _each(self, lines: Iterable[str]) -> Iterator[str]:
+        """Lines for each coordinate of a random block."""
+        yield "#pragma unroll"
+        yield f"for (int k = 0; k < {self.per}; ++k) {{"
+        yield from _indented(lines, 1)
+        yield "}"
+
+    def _three_point(self, node: Node, name: str) -> Iterator[str]:
+        chance, size = self.slots.table("chance", node), self.slots.constants[node]
+        yield f"const i64 i = block * {self.per} + k, word = w{node.index}.w[k * {4 // self.per}];"
+        yield f"const real value = word < {chance}[i] ? c[{size} * size + i] : real(0);"
+        yield f"{name}[k] = word & 1 ? -value : value;"
 
     def _words(self, node: Node) -> str:
         block = "(u32)block" if node.value.loop is None else "(u32)(sample * blocks + block)"
@@ -220,9 +230,8 @@ class CudaWriter:
             yield f"{self._state(state)} = {self._name(node)};"
 
     def _stored(self, node: Node, place: str) -> str:
-        """An entry of a row, which for a mean holds the sum over the batch."""
-        entry = f"z[{self._row(node)} + {place}]"
-        return f"{entry} / real({self.slots.whole('batch', node.value[1])})" if node.op == "mean" else entry
+        """What an entry of a row stands for."""
+        return self.slots.averaged(node, f"z[{self._row(node)} + {place}]")
 
     def _state(self, name: str) -> str:
         return f"s{self.slots.rows[name]}[k]" if self.schedule.alone else f"z[{self._row(name)} + i]"
@@ -234,7 +243,7 @@ class CudaWriter:
             slot = self.slots.constants[node]
             return f"c{slot}[k]" if self.schedule.alone else f"c[{slot} * size + i]"
         if node.op in ("normal", "three_point", "matmul", "mean"):
-            return self.slots.averaged(node, f"z[{self._row(node)} + i]")
+            return self._stored(node, "i")
         if node.op == "pick":
             return f"{self.slots.table('rows', node.args[0])}[{self._name(node.args[1])} * size + i]"
         return written(node, self._name, CUDA)
