@@ -34,8 +34,8 @@ oracles: $(VENV)/oracles  ## the rules against real implementations, live
 coq: $(VENV)/ready  ## every derivation checked by Coq's kernel (Debian's package coq), every near miss refused
 	$(BIN)/python -m pytest tests/slow/coq.py
 
-slow: $(VENV)/ready  ## equivalences of rules made by chance, five hundred each way; python-control's transfer functions
-	$(BIN)/python -m pytest --numprocesses 2 tests/slow/equivalence.py
+slow: $(VENV)/ready  ## equivalences of rules made by chance, five hundred each way; python-control's transfer functions; every kernel
+	$(BIN)/python -m pytest --numprocesses 2 tests/slow/equivalence.py tests/slow/kernels.py
 
 lint: $(VENV)/lint  ## lint and types
 	$(BIN)/ruff check .

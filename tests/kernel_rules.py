@@ -35,7 +35,7 @@ def unusual(s, t, h):
 def coupled(s, t, h):
     """Totals of vectors that totals scale, and functions of them and of vectors."""
     g = yield s.w
-    u = g / sqrt(total(g * g))
+    u = g / (0.1 + sqrt(total(g * g)))
     v = s.v - h.lr * total(s.v * u) * u
     z = v * total(v * g) / (1 + total(v * v) + total(total(v * u) * g) ** 2)
     bent = (1 + abs(g)) ** -h.p + exp(-g * g) * cos(s.m) * log(1 + u**4)
