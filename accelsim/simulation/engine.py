@@ -87,17 +87,19 @@ class PlainRun:
         self._draws = Draws(seed, count, problem.dim, arrays.xp, first=first, dtype=dtype, tile=arrays.tile)
         kind = getattr(arrays.xp, dtype)
         self._start = arrays.xp.asarray(problem.start, dtype=kind)
-        self._state = optimizer.start(arrays.xp.zeros((count, problem.dim), dtype=kind))
+        self._zeros = arrays.xp.zeros((count, problem.dim), dtype=kind)
+        self._state = optimizer.start(self._zeros)
         self._rows = optimizer.rows(**hyperparameters)
 
     def advance(self, steps: int) -> None:
         with np.errstate(all="ignore"):  # divergence is found and counted, not warned of
             for t, h in islice(self._rows, steps):
                 try:
-                    self._state = step(self._optimizer, self._state, t, h, self._gradient(t))
+                    state = step(self._optimizer, self._state, t, h, self._gradient(t))
                 except (ArithmeticError, ValueError) as error:
                     what = f"{type(error).__name__} at step {t}: {error}"
                     raise InputError(f"rule {self._optimizer.name!r} raised {what}") from None
+                self._state = {name: self._vector(value) for name, value in state.items()}
         if any("complex" in str(getattr(value, "dtype", type(value))) for value in self._state.values()):
             raise InputError(f"rule {self._optimizer.name!r} took a root of a negative number: that is not real")
 
@@ -110,8 +112,7 @@ class PlainRun:
         return {name: np.asarray(self._arrays.host(value)) for name, value in self._state.items()}
 
     def load(self, saved: Mapping[str, NDArray[Any]], t: int) -> None:
-        # A state may be a plain number, the same for all: as an array it would promote float32 ones.
-        self._state = {k: self._arrays.xp.asarray(v) if v.ndim else v.item() for k, v in saved.items()}
+        self._state = {name: self._arrays.xp.asarray(value) for name, value in saved.items()}
         self._rows = self._optimizer.rows(float, t, **self._hyperparameters)
 
     def _gradient(self, t: int) -> Callable[..., Any]:
@@ -120,12 +121,11 @@ class PlainRun:
 
         def gradient(*points: Any) -> Any:
             draw = self._draws.at(t, next(stages))
-            gradients = self._problem.sample(tuple(map(self._error, points)), draw)
+            gradients = self._problem.sample(tuple(self._vector(point) + self._start for point in points), draw)
             return gradients if len(points) > 1 else gradients[0]
 
         return gradient
 
-    def _error(self, point: Any) -> Any:
-        """The error at a query point, which may be a number, the same for all replicas and coordinates."""
-        error = point + self._start
-        return error if error.ndim > 1 else self._arrays.xp.tile(error, (self._draws.replicas, 1))
+    def _vector(self, value: Any) -> Any:
+        """A state or a point as a vector: a rule may make it a number, the same for all replicas or coordinates."""
+        return value if getattr(value, "shape", ()) == self._zeros.shape else value + self._zeros
