@@ -39,7 +39,7 @@ def coupled(s, t, h):
     v = s.v - h.lr * total(s.v * u) * u
     z = v * total(v * g) / (1 + total(v * v) + total(total(v * u) * g) ** 2)
     bent = (1 + abs(g)) ** -h.p + exp(-g * g) * cos(s.m) * log(1 + u**4)
-    return dict(w=s.w - h.lr * (z + u + bent), v=v + h.lr * bent, m=0.9 * s.m + u, n=sqrt(total(abs(z)) + total(abs(s.n))))
+    return dict(w=s.w - h.lr * (z + u + bent), v=v + h.lr * bent, m=0.9 * s.m + u, n=sqrt(total(abs(z)) + total(s.n) / 1024))
 
 
 @optimizer(positions="w", returns="w", lr=step_size(0.01))
