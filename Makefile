@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: test reproduce figures oracles coq slow lint clean
+.PHONY: test reproduce figures oracles coq slow gpu-check lint clean
 
 $(VENV)/ready: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -36,6 +36,13 @@ coq: $(VENV)/ready  ## every derivation checked by Coq's kernel (Debian's packag
 
 slow: $(VENV)/ready  ## equivalences of rules made by chance, five hundred each way; python-control's transfer functions; every kernel
 	$(BIN)/python -m pytest --numprocesses 2 tests/slow/equivalence.py tests/slow/kernels.py
+
+gpu-check: $(VENV)/ready  ## on an NVIDIA GPU: kernels against the reference, and their speed into benchmarks/results/gpu.json
+	@driver=$$(nvidia-smi --query-gpu=driver_version --format=csv,noheader 2> /dev/null | sed 's/[.].*//;q'); \
+	test "$$driver" -gt 0 2> /dev/null || { echo "make gpu-check needs an NVIDIA GPU: nvidia-smi finds none" >&2; exit 1; }; \
+	cuda=$$(test "$$driver" -ge 580 && echo 13 || echo 12); \
+	set -x; $(BIN)/python -m pip install --quiet --editable ".[test,gpu-cuda$$cuda]" && \
+	$(BIN)/python -m pytest tests/slow/gpu.py && $(BIN)/python benchmarks/gpu.py
 
 lint: $(VENV)/lint  ## lint and types
 	$(BIN)/ruff check .

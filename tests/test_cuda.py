@@ -1,7 +1,9 @@
 """CUDA kernels, checked without a GPU: compiled for one, and run on the host under threads that take turns."""
 
+import importlib.util
 import shutil
 import subprocess
+from pathlib import Path
 
 import cuda_host
 import kernel_rules
@@ -320,3 +322,46 @@ def test_no_product_is_fused_with_a_sum(tmp_path):
         (tmp_path / "kernel.cu").write_text(source)
         subprocess.run([*command, tmp_path / "kernel.cu"], check=True, capture_output=True)
         assert ("fma.rn" in path.read_text()) is fused
+
+
+# -- what a GPU can do at most -----------------------------------------------------------------------------------------
+
+_spec = importlib.util.spec_from_file_location("sass", Path(__file__).parent.parent / "benchmarks" / "sass.py")
+sass = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(sass)
+
+MACHINE_CODE = """
+        /*0000*/                   LDC R1, c[0x0][0x28] ;
+        /*0010*/              @!P0 IMAD.WIDE.U32 R2, R3, -0x2daee0ad, RZ ;
+        /*0020*/                   FMUL R4, R4, R5 ;
+        /*0030*/                   FCHK P0, R4, R5 ;
+        /*0040*/              @!P0 BRA 0x70 ;
+        /*0050*/                   MOV R46, 0x70 ;
+        /*0060*/                   CALL.REL.NOINC 0xb0 ;
+        /*0070*/                   DADD R6, R6, R8 ;
+        /*0080*/                   LOP3.LUT R4, R4, R5, RZ, 0x3c, !PT ;
+        /*0090*/               @P1 BRA 0x10 ;
+        /*00a0*/                   EXIT ;
+        /*00b0*/                   FADD R4, R4, R5 ;
+        /*00c0*/                   BRA 0xc0;
+"""
+
+
+def test_instructions_of_the_loop_are_counted_but_for_those_of_rare_arguments():
+    names = sass.loop(MACHINE_CODE)
+    assert names == ["IMAD", "FMUL", "FCHK", "BRA", "DADD", "LOP3", "BRA"]
+    assert sass.counted(names) == dict(float32=1, float64=1, integer=1, issued=2, multiply=1, special=1)
+    assert sass.clocks(names, "9.0") == 1 / 16  # of a rare division: the special unit is the slowest
+    assert sass.clocks(names, "8.6") == 1 / 2  # two double precision units a multiprocessor
+    assert sass.clocks(names[:2], "9.0") == 2 / 128
+    assert sass.clocks(names, "2.0") is None
+
+
+@pytest.mark.skipif(not all(map(shutil.which, ("nvcc", "cuobjdump", "nvdisasm"))), reason="needs nvcc and cuobjdump")
+def test_every_round_of_the_generator_is_in_the_loop_that_is_counted(tmp_path):
+    def multiplications(source):
+        assert by_nvcc(source, tmp_path / "kernel", "-cubin", "-arch=sm_90") is None
+        return sass.counted(sass.loop(sass.machine_code((tmp_path / "kernel").read_bytes())))["multiply"]
+
+    source = source_of(find("sgd"), quadratic(12), "float32")
+    assert 18 <= multiplications(source) < multiplications(source.replace("round < 10", "round < 14"))

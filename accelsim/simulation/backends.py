@@ -60,18 +60,25 @@ def _cupy() -> Backend:
     return Backend("cupy", partial(PlainRun, arrays=arrays), _DEVICE_CHUNK)
 
 
+@cache
+def _kernel(source: str) -> Callable[..., None]:
+    """The kernel of a CUDA source. CuPy's RawModule would have it take subnormal numbers for zero, as no CPU does."""
+    from cupy.cuda import compiler, function
+
+    from accelsim.simulation.cuda_source import OPTIONS
+
+    module = function.Module()
+    module.load(compiler.compile_using_nvrtc(source, OPTIONS)[0])
+    kernel = module.get_function("kernel")
+    return lambda blocks, threads, arguments: kernel((blocks,), (threads,), arguments)
+
+
 def _cuda() -> Backend:
     from accelsim.simulation.cuda_run import CudaRun, Device
 
     cupy = _module()
-
-    @cache
-    def compiled(source: str) -> Callable[..., None]:
-        kernel = cupy.RawModule(code=source, options=("--std=c++17", "--fmad=false")).get_function("kernel")
-        return lambda blocks, threads, arguments: kernel((blocks,), (threads,), arguments)
-
     free, _ = cupy.cuda.runtime.memGetInfo()
-    return Backend("cuda", partial(CudaRun, device=Device(cupy, cupy.asnumpy, compiled)), free // _COORDINATE)
+    return Backend("cuda", partial(CudaRun, device=Device(cupy, cupy.asnumpy, _kernel)), free // _COORDINATE)
 
 
 def _numpy() -> Backend:
