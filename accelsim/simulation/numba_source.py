@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from itertools import groupby
@@ -58,6 +59,9 @@ def beyond(x, level):
 '''
 
 
+_FUNCTION = re.compile(r"\n+(?=@njit\n)")  # what lies between two of them
+
+
 class Writer:
     """Writes the source of a step in a layout."""
 
@@ -73,9 +77,11 @@ class Writer:
     @cached_property
     def source(self) -> str:
         """The whole module; its `kernel` takes steps."""
-        body = list(self._body())
-        head = HEAD.format(title=self.title, dtype=self.layout.dtype)
-        return "\n".join([head, "", numba_random.source(self.layout), "", "", *self._signature(), *body, ""])
+        steps = list(self._body())  # before the signature, which makes room for what it needs
+        body = "\n".join([*self._signature(), *steps, ""])
+        head, *functions = _FUNCTION.split(HEAD.format(title=self.title, dtype=self.layout.dtype))
+        functions += _FUNCTION.split(numba_random.source(self.layout))
+        return "\n\n\n".join([head, *_called(functions, body), body])
 
     def _signature(self) -> Iterator[str]:
         tables = "".join(f", table{i}" for i in range(len(self.slots.tables)))
@@ -378,6 +384,16 @@ class Writer:
         lane = " + l" if self.layout.across else ""
         yield f"for l in range({count}):"
         yield f"    z[{self._place(mean, self._index(index))}{lane}] += numbers[{self._slot(value)} + l]"
+
+
+def _called(functions: list[str], body: str) -> list[str]:
+    """Those of the functions that a body calls, or one of them that it calls; each calls only those before it."""
+    kept: list[str] = []
+    for function in reversed(functions):
+        name = function.partition("def ")[2].partition("(")[0]
+        if any(f"{name}(" in text for text in (body, *kept)):
+            kept.insert(0, function.strip("\n"))
+    return kept
 
 
 def _indented(lines: Iterable[str], depth: int) -> Iterator[str]:
