@@ -80,7 +80,6 @@ class Outcome:
     stuck : what the search was stuck at.
     """
 
-
     solutions: list[dict[Any, Any]] = field(default_factory=list)
     following: dict[Any, tuple[Any, Any]] = field(default_factory=dict)
     obstructions: list[Any] = field(default_factory=list)
@@ -124,9 +123,7 @@ def solve(
 
 
 class _Search:
-    def __init__(
-        self, unknowns: tuple[Any, ...], clock: Clock, outcome: Outcome, enough: int, recursive: bool
-    ) -> None:
+    def __init__(self, unknowns: tuple[Any, ...], clock: Clock, outcome: Outcome, enough: int, recursive: bool) -> None:
         self.clock, self.outcome, self.enough, self.recursive = clock, outcome, enough, recursive
         self.constants = {u for u in unknowns if u.is_Symbol}
         self.functions = {u.func for u in unknowns if not u.is_Symbol}
@@ -213,7 +210,7 @@ class _Search:
         return any(f.func in self.outcome.following for f in expression.atoms(AppliedUndef))
 
     def _recursion(self, polynomial: Any) -> tuple[Any, Any, Any] | None:
-        """A function of which two values one step apart, and no other unknown, make a polynomial that is linear in both.
+        """A function of which two values one step apart make a polynomial linear in both, and nothing else does.
 
         With it its values at t + 1 and at t - 1, in those at t.
         """

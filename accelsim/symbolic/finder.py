@@ -34,7 +34,8 @@ from accelsim.symbolic.transforms import transforms
 from accelsim.symbolic.written import assignments, combination, entered, from_first, put_functions, text_of
 
 BUDGET = 10.0  # seconds of computing
-SHARE, LAST = 0.5, 0.7  # of what is left of them for constants, then for schedules; the rest is for a refutation
+SHARE = 0.5  # of what is left of them for constants, then for schedules; the rest is for a refutation
+PROOF = 0.95  # of what is left of them where what would do is known but for where it starts
 SCHEDULED = 4.0  # seconds of them for a refutation of all schedules, where one of all constants would do
 SPECIAL = 3.0  # seconds of them for special cases
 CASE = ("map", "transform", "direction", "conditions", "assumptions")  # what is said of a special case
@@ -116,11 +117,13 @@ class _Finder(Matching):
 
     def _attempted(self, attempt: Callable[[Clock], list[Solution]]) -> Answer | None:
         """What an attempt proves in its share of the time."""
-        last = attempt == self._with_schedules
-        clock = self.clock.at_most(self.clock.left * (LAST if last else SHARE))
+        clock = self.clock.at_most(self.clock.left * SHARE)
         try:
             with clock.enforced():
                 candidates = [c for solution in attempt(clock) for c in self._completed(*solution)]
+            if any(c.recursions for c in candidates):  # which is as much as a proof: what is left is to write it
+                clock = self.clock.at_most(self.clock.left * PROOF)
+            with clock.enforced():
                 for candidate in sorted(candidates, key=lambda c: c.score):
                     found = self._proved(candidate)
                     if found is not None:
@@ -208,12 +211,11 @@ class _Finder(Matching):
         import sympy
 
         decay = sympy.Symbol(str(self.b.decay), real=True)
-        for rest in left_behind(self.steady):
+        for rest in left_behind(self.steady):  # all of which would have to be zero
             over = Field([rest])
-            others = [f for f in over.factors(over.element(rest)) if f != decay]
-            if not all(self._stops(f) for f in others):
-                return False
-        return True
+            if all(f == decay or self._stops(f) for f in over.factors(over.element(rest))):
+                return True
+        return False
 
     def _stops(self, factor: Any) -> bool:
         """Whether the second rule follows no gradients wherever a factor is zero."""
@@ -229,11 +231,14 @@ class _Finder(Matching):
         if self.beside:
             return self._undecided(self.beside)
         fewer = self.a.memory is not None and self.b.memory is not None and self.a.memory < self.b.memory
-        if fewer and self.a.decay and self.b.decay and self._decay_is_zero():
+        if self.a.decay and self.b.decay and self._decay_is_zero():
             # What refutes them without decay is far shorter, and enough.
             question = replace(self.q, set_a={**self.q.set_a, self.a.decay: 0})
             answer = _Finder(question, self.clock, self.tried)._without_decay()
-            return answer if answer.status == "refuted" else self._undecided("no solution was found with weight decay")
+            if answer.status == "refuted":
+                return answer
+            if fewer:
+                return self._undecided("no solution was found with weight decay")
         for scheduled in (False,) if fewer else (True, False):
             try:
                 some = scheduled and not self._schedules_matter()

@@ -7,11 +7,11 @@ second rule's unknowns are equations, solved by elimination.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import count, permutations, product
+from itertools import combinations, count, product
 from typing import Any
 
 from accelsim.schedules import Recurrence
@@ -163,6 +163,11 @@ class Matching:
         return found
 
     def _as_schedules(self, equations: list[Any], clock: Clock) -> list[Solution]:
+        blocks = (self.a.block, self.scheduled.block)
+        kept = self.a.memory == 1 and all(block is not None and block.a[0] != 0 for block in blocks)
+        several = kept and len(self._left({})) > THREE
+        if several and (found := list(self._by_recursion(self._with_products(equations), clock))):
+            return found
         outcome = self._outcome(self._at_numbers(equations), clock)
         if outcome.solutions:
             return [(solution, ()) for solution in self._solved(equations, clock)]
@@ -172,17 +177,16 @@ class Matching:
             if found := list(self._with_one_constant(equations, some)):
                 return found
         clock.check()
-        return list(self._by_recursion(equations, clock))
+        return [] if several else list(self._by_recursion([equations], clock))
 
-    def _by_recursion(self, equations: list[Any], clock: Clock) -> Iterator[Solution]:
-        """Solutions that follow a recursion; where one is left free, with a constant product of two hyperparameters."""
-        several = self.a.memory == 1 and len(self._left({})) > THREE
-        for more in self._with_products(equations) if several else [equations]:
-            if self._outcome(self._at_numbers(more), clock, recursive=True).solutions:
+    def _by_recursion(self, systems: Iterable[list[Any]], clock: Clock) -> Iterator[Solution]:
+        """Solutions of the first system of equations that has some, among them such as follow a recursion."""
+        for equations in systems:
+            if self._outcome(self._at_numbers(equations), clock, recursive=True).solutions:
                 self.tried.append("functions of t that follow a recursion")
-                found = [(solution, ()) for solution in self._solved(more, clock, recursive=True)]
+                found = self._solved(equations, clock, recursive=True)
+                yield from ((solution, ()) for solution in found)
                 if found:
-                    yield from found
                     return
 
     def _with_products(self, equations: list[Any]) -> Iterator[list[Any]]:
@@ -190,13 +194,14 @@ class Matching:
         import sympy
         from sympy.core.function import AppliedUndef
 
-        assert self.a.block is not None and self.scheduled.block is not None
-        equations = [*equations, reduced(current(self.a.block) - current(self.scheduled.block))]
+        one, other = (current(side.block) for side in (self.a, self.scheduled) if side.block is not None)
+        equations = [*equations, reduced(one - other)]
         found = set().union(*(e.atoms(AppliedUndef) for e in equations))
-        for one, other in permutations(self._left({}), 2):
-            function = sympy.Function(other + MARK, real=True)
-            product_ = {f: PRODUCT / function(f.args[0]) for f in found if f.func.__name__ == one + MARK}
-            yield [*(e.xreplace(product_) for e in equations), sympy.Function(one + MARK, real=True)(time()) - PRODUCT / function(time())]
+        for name, second in combinations(reversed(self._left({})), 2):  # step sizes are declared first
+            function = sympy.Function(second + MARK, real=True)
+            other_way = {f: PRODUCT / function(f.args[0]) for f in found if f.func.__name__ == name + MARK}
+            tied = sympy.Function(name + MARK, real=True)(time()) - PRODUCT / function(time())
+            yield [*(e.xreplace(other_way) for e in equations), tied]
 
     def _with_one_constant(self, equations: list[Any], clock: Clock) -> Iterator[Solution]:
         """Solutions where one hyperparameter is a constant: what is left open then determines the others."""
@@ -314,12 +319,15 @@ class Matching:
     def _starts(self) -> list[Any]:
         """What a sequence may begin at: in units of the first rule's first step, and numbers."""
         import sympy
+        from sympy.core.function import AppliedUndef
 
         numbers = list(map(sympy.Rational, ("1/2", 1, 2)))
         if self.a.block is None:
             return numbers
         first = reduced(-at_first(self.a.block.q[0], True).subs(time(), 0))
-        return [2 * first, first, *numbers]
+        given = {factor.symbol for part in (self.a.part, self.open) for factor in part.tableau.factors.values()}
+        shared = not given.intersection(f.func.__name__ for f in first.atoms(AppliedUndef))  # by all coordinates
+        return [2 * first, first, *numbers] if shared else numbers
 
     def at_t(self, expression: Any) -> Any:
         """An expression or matrix with sequences' values near t in those at t."""
@@ -332,10 +340,12 @@ class Matching:
         from sympy.core.function import AppliedUndef
 
         sequences = {factor.symbol for factor in self.open.tableau.factors.values()}
-        called = {f.func.__name__ for value in values.values() for f in value.atoms(AppliedUndef)}
-        if called & sequences:
+        found = {f.func for value in values.values() for f in value.atoms(AppliedUndef)}
+        found |= {f.func for own in found & self.following.keys() for f in self.following[own][0].atoms(AppliedUndef)}
+        if {f.__name__ for f in found} & sequences:
             self.doubt = f"{assignments({k: text_of(v) for k, v in values.items()})} would have to vary by coordinate"
-        return bool(called & sequences)
+            return True
+        return False
 
     def _left(self, solution: dict[str, Any]) -> tuple[str, ...]:
         return tuple(k for k in needed(self.open) if k in self.unknown and k not in solution)

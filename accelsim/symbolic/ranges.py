@@ -49,9 +49,7 @@ def ever_inside(text: str, declared: Hyperparameter, rule: Optimizer) -> bool:
     return any(_place(text, declared, rule, seed, _later(seed)) == INSIDE for seed in range(DRAWS))
 
 
-def note(
-    name: str, text: str, declared: Hyperparameter, rule: Optimizer, sequences: Texts = NONE
-) -> str | None:
+def note(name: str, text: str, declared: Hyperparameter, rule: Optimizer, sequences: Texts = NONE) -> str | None:
     """What to say of a hyperparameter whose value, written in those of a rule, leaves its range; None otherwise."""
 
     def places(t: int | None) -> set[str]:
