@@ -12,7 +12,7 @@ from accelsim import cli, optimizers, problems
 from accelsim.elementary import sqrt
 from accelsim.errors import InputError
 from accelsim.optimizer import optimizer, step_size
-from accelsim.simulation import backends, driver, kernel
+from accelsim.simulation import backends, driver, numba_run
 from accelsim.simulation.layout import ACROSS, Layout
 
 FIRST, COUNT, STEPS = 3, 70, 12  # more replicas than a tile has lanes, and no multiple of them
@@ -142,7 +142,7 @@ def test_a_path_depends_neither_on_the_other_replicas_nor_on_threads(case, monke
     problem = quadratic(dim)
 
     def path(threads, first, count, seed=7):
-        monkeypatch.setattr(kernel, "_threads", lambda: threads)
+        monkeypatch.setattr(numba_run, "_threads", lambda: threads)
         run = made("numba", rule, problem, values, dtype, seed, first, count)
         run.advance(STEPS)
         return states(run, rule, problem, dtype, count)
@@ -160,7 +160,7 @@ def test_a_path_does_not_depend_on_how_its_steps_are_split(case, monkeypatch):
     problem = quadratic(dim)
 
     def path(pieces, stretch):
-        monkeypatch.setattr(kernel, "STRETCH", stretch)
+        monkeypatch.setattr(numba_run, "STRETCH", stretch)
         run, taken = made("numba", rule, problem, values, dtype, 7), 0
         for steps in pieces:
             saved, run = run.save(), made("numba", rule, problem, values, dtype, 7)

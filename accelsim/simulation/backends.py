@@ -63,14 +63,19 @@ def _cupy() -> Backend:
 @cache
 def _kernel(source: str) -> Callable[..., None]:
     """The kernel of a CUDA source. CuPy's RawModule would have it take subnormal numbers for zero, as no CPU does."""
-    from cupy.cuda import compiler, function
+    from cupy.cuda import compiler, function, get_current_stream
 
     from accelsim.simulation.cuda_source import OPTIONS
 
     module = function.Module()
     module.load(compiler.compile_using_nvrtc(source, OPTIONS)[0])
     kernel = module.get_function("kernel")
-    return lambda blocks, threads, arguments: kernel((blocks,), (threads,), arguments)
+
+    def run(blocks: int, threads: int, arguments: tuple[Any, ...]) -> None:
+        kernel((blocks,), (threads,), arguments)
+        get_current_stream().synchronize()  # else nobody could tell how long steps take, nor stop what is under way
+
+    return run
 
 
 def _cuda() -> Backend:
@@ -86,9 +91,9 @@ def _numpy() -> Backend:
 
 
 def _numba() -> Backend:
-    from accelsim.simulation.kernel import KernelRun
+    from accelsim.simulation.numba_run import NumbaRun
 
-    return Backend("numba", KernelRun, chunk=2**22)
+    return Backend("numba", NumbaRun, chunk=2**22)
 
 
 BACKENDS: dict[str, Callable[[], Backend]] = {

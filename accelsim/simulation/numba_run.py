@@ -57,7 +57,7 @@ def _kernel(text: str) -> Any:
     return machine.compiled(text, error_model="numpy")
 
 
-class KernelRun:
+class NumbaRun:
     """Replicas ``first`` to ``first + count - 1``, run by compiled code; see `engine.Run`."""
 
     def __init__(
