@@ -87,7 +87,7 @@ def peers(dtype: str, replicas: int) -> dict[str, Run]:
 def on_gpu() -> bool:
     """Whether JAX is installed and sees the GPU."""
     try:
-        return bool(import_module("jax").default_backend() == "gpu")
+        return import_module("jax").default_backend() in ("gpu", "cuda")
     except ModuleNotFoundError:
         return False
 

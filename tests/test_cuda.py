@@ -3,6 +3,7 @@
 import importlib.util
 import shutil
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import cuda_host
@@ -12,7 +13,7 @@ import pytest
 from conftest import seed_of
 
 from accelsim import optimizers, problems
-from accelsim.simulation import backends, cuda_run
+from accelsim.simulation import backends, cuda_run, driver
 from accelsim.simulation.cuda_run import CudaRun
 from accelsim.simulation.cuda_source import OPTIONS, CudaWriter
 from accelsim.simulation.joined import joined
@@ -254,6 +255,22 @@ def test_a_path_does_not_depend_on_how_its_steps_are_split_nor_on_the_other_repl
     np.testing.assert_array_equal(path([20], first=1, count=1), whole[:, 1:2])
     assert not np.array_equal(path([1, 12, 6]), whole)
     assert not np.array_equal(path([20], first=1, count=3), whole)
+
+
+@compiled_for_the_host
+def test_simulations_run_on_it_in_chunks_of_any_size(folder, monkeypatch):
+    backend = backends.Backend("cuda", partial(CudaRun, device=cuda_host.device(folder)), 2**20)
+    monkeypatch.setitem(backends.BACKENDS, "cuda", lambda: backend)
+
+    def means(place, **options):
+        found = driver.simulate(find("mars"), regression(5), 20, 9, backend=place, lr=0.01, **options)
+        assert found.backend == (place if place != "auto" else "cuda")
+        return found.mean
+
+    whole = means("auto")
+    np.testing.assert_array_equal(means("cuda", chunk=4), whole)
+    np.testing.assert_allclose(whole, means("numpy"), rtol=1e-10)
+    assert np.abs(means("cuda", seed=1) / whole - 1).max() > 1e-3
 
 
 # -- for a GPU ---------------------------------------------------------------------------------------------------------
