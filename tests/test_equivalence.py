@@ -4,6 +4,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 import pytest
+import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +15,8 @@ from accelsim.optimizers import find
 from accelsim.symbolic import equivalence
 from accelsim.symbolic.algebra import evaluated, reduced
 from accelsim.symbolic.equivalence import Equivalence, check
+from accelsim.symbolic.tableau import sympy_functions, time
+from accelsim.symbolic.written import text_of
 
 
 def claim(**changes):
@@ -299,3 +302,13 @@ def test_written_expressions_mean_the_same_in_fractions_and_in_sympy():
 def test_only_arithmetic_is_read(text):
     with pytest.raises(InputError):
         evaluated(text, {"t": Fraction(1), "lr": Fraction(1), "f": abs, "x": Fraction(1), "a": Fraction(1)})
+
+
+@pytest.mark.parametrize("text", ["where(first(t), 1/10, 1/5)", "lr*where(first(t), 2, where(first(t - 1), 3, 4)) + 1"])
+def test_what_is_another_value_at_first_is_written_as_it_is_read(text):
+    names = {**sympy_functions(), "t": time(), "lr": sympy.Symbol("lr", real=True)}
+    value = evaluated(text, names, sympy.sympify)
+    assert evaluated(text_of(value), names, sympy.sympify) == value
+    steps = [[evaluated(x, {"t": t, "lr": 5}) for t in range(3)] for x in (text, text_of(value))]
+    assert steps[0] == steps[1]
+    assert len(set(steps[0])) > 1

@@ -65,6 +65,7 @@ def put_functions(matrices: Any, functions: Mapping[Any, Any]) -> Any:
 
 def text_of(expression: Any) -> str:
     """An expression in the language of claims."""
+    import sympy
     from sympy.printing.str import StrPrinter
 
     class Printer(StrPrinter):
@@ -78,6 +79,14 @@ def text_of(expression: Any) -> str:
 
         def _print_Max(self, e: Any) -> str:
             return _nested("maximum", [self._print(x) for x in e.args])
+
+        def _print_Piecewise(self, e: Any) -> str:
+            *cases, (last, _) = e.args
+            text = self._print(last)
+            for value, condition in reversed(cases):
+                step = sympy.expand(condition.lhs - condition.rhs)
+                text = f"where(first({self._print(step)}), {self._print(value)}, {text})"
+            return text
 
     return str(Printer().doprint(expression))
 
