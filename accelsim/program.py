@@ -131,6 +131,8 @@ class Node:
     def traced_call(self, name: str, *values: Any) -> Node:
         """Apply one of the elementary functions to values of which this node is one."""
         args = tuple(map(self.tape.lift, values))
+        if name == "total" and args[0].kind != "vector":
+            raise InputError(f"total() adds up a vector over its coordinates, and {args[0]!r} is one number")
         if name == "first" and args[0].op != "step":
             raise InputError("first() takes the step t itself")
         if name == "where" and args[0].op != "first":

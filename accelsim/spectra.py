@@ -62,6 +62,8 @@ def whole(value: Any, what: str) -> int:
     number = math.nan if isinstance(value, bool) or not isinstance(value, Real) else float(value)
     if not number.is_integer() or number < 1:
         raise InputError(f"the {what} must be a whole number of at least 1, not {value}")
+    if number > 2**53:
+        raise InputError(f"the {what} must be at most 2^53, not {value}")
     return int(number)
 
 

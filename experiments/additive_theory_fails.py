@@ -44,8 +44,8 @@ def run(config: Config, progress: Progress) -> Outcome:
     regression = make("linear_regression", label_noise=config.noise, **shared)
     additive = make("quadratic", grad_noise=config.noise, **shared)
     rule = find("sgd")
-    values = {"seed": config.seed, "lr": config.lr}
-    simulation = simulate(rule, regression, config.steps, config.replicas, backend="numpy", **values)
+    given = rule, regression, config.steps, config.replicas
+    simulation = simulate(*given, backend="numpy", seed=config.seed, lr=config.lr)
     right = moments.risk(rule, regression, config.steps, lr=config.lr).risk
     wrong = moments.risk(rule, additive, config.steps, lr=config.lr).risk
     theories = {"additive": wrong, "multiplicative": right}

@@ -39,7 +39,8 @@ def coupled(s, t, h):
     v = s.v - h.lr * total(s.v * u) * u
     z = v * total(v * g) / (1 + total(v * v) + total(total(v * u) * g) ** 2)
     bent = (1 + abs(g)) ** -h.p + exp(-g * g) * cos(s.m) * log(1 + u**4)
-    return dict(w=s.w - h.lr * (z + u + bent), v=v + h.lr * bent, m=0.9 * s.m + u, n=sqrt(total(abs(z)) + total(s.n) / 1024))
+    n = sqrt(total(abs(z)) + total(s.n) / 1024)
+    return dict(w=s.w - h.lr * (z + u + bent), v=v + h.lr * bent, m=0.9 * s.m + u, n=n)
 
 
 @optimizer(positions="w", returns="w", lr=step_size(0.01))
@@ -58,3 +59,17 @@ def intertwined(s, t, h):
     d, e = yield s.w - h.lr * c, s.w * 0.5 + b / (1 + total(b * c) ** 2)
     norm = sqrt(total(d * d)) + abs(total(c * e))
     return dict(w=s.w - h.lr * (c + d / maximum(1, norm) - e * total(a * d) / (1 + total(e * e)) / 4), last=a)
+
+
+@optimizer(positions="w", returns="w")
+def bare(s, t, h):
+    """No number comes with a step."""
+    g = yield s.w
+    return dict(w=s.w - g)
+
+
+@optimizer(positions="w", returns="w", lr=step_size(0.01))
+def littered(s, t, h):
+    """More numbers come with a step than a processor has bits."""
+    g = yield s.w
+    return dict(w=s.w - h.lr * sum(((0.5 + k / 128) * g for k in range(1, 70)), 0 * g))

@@ -1,4 +1,5 @@
-"""Kernels take the plain engine's path: to the bit where no total couples coordinates, else within its rounding."""
+"""Kernels take the plain engine's path: to the bit where there are only arithmetic and roots by coordinate, else within
+its rounding."""
 
 import json
 import sys
@@ -62,6 +63,8 @@ FREE = {
     "lion": (find("lion"), dict(lr=0.01), "float32", 5),
     "schedule_free": (find("schedule_free"), dict(lr=0.3, warmup_steps=5), "float64", 5),
     "extragradient": (kernel_rules.extragradient, dict(lr=0.1), "float32", 300),
+    "littered": (kernel_rules.littered, {}, "float64", 5),
+    "bare": (kernel_rules.bare, {}, "float64", 5),
     "unusual": (kernel_rules.unusual, {}, "float32", 1),
     "unusual, three coordinates": (kernel_rules.unusual, {}, "float32", 3),
     "unusual, five coordinates": (kernel_rules.unusual, {}, "float32", 5),
@@ -76,7 +79,8 @@ def test_without_totals_paths_are_the_same_bits(case):
     np.testing.assert_array_equal(fast, plain)
     np.testing.assert_allclose(fast_risks, risks, rtol=ROUNDINGS * np.finfo(dtype).eps)
     assert np.isfinite(fast_risks).all()
-    for change in (dict(seed=1), dict(values={**values, "lr": 0.0101})):
+    other = [dict(values={**values, "lr": 0.0101})] if rule.hyperparameters else []
+    for change in (dict(seed=1), *other):
         (plain, _), (fast, _) = paths(rule, quadratic(dim), values, dtype, change)
         assert not np.array_equal(fast, plain)
 

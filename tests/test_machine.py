@@ -1,7 +1,12 @@
 """Generated functions stay apart, also when their machine code comes from other processes."""
 
+import os
 import subprocess
 import sys
+
+import pytest
+
+from accelsim import machine
 
 # A helper too long to be inlined: it stays a function with a name of its own in the machine code.
 SOURCE = f"""
@@ -35,3 +40,29 @@ def test_functions_compiled_in_separate_processes_and_loaded_together_remain_two
     assert len(list(tmp_path.rglob("*.nbc"))) == 2
     assert results(tmp_path, 2.0, 3.0) == ["2.0", "3.0"]
     assert results(tmp_path, 3.0, 2.0) == ["3.0", "2.0"]
+
+
+@pytest.mark.parametrize("kind", ["nbi", "nbc"])
+@pytest.mark.parametrize("left", [0, 20])
+def test_what_was_kept_and_is_damaged_is_made_anew(kind, left, tmp_path):
+    assert results(tmp_path, 2.0) == ["2.0"]
+    (kept,) = tmp_path.rglob(f"*.{kind}")
+    kept.write_bytes(kept.read_bytes()[:left])
+    assert results(tmp_path, 2.0) == ["2.0"]
+    assert all(path.stat().st_size > left for path in tmp_path.rglob("*.nb?"))
+    assert results(tmp_path, 2.0) == ["2.0"]
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o500])
+def test_a_folder_that_cannot_be_written_keeps_nothing_and_stops_nothing(mode, tmp_path, monkeypatch):
+    folder = tmp_path / "accelsim"
+    folder.mkdir()
+    folder.chmod(mode)
+    if os.access(folder, os.W_OK):  # nothing is refused to root: its answer is that of another user
+        monkeypatch.setattr(os, "access", lambda path, wanted: False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    try:
+        assert machine.compiled(SOURCE.format(value=4.0))(1.0) == 4.0
+    finally:
+        folder.chmod(0o700)
+    assert not list(tmp_path.rglob("*.nb?"))

@@ -134,7 +134,7 @@ def test_errors_however_dependent_have_orthonormal_directions_or_none(dim, dtype
     none = np.einsum("rjj->rj", inner) == 0
     np.testing.assert_allclose(inner, np.eye(len(vectors)) * ~none[:, None, :], atol=20 * eps)
     assert none[:, 4].all()
-    assert (~none).sum(axis=1).max() == min(dim, 5)
+    assert (~none).sum(axis=1).max() == min(dim, 3)  # what depends on others has no direction that rounding drew
     for v, mix in zip(vectors, shares, strict=True):
         np.testing.assert_allclose(sum(s * q[:, k] for k, s in enumerate(mix)), v, atol=50 * eps)
     once = vectors[3] - total(q[:, 0] * vectors[3]) * q[:, 0]  # one round leaves rounding along the first direction

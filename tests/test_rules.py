@@ -329,6 +329,11 @@ def first_of_something_else(s: Any, t: Any, h: Any) -> Any:
     return dict(w=where(first(t + 1), s.w, g))
 
 
+def adds_up_a_number(s: Any, t: Any, h: Any) -> Any:
+    g = yield s.w
+    return dict(w=s.w - g / total(total(g * g)))
+
+
 def unpacks_one_gradient(s: Any, t: Any, h: Any) -> Any:
     a, b = yield s.w
     return dict(w=a + b)
@@ -349,6 +354,7 @@ def unpacks_one_gradient(s: Any, t: Any, h: Any) -> Any:
         (computes_with_text, "computes with numbers, states, gradients and hyperparameters, not with '0.1'"),
         (wrong_condition, "the condition of where() must be first(t)"),
         (first_of_something_else, "first() takes the step t itself"),
+        (adds_up_a_number, "total() adds up a vector over its coordinates, and total(g*g) is one number"),
         (unpacks_one_gradient, "rule 'unpacks_one_gradient'"),
     ],
 )

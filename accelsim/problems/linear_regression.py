@@ -10,7 +10,7 @@ from itertools import zip_longest
 from operator import add, mul
 from typing import Any, ClassVar
 
-from accelsim.elementary import sqrt, total
+from accelsim.elementary import sign, sqrt, total
 from accelsim.errors import InputError
 from accelsim.problems._problem import Draw
 from accelsim.problems._sampling import beyond, inverse
@@ -144,7 +144,8 @@ def _orthonormal(vectors: list[_Vector], fold: Callable[[Any], Any]) -> tuple[li
     """Orthonormal directions q_l and, for each vector, its shares: v_j = sum of shares[j][l] q_l over l <= j.
 
     A vector that depends on those before it, zero included, gets the zero direction, of share zero. It does where a
-    second round takes away more than half of what the first left: that was rounding.
+    second round takes away more than half of what the first left, or where what is left is a few roundings of the
+    vector: either was rounding, and the order of sums would draw the direction.
 
     Parameters
     ----------
@@ -159,6 +160,8 @@ def _orthonormal(vectors: list[_Vector], fold: Callable[[Any], Any]) -> tuple[li
         if directions:
             rest = _without(rest, directions, fold)
             length = beyond(sqrt(fold(_sum(map(mul, rest, rest)))), length / 2)
+            whole = 16 * sqrt(fold(_sum(map(mul, vector, vector))))
+            length = length * sign((whole + length) - whole)  # 0 where adding it to 16 lengths of the vector is lost
         shares.append([*mix, length])
         directions.append([part * inverse(length) for part in rest])
     return directions, shares

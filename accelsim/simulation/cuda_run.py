@@ -91,7 +91,8 @@ class CudaRun:
     def risks(self) -> NDArray[np.float64]:
         row = self._slots.rows[self._optimizer.returns]
         with np.errstate(all="ignore"):
-            risks = self._problem.risk(self._z[row, :, : self._problem.dim] + self._start)
+            errors = self._z[row, :, : self._problem.dim] + self._start
+            risks = self._problem.risk(errors.astype(np.float64))
         return np.asarray(self._device.host(risks), dtype=np.float64)
 
     def save(self) -> dict[str, NDArray[Any]]:

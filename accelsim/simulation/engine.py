@@ -105,7 +105,8 @@ class PlainRun:
 
     def risks(self) -> NDArray[np.float64]:
         with np.errstate(all="ignore"):
-            risks = self._problem.risk(self._state[self._optimizer.returns] + self._start)
+            errors = self._state[self._optimizer.returns] + self._start
+            risks = self._problem.risk(self._arrays.xp.astype(errors, self._arrays.xp.float64))
         return np.asarray(self._arrays.host(risks), dtype=np.float64)
 
     def save(self) -> dict[str, NDArray[Any]]:
@@ -128,4 +129,6 @@ class PlainRun:
 
     def _vector(self, value: Any) -> Any:
         """A state or a point as a vector: a rule may make it a number, the same for all replicas or coordinates."""
-        return value if getattr(value, "shape", ()) == self._zeros.shape else value + self._zeros
+        vector = value if getattr(value, "shape", ()) == self._zeros.shape else value + self._zeros
+        wider = vector.dtype == self._arrays.xp.float64  # as a NumPy scalar makes of single precision
+        return self._arrays.xp.astype(vector, self._zeros.dtype, copy=False) if wider else vector

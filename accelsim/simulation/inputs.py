@@ -71,7 +71,7 @@ def _function(nodes: list[Node]) -> Callable[[int, Mapping[str, Any]], tuple[flo
         leaf = {"step": "t", "hyperparameter": f"h[{node.value!r}]", "const": f"c{node.index}"}
         lines.append(f"    v{node.index} = {leaf.get(node.op) or f'{node.op}({args})'}")
         known[f"c{node.index}"] = node.value
-    lines.append(f"    return ({', '.join(f'float(v{node.index})' for node in nodes)},)")
+    lines.append(f"    return ({''.join(f'float(v{node.index}), ' for node in nodes)})")
     exec("\n".join(lines), known)
     function: Callable[[int, Mapping[str, Any]], tuple[float, ...]] = known["row"]
     return function
@@ -98,13 +98,13 @@ class Inputs:
         return np.asarray(self._constants[node.value])
 
     def _vector(self, node: Node) -> NDArray[Any]:
-        values = self._array(node.args[0]) ** -0.5 if node.op == "three_point" else self._array(node)
+        values = 1 / np.sqrt(self._array(node.args[0])) if node.op == "three_point" else self._array(node)
         return self._layout.constant(values)
 
     def _table(self, role: str, node: Node) -> NDArray[Any]:
         if role in ("chance", "size"):
             chance = self._array(node.args[0] if node.kind == "vector" else node.args[0].args[0])
-            values = np.ceil(chance * WORD).astype(np.int64) if role == "chance" else chance**-0.5
+            values = np.ceil(chance * WORD).astype(np.int64) if role == "chance" else 1 / np.sqrt(chance)
             return self._layout.constant(values) if node.kind == "vector" else values
         if role == "entries":
             return self._array(node).astype(np.float64)

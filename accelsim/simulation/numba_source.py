@@ -109,7 +109,7 @@ class Writer:
         yield "for step in range(steps):"
         yield "    time = u64(first_step + step)"
         yield "    row = min(step, len(columns) - 1)"
-        yield from (f"    u{i} = columns[row, {i}]" for i in range(len(self.slots.columns)))
+        yield from (f"    given{i} = columns[row, {i}]" for i in range(len(self.slots.columns)))
         yield from _indented(body, 1)
 
     def _parts(self, parts: list[Sweep | Loop]) -> Iterator[str]:
@@ -217,7 +217,7 @@ class Writer:
 
     def _name(self, node: Node) -> str:
         if node.kind == "uniform":
-            return f"real({float(node.value)})" if literal(node) else f"u{self.slots.columns[node]}"
+            return f"real({float(node.value)})" if literal(node) else f"given{self.slots.columns[node]}"
         return f"{'n' if node.kind == 'total' else 'v'}{node.index}"
 
     def _results(self, sweep: Sweep) -> Iterator[str]:
