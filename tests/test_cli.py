@@ -69,6 +69,8 @@ def test_show_prints_the_kernel_of_any_rule_on_any_problem(accelsim, document, l
     assert printed == quiet
     code, _, err = accelsim("show", "sgd", "--kernel", "fortran")
     assert (code, "is not one of 'numba', 'cuda'" in err) == (2, True)
+    code, _, err = accelsim("show", "sgd", "--kernel", "numba", "--latex")
+    assert (code, "give one of them" in err) == (2, True)
 
 
 def test_canonical_is_found_with_values_set(document):

@@ -56,6 +56,8 @@ def show(
     json_: Json = False,
 ) -> None:
     """The rule, its matrices, its normal form, LaTeX, and its source as BibTeX; or its document, drawing or kernel."""
+    if (kernel is not None) + latex_ + plot > 1:
+        raise InputError("--latex, --plot and --kernel each show something else: give one of them")
     if kernel is not None:
         source = _kernel(rule, problem, values, kernel)
         print(json.dumps({"kernel": kernel, "source": source})) if json_ else print(source, end="")
