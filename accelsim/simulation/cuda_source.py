@@ -12,7 +12,7 @@ from functools import cached_property
 
 from accelsim.program import Node
 from accelsim.simulation import cuda_random
-from accelsim.simulation.expressions import CUDA, literal, written
+from accelsim.simulation.expressions import CUDA, indented, literal, written
 from accelsim.simulation.joined import Random, Step
 from accelsim.simulation.normals import PRECISIONS
 from accelsim.simulation.slots import Slots, computed, last_word
@@ -66,7 +66,7 @@ class CudaWriter:
         if not self.schedule.alone:
             parts.append(_REDUCE.strip("\n"))
         body = self._alone() if self.schedule.alone else self._together()
-        return "\n".join([*parts, "", self._signature(), *_indented(body, 1), "}", ""])
+        return "\n".join([*parts, "", self._signature(), *indented(body, 1), "}", ""])
 
     def _signature(self) -> str:
         kinds = {"chance": "i64", "entries": "double", "size": "double"}
@@ -101,10 +101,10 @@ class CudaWriter:
         loads += [f"c{i}[k] = c[{i} * size + block * {self.per} + k];" for i in self.slots.constants.values()]
         yield from self._each(loads)
         yield "for (int step = 0; step < steps; ++step) {"
-        yield from _indented(self._columns(), 1)
+        yield from indented(self._columns(), 1)
         sweep = next(self.schedule.sweeps())
-        yield from _indented(self._fills(sweep), 1)
-        yield from _indented(self._each(self._arithmetic(sweep)), 1)
+        yield from indented(self._fills(sweep), 1)
+        yield from indented(self._each(self._arithmetic(sweep)), 1)
         yield "}"
         yield from self._each(f"z[{i} * row + k] = s{i}[k];" for i in range(len(states)))
 
@@ -114,10 +114,10 @@ class CudaWriter:
         yield "z += blockIdx.x * size;"
         yield from (f"__shared__ {_kind(node)} ahead{node.index}[{TEAM}];" for node in self._drawn)
         yield "for (int step = 0; step < steps; ++step) {"
-        yield from _indented(self._columns(), 1)
+        yield from indented(self._columns(), 1)
         if self._drawn:
-            yield from _indented(self._ahead(), 1)
-        yield from _indented(self._parts(list(self.schedule.parts)), 1)
+            yield from indented(self._ahead(), 1)
+        yield from indented(self._parts(list(self.schedule.parts)), 1)
         yield "}"
 
     @cached_property
@@ -142,14 +142,14 @@ class CudaWriter:
     def _batch(self, loop: Loop) -> Iterator[str]:
         yield from self._blocks([f"z[{self._row(mean)} + i] = 0;" for mean in loop.means])
         yield f"for (i64 sample = 0; sample < {self.slots.whole('batch', loop.batch)}; ++sample) {{"
-        yield from _indented(self._parts(list(loop.sweeps)), 1)
+        yield from indented(self._parts(list(loop.sweeps)), 1)
         yield "}"
 
     def _blocks(self, lines: list[str], before: list[str] | None = None) -> Iterator[str]:
         """Lines for each coordinate of a thread's random blocks, and some for each block before them."""
         yield "for (i64 block = threadIdx.x; block < blocks; block += blockDim.x) {"
         yield from (f"    {line}" for line in before or [])
-        yield from _indented(self._each([f"const i64 i = block * {self.per} + k;", *lines]), 1)
+        yield from indented(self._each([f"const i64 i = block * {self.per} + k;", *lines]), 1)
         yield "}"
 
     def _sweep(self, sweep: Sweep) -> Iterator[str]:
@@ -192,14 +192,14 @@ class CudaWriter:
                 yield "for (i64 j = 0; j < dim; ++j) {"
                 yield f"    const real x = {self._stored(node.args[0], 'j')};"
                 line = f"{name}[k] += x * {matrix}[j * size + block * {self.per} + k];"
-                yield from _indented(self._each([line]), 1)
+                yield from indented(self._each([line]), 1)
                 yield "}"
 
     def _each(self, lines: Iterable[str]) -> Iterator[str]:
         """Lines for each coordinate of a random block."""
         yield "#pragma unroll"
         yield f"for (int k = 0; k < {self.per}; ++k) {{"
-        yield from _indented(lines, 1)
+        yield from indented(lines, 1)
         yield "}"
 
     def _three_point(self, node: Node, name: str) -> Iterator[str]:
@@ -281,8 +281,3 @@ class CudaWriter:
 
 def _kind(node: Node) -> str:
     return "i64" if node.kind == "index" else "real"
-
-
-def _indented(lines: Iterable[str], depth: int) -> Iterator[str]:
-    for line in lines:
-        yield "    " * depth + line

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from accelsim.program import Node
@@ -71,3 +71,9 @@ def horner(coefficients: tuple[float, ...], number: str) -> str:
     for c in coefficients[1:-1]:
         text = f"({text} + {number}({c!r})) * z"
     return f"{text} + {number}({coefficients[-1]!r})"
+
+
+def indented(lines: Iterable[str], depth: int) -> Iterator[str]:
+    """Lines further in by so many levels."""
+    for line in lines:
+        yield "    " * depth + line

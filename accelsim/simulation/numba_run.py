@@ -122,8 +122,8 @@ class NumbaRun:
         if self._problem.basis is not None:
             returned = layout.unpacked(self._z[:, :, row], self._count)
             with np.errstate(all="ignore"):
-                risks = self._problem.risk(returned + self._problem.start.astype(layout.dtype))
-            return np.asarray(risks, dtype=np.float64)
+                errors = returned + self._problem.start.astype(layout.dtype)
+                return np.asarray(self._problem.risk(errors.astype(np.float64)))
         risks = np.zeros(len(self._z) * layout.group)
         stride, first = len(self._slots.rows) * layout.width, row * layout.width
         shape = (layout.tiles, layout.per, layout.lanes, layout.across)

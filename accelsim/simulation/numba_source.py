@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 from itertools import groupby
 
 from accelsim.program import Node
 from accelsim.simulation import numba_random
-from accelsim.simulation.expressions import NUMBA, literal, written
+from accelsim.simulation.expressions import NUMBA, indented, literal, written
 from accelsim.simulation.joined import Step
 from accelsim.simulation.layout import Layout
 from accelsim.simulation.normals import PRECISIONS
@@ -99,10 +99,10 @@ class Writer:
         if self.schedule.alone:
             yield "    for unit in range(begin, end):"
             yield "        group, tile = unit // tiles, unit % tiles"
-            yield from _indented(self._steps(self._tile(next(self.schedule.sweeps()))), 2)
+            yield from indented(self._steps(self._tile(next(self.schedule.sweeps()))), 2)
         else:
             yield "    for group in range(begin, end):"
-            yield from _indented(self._steps(self._parts(self.schedule.parts)), 2)
+            yield from indented(self._steps(self._parts(self.schedule.parts)), 2)
 
     def _steps(self, body: Iterator[str]) -> Iterator[str]:
         yield f"replica = u64(first_replica + group * {self.layout.group})"
@@ -110,7 +110,7 @@ class Writer:
         yield "    time = u64(first_step + step)"
         yield "    row = min(step, len(columns) - 1)"
         yield from (f"    given{i} = columns[row, {i}]" for i in range(len(self.slots.columns)))
-        yield from _indented(body, 1)
+        yield from indented(body, 1)
 
     def _parts(self, parts: list[Sweep | Loop]) -> Iterator[str]:
         for part in parts:
@@ -128,7 +128,7 @@ class Writer:
         yield from (f"        rows[{row * self.layout.width} + i] = 0" for row in rows)
         yield f"for sample in range({self.slots.whole('batch', loop.batch)}):"
         self.loop = loop
-        yield from _indented(self._parts(list(loop.sweeps)), 1)
+        yield from indented(self._parts(list(loop.sweeps)), 1)
         self.loop = None
 
     def _sweep(self, sweep: Sweep) -> Iterator[str]:
@@ -139,7 +139,7 @@ class Writer:
             yield from (f"    numbers[{self._slot(node)} + l] = 0" for node in sweep.totals)
         if sweep.passes:
             yield "for tile in range(tiles):"
-            yield from _indented(self._tile(sweep), 1)
+            yield from indented(self._tile(sweep), 1)
         if sweep.totals and not self.layout.across:
             yield from (f"n{node.index} = real(0)" for node in sweep.totals)
             yield f"for l in range({lanes}):"
@@ -180,7 +180,7 @@ class Writer:
                 loop = [f"for i in range({layout.width}):"]
         yield from (*before, *loop)
         values = (f"v{node.index} = {self._vector(node)}" for node in nodes)
-        yield from _indented((*inside, *values, *self._results(sweep)), 1 if len(loop) == 1 else 2)
+        yield from indented((*inside, *values, *self._results(sweep)), 1 if len(loop) == 1 else 2)
 
     def _scalars(self, nodes: list[Node]) -> Iterator[str]:
         """A coordinate's constants, where lanes are replicas."""
@@ -394,8 +394,3 @@ def _called(functions: list[str], body: str) -> list[str]:
         if any(f"{name}(" in text for text in (body, *kept)):
             kept.insert(0, function.strip("\n"))
     return kept
-
-
-def _indented(lines: Iterable[str], depth: int) -> Iterator[str]:
-    for line in lines:
-        yield "    " * depth + line
