@@ -195,5 +195,8 @@ def test_another_start_is_another_claim(answers):
     assert not verify_certificate({**document, "sequences": twice}).holds
 
 
-def test_a_recursion_that_knows_the_preconditioner_is_no_schedule():
-    assert equivalent(find("laprop"), find("adamw"), budget=60).status == "refuted"
+@pytest.mark.parametrize("pair", [("laprop", "adamw"), ("nadam", "schedule_free"), ("qhadam", "qhm")])
+def test_a_recursion_that_knows_the_preconditioner_is_no_schedule(pair):
+    answer = equivalent(*map(find, pair), budget=60)
+    assert answer.status == "refuted"
+    assert verify_certificate(json.loads(json.dumps(answer.certificate))).holds

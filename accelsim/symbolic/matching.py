@@ -62,6 +62,7 @@ class Matching:
         self.obstructions: list[Any] = []
         self.following: dict[Any, tuple[Any, Any]] = {}  # of functions in solutions, what is next and what was before
         self.stuck: list[str] = []
+        self.shared = False  # whether schedules must be those of all coordinates, though the second rule is linear
         self.doubt: str | None = None  # why the last solution is none
         declared = question.b.hyperparameters.items()
         self.unknown = [k for k, h in declared if not h.switch and k not in question.set_b]
@@ -184,6 +185,7 @@ class Matching:
         for equations in systems:
             if self._outcome(self._at_numbers(equations), clock, recursive=True).solutions:
                 self.tried.append("functions of t that follow a recursion")
+                self.shared = True
                 found = self._solved(equations, clock, recursive=True)
                 yield from ((solution, ()) for solution in found)
                 if found:
@@ -336,10 +338,11 @@ class Matching:
         return expression
 
     def _by_coordinate(self, values: Mapping[str, Any]) -> bool:
-        """Whether the second rule, with a preconditioner of its own, would need hyperparameters of each coordinate."""
+        """Whether the second rule would need hyperparameters of each coordinate, where it must not."""
         from sympy.core.function import AppliedUndef
 
-        sequences = {factor.symbol for factor in self.open.tableau.factors.values()}
+        parts = (self.open, self.a.part) if self.shared else (self.open,)
+        sequences = {factor.symbol for part in parts for factor in part.tableau.factors.values()}
         found = {f.func for value in values.values() for f in value.atoms(AppliedUndef)}
         found |= {f.func for own in found & self.following.keys() for f in self.following[own][0].atoms(AppliedUndef)}
         if {f.__name__ for f in found} & sequences:
