@@ -34,7 +34,7 @@ from accelsim.symbolic.transforms import transforms
 from accelsim.symbolic.written import assignments, combination, entered, from_first, put_functions, text_of
 
 BUDGET = 10.0  # seconds of computing
-SHARE = 0.5  # of what is left of them for constants, then for schedules; the rest is for a refutation
+SHARE, MORE = 0.5, 0.65  # of what is left of them for constants, then for schedules; the rest is for a refutation
 PROOF = 0.95  # of what is left of them where what would do is known but for where it starts
 SCHEDULED = 4.0  # seconds of them for a refutation of all schedules, where one of all constants would do
 SPECIAL = 3.0  # seconds of them for special cases
@@ -117,7 +117,8 @@ class _Finder(Matching):
 
     def _attempted(self, attempt: Callable[[Clock], list[Solution]]) -> Answer | None:
         """What an attempt proves in its share of the time."""
-        clock = self.clock.at_most(self.clock.left * SHARE)
+        share = MORE if attempt == self._with_schedules else SHARE
+        clock = self.clock.at_most(self.clock.left * share)
         try:
             with clock.enforced():
                 candidates = [c for solution in attempt(clock) for c in self._completed(*solution)]

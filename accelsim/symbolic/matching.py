@@ -29,7 +29,7 @@ from accelsim.symbolic.written import assignments, given_value, number, put_func
 
 STARTS = 4  # of a sequence, that are tried
 ENOUGH = 2  # solutions after which no more are looked for
-CONSTANT = 0.8  # of what is left of the time for functions beside a constant
+CONSTANT = 3.0  # seconds for functions beside a constant, before such as follow a recursion
 CHOICES = 1.0  # seconds for other choices where hyperparameters are left free
 THREE = 3  # functions determine a rule of one memory
 PRODUCT = 2  # of two hyperparameters, where it may be any
@@ -174,7 +174,7 @@ class Matching:
             return [(solution, ()) for solution in self._solved(equations, clock)]
         if not outcome.stuck:
             return []
-        with suppress(OutOfTime), (some := clock.at_most(clock.left * CONSTANT)).enforced():
+        with suppress(OutOfTime), (some := clock.at_most(CONSTANT)).enforced():
             if found := list(self._with_one_constant(equations, some)):
                 return found
         clock.check()
