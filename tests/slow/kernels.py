@@ -10,7 +10,7 @@ from accelsim import optimizers, problems
 from accelsim.simulation.layout import ACROSS
 
 DIMS = {"across": 5, "along": ACROSS + 44}
-MORE = 4 * ROUNDINGS  # where one sample's gradients are long, and divided by what they add up to
+MORE = 1024  # roundings of the largest entry: sums over 300 features, again and again in a step
 DTYPES = ["float64", "float32"]
 
 
