@@ -10,7 +10,7 @@ from accelsim import optimizers, problems
 from accelsim.simulation.layout import ACROSS
 
 DIMS = {"across": 5, "along": ACROSS + 44}
-MORE = 1024  # roundings of the largest entry: sums over 300 features, again and again in a step
+MORE = 16 * ROUNDINGS  # where one sample has long gradients: sums over 300 features, again and again in a step
 DTYPES = ["float64", "float32"]
 
 
