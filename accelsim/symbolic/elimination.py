@@ -8,6 +8,7 @@ unknowns that would have to be zero), or stuck. Only a search without stuck bran
 
 from __future__ import annotations
 
+import gc
 import signal
 import threading
 from collections.abc import Iterable, Iterator
@@ -48,8 +49,10 @@ class Clock:
             yield
             return
 
-        def stop(*_: Any) -> None:
-            raise OutOfTime
+        def stop(_: int, frame: Any) -> None:
+            # Raised in a callback of the garbage collector it would be lost: the next signal comes soon.
+            if frame is None or frame.f_code not in [getattr(call, "__code__", None) for call in gc.callbacks]:
+                raise OutOfTime
 
         began, (outer, again) = process_time(), signal.getitimer(signal.ITIMER_PROF)
         handler = signal.signal(signal.SIGPROF, stop)
