@@ -97,7 +97,7 @@ def bound(dtype: str, multiprocessors: int, clock: float, capability: str) -> di
     from cupy.cuda import compiler
 
     rule, problem = find(RULE), noisy_quadratic()
-    source = CudaWriter(joined(rule, problem, rule.resolve(**ACCELERATED)), dtype, "A step.").source
+    source = CudaWriter(joined(rule, problem, rule.resolve(**ACCELERATED)), dtype).source
     code = sass.machine_code(compiler.compile_using_nvrtc(source, OPTIONS)[0])
     if code is None:
         return {"not counted": "cuobjdump, of CUDA's toolkit, is not installed"}

@@ -289,7 +289,7 @@ SOURCES = [
 
 def source_of(rule, problem, dtype):
     values = ACCELERATED if rule.name == "accelerated_sgd" else dict(lr=0.1)
-    return CudaWriter(joined(rule, problem, rule.resolve(**values)), dtype, "A step.").source
+    return CudaWriter(joined(rule, problem, rule.resolve(**values)), dtype).source
 
 
 def together(sources):

@@ -80,9 +80,8 @@ def _kernel(rule: Any, problem: Any, values: Mapping[str, str], language: str) -
     from accelsim.simulation.numba_source import Writer
 
     step = joined(rule, problem, {name: rule.value(name, value) for name, value in values.items()})
-    title = f"A step of {rule.name} on {problem.name}."
     cuda = language == "cuda"
-    writer = CudaWriter(step, "float64", title) if cuda else Writer(step, Layout(problem.dim, "float64"), title)
+    writer = CudaWriter(step, "float64") if cuda else Writer(step, Layout(problem.dim, "float64"))
     legend = [
         f"{'//' if cuda else '#'} {what}: {', '.join(f'{number} {name}' for number, name in enumerate(names))}\n"
         for what, names in writer.slots.legend().items()

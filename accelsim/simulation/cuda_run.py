@@ -51,7 +51,7 @@ class CudaRun:
     ) -> None:
         self._optimizer, self._problem, self._device, self._count = optimizer, problem, device, count
         step = joined(optimizer, problem, optimizer.resolve(**hyperparameters))
-        writer = CudaWriter(step, dtype, f"A step of {optimizer.name} on {problem.name}.")
+        writer = CudaWriter(step, dtype)
         self._kernel, self._slots = device.compiled(writer.source), writer.slots
         layout = Blocks(problem.dim, dtype)
         inputs = Inputs(step, layout, writer.slots)

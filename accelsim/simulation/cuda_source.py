@@ -53,15 +53,15 @@ __device__ real reduce(real x) {
 class CudaWriter:
     """Writes the source of a step, for a precision."""
 
-    def __init__(self, step: Step, dtype: str, title: str) -> None:
-        self.schedule, self.dtype, self.title = Schedule(step), dtype, title
+    def __init__(self, step: Step, dtype: str) -> None:
+        self.schedule, self.dtype = Schedule(step), dtype
         self.slots = Slots(self.schedule)
         self.per = PRECISIONS[dtype].per
 
     @cached_property
     def source(self) -> str:
         """The whole source; its `kernel` takes steps."""
-        head = _HEAD.format(title=self.title, real="float" if self.per == 4 else "double")
+        head = _HEAD.format(title=self.schedule.step.title, real="float" if self.per == 4 else "double")
         parts = [head, cuda_random.source(self.dtype)]
         if not self.schedule.alone:
             parts.append(_REDUCE.strip("\n"))

@@ -34,6 +34,9 @@ class Problem(Protocol):
     """What a step asks of a problem."""
 
     @property
+    def name(self) -> str: ...
+
+    @property
     def dim(self) -> int: ...
 
     @property
@@ -147,11 +150,13 @@ class Step:
 
     Attributes
     ----------
+    title : what it is a step of, and on.
     dim : number of coordinates.
     constants : the problem's arrays by name, ``start`` among them.
     updates : the node of each state's next value.
     """
 
+    title: str
     dim: int
     constants: Mapping[str, Array | None]
     updates: Mapping[str, Node]
@@ -172,4 +177,5 @@ def joined(optimizer: Optimizer, problem: Problem, values: Mapping[str, Any]) ->
     traced = optimizer.program(values)
     given = {name: tape.node("hyperparameter", value=name, kind="uniform") for name in traced.reads}
     updates = program.run(traced, states, tape.node("step", kind="uniform"), given, gradients)
-    return Step(problem.dim, constants, {name: tape.lift(node) for name, node in updates.items()})
+    lifted = {name: tape.lift(node) for name, node in updates.items()}
+    return Step(f"A step of {optimizer.name} on {problem.name}.", problem.dim, constants, lifted)

@@ -73,7 +73,7 @@ class NumbaRun:
         self._optimizer, self._problem, self._count = optimizer, problem, count
         step = joined(optimizer, problem, optimizer.resolve(**hyperparameters))
         self._layout = Layout(problem.dim, dtype)
-        writer = Writer(step, self._layout, f"A step of {optimizer.name} on {problem.name}.")
+        writer = Writer(step, self._layout)
         self._kernel, self._slots = _kernel(writer.source), writer.slots
         self._alone = writer.schedule.alone
         self._inputs = Inputs(step, self._layout, writer.slots)

@@ -65,13 +65,12 @@ _FUNCTION = re.compile(r"\n+(?=@njit\n)")  # what lies between two of them
 class Writer:
     """Writes the source of a step in a layout."""
 
-    def __init__(self, step: Step, layout: Layout, title: str) -> None:
-        self.schedule, self.layout, self.title = Schedule(step), layout, title
+    def __init__(self, step: Step, layout: Layout) -> None:
+        self.schedule, self.layout = Schedule(step), layout
         self.slots = Slots(self.schedule)
         self.stride = len(self.slots.rows) * layout.width
         self.scratch = 0  # rows of scratch that the sweep being written has taken
         self.most = 0
-        self.loop: Loop | None = None
         self.made: dict[Node, str] = {}
 
     @cached_property
@@ -79,7 +78,7 @@ class Writer:
         """The whole module; its `kernel` takes steps."""
         steps = list(self._body())  # before the signature, which makes room for what it needs
         body = "\n".join([*self._signature(), *steps, ""])
-        head, *functions = _FUNCTION.split(HEAD.format(title=self.title, dtype=self.layout.dtype))
+        head, *functions = _FUNCTION.split(HEAD.format(title=self.schedule.step.title, dtype=self.layout.dtype))
         functions += _FUNCTION.split(numba_random.source(self.layout))
         return "\n\n\n".join([head, *_called(functions, body), body])
 
@@ -127,9 +126,7 @@ class Writer:
         yield f"    for i in range({self.layout.width}):"
         yield from (f"        rows[{row * self.layout.width} + i] = 0" for row in rows)
         yield f"for sample in range({self.slots.whole('batch', loop.batch)}):"
-        self.loop = loop
         yield from indented(self._parts(list(loop.sweeps)), 1)
-        self.loop = None
 
     def _sweep(self, sweep: Sweep) -> Iterator[str]:
         yield from self._before(sweep.before)

@@ -10,7 +10,7 @@ from accelsim import optimizers, problems
 from accelsim.simulation.layout import ACROSS
 
 DIMS = {"across": 5, "along": ACROSS + 44}
-MORE = 16 * ROUNDINGS  # where one sample has long gradients: sums over 300 features, again and again in a step
+MORE = 4 * ROUNDINGS  # where one sample's gradients are long, and divided by what they add up to
 DTYPES = ["float64", "float32"]
 
 
@@ -68,7 +68,8 @@ def test_every_sampler_runs_in_kernels(case, rule, batch, layout, tmp_path, monk
     name = case.partition(",")[0]
     size = {} if name == "dataset" else {"dim": dim}
     problem = problems.make(name, batch=batch, **PROBLEMS[case], **size)
-    checked(rule, problem, {}, DTYPES[(batch == 1) == (layout == "along")], free=False)
+    stable = {"lr": 1 / dim**1.5}  # rows of a table are about dim^(1/2) long: longer steps than 1/dim multiply rounding
+    checked(rule, problem, stable if name == "dataset" else {}, DTYPES[(batch == 1) == (layout == "along")], free=False)
 
 
 def test_no_problem_is_left_out():
