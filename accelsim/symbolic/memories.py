@@ -16,8 +16,9 @@ from typing import Any
 from accelsim.errors import InputError
 from accelsim.optimizer import Optimizer
 from accelsim.symbolic.algebra import Field, divisors, elsewhere, shifted
-from accelsim.symbolic.equivalence import DRAWS, TRIES, Equivalence, Replay, Verdict
+from accelsim.symbolic.equivalence import DRAWS, TRIES, Equivalence, Verdict
 from accelsim.symbolic.linear_part import LinearPart, left_behind, linear_part
+from accelsim.symbolic.runs import Replay
 
 
 @dataclass(frozen=True)
