@@ -12,7 +12,7 @@ from accelsim.elementary import first, where
 from accelsim.errors import InputError
 from accelsim.optimizer import momentum, optimizer, step_size
 from accelsim.optimizers import find
-from accelsim.symbolic import equivalence
+from accelsim.symbolic import runs
 from accelsim.symbolic.algebra import evaluated, reduced
 from accelsim.symbolic.equivalence import Equivalence, check
 from accelsim.symbolic.tableau import sympy_functions, time
@@ -236,13 +236,13 @@ def test_only_functions_of_time_can_be_called_constant():
 
 
 def test_a_broken_second_route_is_noticed(monkeypatch):
-    original = equivalence._own_step
+    original = runs._own_step
 
     def broken(part, state, t, h, gradients):
         points, new = original(part, state, t, h, gradients)
         return points, {k: v + (k == "w" and part.tableau.optimizer.name == "qhm") for k, v in new.items()}
 
-    monkeypatch.setattr(equivalence, "_own_step", broken)
+    monkeypatch.setattr(runs, "_own_step", broken)
     verdict = check(claim())
     assert verdict.status == "failed"
     assert "one of the two routes is wrong" in verdict.reason
