@@ -5,9 +5,10 @@ states it is enough that, as identities between rational functions of hyperparam
 
     T_{t+1} A_t = A'_t T_t,    T_{t+1} B_t = B'_t,    C_t = C'_t T_t,    T_0 s_0 = s'_0,
 
-the primed matrices being those of the rule that the transform leads to. A verdict is confirmed on a second route
-without SymPy: both rules are run in fractions on the same gradients. Linear rules are run by their own program, and so
-are rules that both apply a sign; of the others, the linear part is, signs set aside and preconditioners given.
+the primed matrices being those of the rule that the transform leads to. Where the first step is a case of its own
+there is but one state at it, s_0, and the identities are asked of that one alone. A verdict is confirmed on a second
+route without SymPy: both rules are run in fractions on the same gradients. Linear rules are run by their own program,
+and so are rules that both apply a sign; of the others, the linear part is, signs set aside and preconditioners given.
 """
 
 from __future__ import annotations
@@ -323,20 +324,33 @@ class _Proof:
         return matrix
 
     def residuals(self) -> dict[str, Any]:
-        """What each identity leaves, by name; at special steps (the first) and at all others."""
+        """What each identity leaves, by name, at special steps (at the first from the start alone) and all others."""
         found = self._start()
-        for name, equation in self._equations().items():
-            special = special_steps(equation)
-            found |= {f"{name} at t = {step}": reduced(self.recursions.at(equation, step)) for step in special}
-            found[f"{name} elsewhere" if special else name] = reduced(self.recursions.onward(elsewhere(equation)))
+        for name, columns, row in self._rows():
+            special = special_steps(row)
+            if 0 in special and columns == self.onto[0].tableau.states:
+                special.remove(0)
+                first = self.recursions.at(row, 0)
+                for start, states in self._starts():
+                    found[f"{name} from the initial {start} at t = 0"] = reduced((first * states)[0])
+            for column, entry in zip(columns, row, strict=True):
+                found |= self._entry(f"{name}, coefficient of {column}", entry, special)
         return found
 
-    def _equations(self) -> dict[str, Any]:
+    def _entry(self, name: str, equation: Any, special: list[int]) -> dict[str, Any]:
+        """What is left of an equation at those of some special steps that are special to it, and elsewhere."""
+        own = special_steps(equation)
+        steps = [step for step in special if step in own]
+        found = {f"{name} at t = {step}": reduced(self.recursions.at(equation, step)) for step in steps}
+        found[f"{name} elsewhere" if own else name] = reduced(self.recursions.onward(elsewhere(equation)))
+        return found
+
+    def _rows(self) -> Iterator[tuple[str, tuple[str, ...], Any]]:
+        """What vanishes at all steps: of each new state, query and return the coefficients of some columns."""
         before, after = self.onto
         ahead, here = shifted(self.transform, 1), self.transform
-        inputs = [f"g{j or ''}" for j in range(before.tableau.gradients)]
-        states = before.tableau.states
-        rows = after.tableau.states
+        inputs = tuple(f"g{j or ''}" for j in range(before.tableau.gradients))
+        states, rows = before.tableau.states, after.tableau.states
         left, right = before.matrices, after.matrices
         groups: list[tuple[Any, str, Any, Any]] = [
             (ahead * left.A - right.A * here, "update of", rows, states),
@@ -346,23 +360,25 @@ class _Proof:
         ]
         if self.claim.returned:
             groups.append((left.F - right.F * here, "returned", ("state",), states))
-        return {
-            f"{what} {row}, coefficient of {column}": matrix[i, j]
-            for matrix, what, names, columns in groups
-            for i, row in enumerate(names)
-            for j, column in enumerate(columns)
-        }
+        for matrix, what, names, columns in groups:
+            for i, row in enumerate(names):
+                yield f"{what} {row}", columns, matrix.row(i)
+
+    def _starts(self, after: bool = False) -> Iterator[tuple[str, Any]]:
+        """What the rules that the transform leads from or to start at, as columns: in units of w0, and besides."""
+        import sympy
+
+        table = self.onto[after].tableau
+        for what, values in (("point", table.translation), ("memories", table.start)):
+            yield what, sympy.Matrix(list(map(_number, values)))
 
     def _start(self) -> dict[str, Any]:
         """Same start: T_0 takes the initial point to the initial point and initial memories to initial memories."""
-        import sympy
-
-        before, after = (part.tableau for part in self.onto)
         first = self.recursions.at(self.transform, 0)
+        states = self.onto[1].tableau.states
         found: dict[str, Any] = {}
-        for what in ("translation", "start"):
-            left, right = (sympy.Matrix(list(map(_number, getattr(rule, what)))) for rule in (before, after))
-            names = [f"initial {'point' if what == 'translation' else 'memory'} in {state}" for state in after.states]
+        for (what, left), (_, right) in zip(self._starts(), self._starts(after=True), strict=True):
+            names = (f"initial {what} in {state}" for state in states)
             found |= {name: reduced(value) for name, value in zip(names, first * left - right, strict=True)}
         return found
 

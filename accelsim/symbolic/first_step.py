@@ -61,10 +61,10 @@ def first_step(
     one, other = ends[0], [m.xreplace(here) for m in ends[1]]
     (a, b, c, d, _), (a_after, b_after, c_after, d_after, _) = (other, one) if backward else (one, other)
     before, after = (target, source) if backward else (source, target)
-    equations = [*(later * a - a_after * start), *(later * b - b_after), *(c - c_after * start), *(d - d_after)]
+    equations = [*(later * b - b_after), *(d - d_after)]
     for what in ("translation", "start"):
         left, right = (sympy.Matrix(list(map(number, getattr(part.tableau, what)))) for part in (before, after))
-        equations += list(start * left - right)
+        equations += [*(later * a * left - a_after * right), *(c * left - c_after * right), *(start * left - right)]
     anything = {u: free(name) for name, u in missing.items()}
     anything |= {u: sympy.Integer(0) if infinite(entry) else entry for u, entry in zip(start, usual, strict=True)}
     for found in solve(equations, list(anything), clock).solutions:
