@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from accelsim.errors import InputError
@@ -55,7 +56,8 @@ def equivalent(
     """Decide whether, for every choice of a's hyperparameters, b is a at some choice of its own.
 
     Where only choices that take something from either rule (a memory, its gradients) make them the same, the answer is
-    no, and they are its special cases. More memories than one are compared at constant hyperparameters of b.
+    no, and they are its special cases. More memories than one (the query point is one where weight decay moves it) are
+    refuted at constant hyperparameters of b, which the reason then says.
 
     Parameters
     ----------
@@ -109,11 +111,12 @@ class _Finder(Matching):
             return self._without_decay()
         if self.b.moves and not self.a.moves:
             return self._standing_still()
-        for attempt in (self._namesakes, self._with_constants, self._with_schedules):
-            found = self._attempted(attempt)
-            if found is not None:
+        for attempt in (self._namesakes, self._with_constants):
+            if found := self._attempted(attempt):
                 return found
-        return self._not_found()
+        if apart := self._apart_without_decay():
+            return apart
+        return self._attempted(self._with_schedules) or self._not_found()
 
     def _attempted(self, attempt: Callable[[Clock], list[Solution]]) -> Answer | None:
         """What an attempt proves in its share of the time."""
@@ -207,6 +210,19 @@ class _Finder(Matching):
         question = replace(self.q, set_b={**self.q.set_b, name: 0}, forced={**self.q.forced, name: why})
         return _Finder(question, self.clock, self.tried, self.deep).answer()
 
+    @cached_property
+    def _both_decay(self) -> bool:
+        """Whether weight decay stands against translation in both rules, the second one's where it is not zero."""
+        return bool(self.a.decay and self.b.decay) and self._decay_is_zero()
+
+    def _apart_without_decay(self) -> Answer | None:
+        """Refuted where the rules differ without weight decay, which is far sooner seen."""
+        if not (self.deep and self._both_decay):
+            return None
+        question = replace(self.q, set_a={**self.q.set_a, str(self.a.decay): 0})
+        answer = _Finder(question, self.clock, self.tried)._without_decay()
+        return answer if answer.status == "refuted" else None
+
     def _decay_is_zero(self) -> bool:
         """Whether only weight decay of zero lets the second rule move along with a translation, and go on moving."""
         import sympy
@@ -232,14 +248,8 @@ class _Finder(Matching):
         if self.beside:
             return self._undecided(self.beside)
         fewer = self.a.memory is not None and self.b.memory is not None and self.a.memory < self.b.memory
-        if self.a.decay and self.b.decay and self._decay_is_zero():
-            # What refutes them without decay is far shorter, and enough.
-            question = replace(self.q, set_a={**self.q.set_a, self.a.decay: 0})
-            answer = _Finder(question, self.clock, self.tried)._without_decay()
-            if answer.status == "refuted":
-                return answer
-            if fewer:
-                return self._undecided("no solution was found with weight decay")
+        if fewer and self._both_decay:
+            return self._undecided("no solution was found with weight decay")
         for scheduled in (False,) if fewer else (True, False):
             try:
                 some = scheduled and not self._schedules_matter()
@@ -260,9 +270,12 @@ class _Finder(Matching):
         return self._undecided(self.doubt or "neither a solution nor a counterexample was found")
 
     def _schedules_matter(self) -> bool:
-        """Whether schedules may do what constants cannot: with one memory, in what is returned, where a rule has t."""
+        """Whether schedules may do what constants cannot: with one memory, in what is returned, where a rule has t.
+
+        Weight decay makes one more memory of the query point.
+        """
         steady = self.a.constant and self.b.constant
-        return not steady or self.q.returned or self.a.memory in (0, 1)
+        return not steady or self.q.returned or (self.a.memory in (0, 1) and not self._both_decay)
 
     def _beyond(self) -> str | None:
         """What may make rules the same whose linear parts differ."""
