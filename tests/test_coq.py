@@ -134,9 +134,28 @@ def test_the_kernel_takes_no_corrupted_certificate():
 
 
 @compiled
+def test_a_first_step_of_its_own_is_asked_of_the_start_alone():
+    forgetting = Equivalence(
+        find("heavy_ball"),
+        find("dana"),
+        map=dict(delta="where(first(t), 1, t*(1 - beta)/beta)", g1="1", g2="0", g3="lr"),
+        transform=dict(w="w", y="m"),
+        returned=True,
+    )
+    later = replace(forgetting, map={**forgetting.map, "delta": "where(first(t), 1, t*(1 - beta))"})
+    begun = replace(forgetting, map={**forgetting.map, "g1": "where(first(t), 2, 1)"})
+    proofs = coq.check(dict(true=forgetting, later=later, begun=begun))
+    assert {name: proof.status for name, proof in proofs.items()} == dict(
+        true="checked", later="failed", begun="failed"
+    )
+    assert proofs["later"].message.startswith("steps: ")
+    assert proofs["begun"].message.startswith("steps_first: ")
+
+
+@compiled
 def test_what_is_admitted_is_not_checked(monkeypatch):
     text = coq.export(SCHEDULE_FREE)
-    proof = text.index("Lemma steps t s g")
+    proof = text.index("Lemma steps t s (g")
     admitted = text[:proof] + re.sub(r"Proof\..*?Qed\.", "Admitted.", text[proof:], count=1, flags=re.DOTALL)
     monkeypatch.setattr(coq, "_text", lambda claim: admitted.partition("Coercion")[2].partition("\n")[2])
     monkeypatch.setattr(coq, "_lemma", lambda: "Require Export Reals ZArith Lra Nsatz. Coercion Z.of_nat : nat >-> Z.")

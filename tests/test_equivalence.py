@@ -248,6 +248,44 @@ def test_a_broken_second_route_is_noticed(monkeypatch):
     assert "one of the two routes is wrong" in verdict.reason
 
 
+def heavy_ball_as_dana(**changes):
+    """DANA forgets all at its first step, where there is nothing to forget yet."""
+    right = Equivalence(
+        find("heavy_ball"),
+        find("dana"),
+        map=dict(delta="where(first(t), 1, t*(1 - beta)/beta)", g1="1", g2="0", g3="lr"),
+        transform=dict(w="w", y="m"),
+    )
+    return replace(right, **changes)
+
+
+def test_a_first_step_of_its_own_is_asked_of_the_start_alone():
+    verdict = check(heavy_ball_as_dana())
+    assert verdict.status == "proved"
+    assert {name for name in verdict.residuals if name.startswith("update of y") and "start" not in name} == {
+        "update of y from the initial point at t = 0",
+        "update of y from the initial memories at t = 0",
+        "update of y, coefficient of w",
+        "update of y, coefficient of m elsewhere",
+        "update of y, coefficient of g",
+    }
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        dict(source=replace(find("heavy_ball"), memories={"m": 1}), transform=dict(w="w", y="where(first(t), 0, 1)*m")),
+        dict(map=dict(heavy_ball_as_dana().map, delta="where(first(t), 1, t*(1 - beta))")),
+        dict(map=dict(heavy_ball_as_dana().map, g1="where(first(t), 2, 1)")),
+        dict(map=dict(heavy_ball_as_dana().map, delta="where(first(t), 1, where(first(t-1), 1, t*(1 - beta)/beta))")),
+    ],
+    ids=["something to forget", "later steps", "first gradient", "second step"],
+)
+def test_what_is_wrong_at_or_after_a_first_step_of_its_own_is_refuted(wrong):
+    verdict = check(heavy_ball_as_dana(**wrong))
+    assert verdict.status == "refuted", verdict.reason
+
+
 def test_claim_that_no_run_satisfies_is_not_proved():
     never = dict(claim().map, beta="beta*(1/(lr - lr))*(lr - lr)")
     assert check(claim(map=never)).status == "failed"

@@ -230,27 +230,49 @@ class Same:
         return f"Definition transform (t : nat) (s : {before}.state) : {after}.state := {after}.State{values}."
 
     def _proofs(self) -> Iterator[str]:
-        before, after = (rule.name for rule in self.onto)
-        this, that = before.lower(), after.lower()
-        start = f"transform 0 ({before}.start w0) = {after}.start w0"
-        yield f"Lemma starts w0 : {start}.\n{self._script('0')}"
-        step = f"transform (S t) ({this}_step t s g) = {that}_step t (transform t s) g"
-        yield f"Lemma steps t s g : {step}.\n{self._script()}"
-        yield f"Lemma queries t s g : {this}_query t s g = {that}_query t (transform t s) g.\n{self._script()}"
-        yield self._theorem("same_queries", "{0}_query t {run} (g t)", f"{this}_query {that}_query queries")
+        before, after = self.onto
+        this, that = before.name.lower(), after.name.lower()
+        starts = (f"({before.name}.start w0)", f"({after.name}.start w0)")
+        yield f"Lemma starts w0 : transform 0 {starts[0]} = {starts[1]}.\n{self._script('0')}"
+        step = f"transform {{ahead}} ({this}_step {{t}} {{s}} g) = {that}_step {{t}} {{moved}} g"
+        yield from self._lemmas("steps", step, *starts)
+        query = f"{this}_query {{t}} {{s}} g = {that}_query {{t}} {{moved}} g"
+        yield from self._lemmas("queries", query, *starts)
+        yield self._theorem("same_queries", "{0}_query t {run} (g t)", f"{this}_query {that}_query", "queries")
         if self.claim.returned:
-            show = " ".join(f"(fun _ s _ => {rule}.returned s)" for rule in (before, after))
-            yield f"Lemma returned t s : {before}.returned s = {after}.returned (transform t s).\n{self._script()}"
-            yield self._theorem("same_returned", "{1}.returned {run}", f"{show} (fun t s _ => returned t s)")
+            returned = f"{before.name}.returned {{s}} = {after.name}.returned {{moved}}"
+            yield from self._lemmas("returned", returned, *starts)
+            show = " ".join(f"(fun _ s _ => {rule.name}.returned s)" for rule in self.onto)
+            yield self._theorem("same_returned", "{1}.returned {run}", show, "returned")
 
-    def _theorem(self, name: str, shown: str, by: str) -> str:
-        """A quantity is the same in both runs, by what shows it and a lemma that the transform preserves it."""
+    @property
+    def _begun(self) -> bool:
+        """Whether the first step is a case of its own, at which there is no other state than the start."""
+        return self.section.divisors.special > 0
+
+    def _lemmas(self, name: str, says: str, *starts: str) -> Iterator[str]:
+        """What is the same at every state, but for a first step that is a case of its own: there from the start."""
+        g = f"(g : {self.source.several})"
+        everywhere = says.format(ahead="(S t)", t="t", s="s", moved="(transform t s)")
+        if not self._begun:
+            yield f"Lemma {name} t s {g} : {everywhere}.\n{self._script()}"
+            return
+        first = says.format(ahead="1", t="0", s=starts[0], moved=starts[1])
+        yield f"Lemma {name}_first w0 {g} : {first}.\n{self._script('0')}"
+        yield f"Lemma {name} t s {g} : t <> O -> {everywhere}.\n{self._script()}"
+
+    def _theorem(self, name: str, shown: str, shows: str, by: str) -> str:
+        """A quantity is the same in both runs, by what shows it and lemmas that the transform preserves it."""
         sides = []
         for rule in (self.source, self.target):
             run = f"(run {rule.name.lower()}_step ({rule.name}.start w0) g t)"
             sides.append(shown.format(rule.name.lower(), rule.name, run=run))
         this, that = (rule.name.lower() for rule in self.onto)
-        lemma = f"shown _ _ _ _ {this}_step {that}_step transform _ _ (starts w0) steps\n    {by} g t"
+        lemma, first, same = "shown", "", f"(fun t s g => {by} t s g)"
+        if self._begun:
+            lemma, first = "shown_once_begun", "(steps_first w0) "
+            same = f"(fun g => {by}_first w0 g) {same}"
+        lemma += f" _ _ _ _ {this}_step {that}_step transform _ _ (starts w0) {first}steps\n    {shows} {same} g t"
         return (
             f"Theorem {name} : forall (w0 : R) (g : nat -> {self.source.several}) (t : nat),\n"
             f"  {sides[0]}\n  = {sides[1]}.\n"
@@ -259,11 +281,12 @@ class Same:
 
     def _script(self, t: str = "t") -> str:
         """A proof: what is not zero there, special steps one by one, everything unfolded, then algebra."""
-        lines = ["intros."] if t == "0" else ["intros; destruct s; taken_apart."]
+        lines = ["intros; taken_apart."] if t == "0" else ["intros; destruct s; taken_apart."]
         lines += self.section.instances(t)
         special = 0 if t == "0" else self.section.divisors.special
         if special:
-            lines.append("destruct t as [| t]; [| " * special + "idtac" + "]" * special + ".")
+            lines.append("destruct t as [| t]; [exfalso; congruence |].")
+            lines += ["destruct t as [| t]; [| " * (special - 1) + "idtac" + "]" * (special - 1) + "."] * (special > 1)
         return proof(*lines, "all: unfolded; tidy; intros; agree.")
 
 

@@ -21,20 +21,39 @@ Section Equivalence.
   Variable step' : nat -> to -> gradients -> to.
   Variable transform : nat -> from -> to.
   Variables (start : from) (start' : to).
-  Hypothesis starts : transform 0 start = start'.
-  Hypothesis steps : forall t s g, transform (S t) (step t s g) = step' t (transform t s) g.
 
-  Lemma carried : forall g t, transform t (run step start g t) = run step' start' g t.
-  Proof.
-    intros g t; induction t as [| t known]; cbn; [exact starts | now rewrite steps, known].
-  Qed.
+  (* What shows the same of the starts, and after the first step at every state and its transform, shows the same at
+     every step of a run. *)
+  Section Begun.
+    Hypothesis starts : transform 0 start = start'.
+    Hypothesis begins : forall g, transform 1 (step 0 start g) = step' 0 start' g.
+    Hypothesis steps : forall t s g, t <> O -> transform (S t) (step t s g) = step' t (transform t s) g.
 
-  (* What shows the same at every state and its transform shows the same at every step of a run. *)
-  Lemma shown : forall (show : nat -> from -> gradients -> points) (show' : nat -> to -> gradients -> points),
+    Lemma carried : forall g t, transform t (run step start g t) = run step' start' g t.
+    Proof.
+      intros g t; induction t as [| [| t] known]; [exact starts | apply begins |].
+      change (run step' start' g (S (S t))) with (step' (S t) (run step' start' g (S t)) (g (S t))).
+      rewrite <- known; apply steps; discriminate.
+    Qed.
+
+    Lemma shown_once_begun : forall (show : nat -> from -> gradients -> points)
+      (show' : nat -> to -> gradients -> points),
+      (forall g, show O start g = show' O start' g) ->
+      (forall t s g, t <> O -> show t s g = show' t (transform t s) g) ->
+      forall g t, show t (run step start g t) (g t) = show' t (run step' start' g t) (g t).
+    Proof.
+      intros show show' first same g [| t]; [apply first |].
+      rewrite <- carried; apply same; discriminate.
+    Qed.
+  End Begun.
+
+  Lemma shown : transform 0 start = start' ->
+    (forall t s g, transform (S t) (step t s g) = step' t (transform t s) g) ->
+    forall (show : nat -> from -> gradients -> points) (show' : nat -> to -> gradients -> points),
     (forall t s g, show t s g = show' t (transform t s) g) ->
     forall g t, show t (run step start g t) (g t) = show' t (run step' start' g t) (g t).
   Proof.
-    intros show show' same g t; now rewrite same, carried.
+    intros starts steps show show' same; apply shown_once_begun; trivial; intros; rewrite <- starts; trivial.
   Qed.
 End Equivalence.
 
