@@ -59,6 +59,7 @@ def test_one_changed_coefficient_is_refuted_by_what_replays(seed, memories):
         ("mars_sgd", "qhm"),
         ("qhm", "mars_sgd"),
         ("signum", "lion"),
+        ("mars_sgd", "dana"),
         ("schedule_free_adamw", "schedule_free_adamw"),
     ],
 )
@@ -73,6 +74,7 @@ def test_shipped_rules_are_found(a, b):
         ("sgd", "heavy_ball", {"beta = 0 in heavy_ball"}),
         ("accelerated_sgd", "heavy_ball", {"alpha = 0"}),
         ("lion", "signum", {"weight_decay = 0, beta1 = beta2"}),
+        ("lion", "schedule_free_adamw", {"weight_decay = 0"}),
         ("heavy_ball", "nesterov", set()),
         ("nesterov", "heavy_ball", set()),
     ],
@@ -219,6 +221,14 @@ def test_the_first_step_is_its_own_where_the_others_divide_by_zero():
     assert answer.map["alpha"].startswith("where(first(t), ")
     other = decided(find("schedule_free"), find("accelerated_sgd"), set_a={"c": "1/(t+2)"})
     assert "where" not in "".join([*other.map.values(), *other.transform.values()])
+
+
+@pytest.mark.parametrize("a", ["heavy_ball", "mars_sgd", "schedule_free"])
+def test_of_maps_that_do_the_one_without_a_recursion_is_told(a):
+    answer = decided(find(a), find("dana"))
+    assert answer.status == "equivalent"
+    assert answer.map["delta"].startswith("where(first(t), ")  # where what DANA forgets is nothing yet
+    assert answer.map["g3"] == "1"
 
 
 def test_solutions_outside_declared_ranges_are_marked():

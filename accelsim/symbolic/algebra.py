@@ -87,10 +87,9 @@ class Field:
 
     def factors(self, element: Any) -> list[Any]:
         """The irreducible factors of an element's numerator that are no numbers; zero has none, so ask first."""
-        numerator = getattr(element, "numer", element)
-        if not hasattr(numerator, "factor_list"):
+        if self.domain.is_QQ:
             return []
-        return [factor.as_expr().xreplace(self._back) for factor, _ in numerator.factor_list()[1]]
+        return [factor.as_expr().xreplace(self._back) for factor, _ in element.numer.factor_list()[1]]
 
     def plain(self, element: Any) -> Any:
         """An element as a SymPy expression, as it is."""

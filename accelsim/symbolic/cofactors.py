@@ -35,7 +35,7 @@ def bare(member: Member, apart: Sequence[Any]) -> Member:
     """The member as a polynomial, without denominator and without factors that are not zero."""
     field = Field([member.polynomial])
     element = field.element(member.polynomial)
-    if not hasattr(element, "numer"):
+    if field.domain.is_QQ:
         return member
     kept = element * field.domain.field.new(element.denom)
     for factor in (f for f in field.factors(element) if f in apart or -f in apart):

@@ -130,6 +130,7 @@ class _Search:
         self.clock, self.outcome, self.enough, self.recursive = clock, outcome, enough, recursive
         self.constants = {u for u in unknowns if u.is_Symbol}
         self.functions = {u.func for u in unknowns if not u.is_Symbol}
+        self._known: dict[Any, list[Any] | None] = {}
 
     def instances(self, expression: Any) -> set[Any]:
         """The unknowns in an expression: symbols, and values of functions at shifts of t."""
@@ -167,9 +168,13 @@ class _Search:
 
     def _factors(self, equation: Any) -> list[Any] | None:
         """Irreducible factors of the numerator; None where the equation holds."""
-        field_ = Field([equation])
-        element = field_.element(equation)
-        return None if element == 0 else field_.factors(element)
+        if equation not in self._known:
+            field_ = Field([equation])
+            element = field_.element(equation)
+            self._known[equation] = None if element == 0 else field_.factors(element)
+            if factors := self._known[equation]:
+                self._known[_product(factors)] = factors  # as which other branches have it
+        return self._known[equation]
 
     def _obstructed(self, factors: list[Any]) -> None:
         known = [f for f in factors if not self.instances(f)]

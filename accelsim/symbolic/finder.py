@@ -116,7 +116,7 @@ class _Finder(Matching):
                 return found
         if apart := self._apart_without_decay():
             return apart
-        return self._attempted(self._with_schedules) or self._not_found()
+        return self._attempted(self._beside_a_constant) or self._attempted(self._with_schedules) or self._not_found()
 
     def _attempted(self, attempt: Callable[[Clock], list[Solution]]) -> Answer | None:
         """What an attempt proves in its share of the time."""

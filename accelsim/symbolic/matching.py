@@ -150,35 +150,53 @@ class Matching:
         except OutOfTime:
             self.clock.check()
 
+    def _beside_a_constant(self, clock: Clock) -> list[Solution]:
+        """Where there are more hyperparameters than functions of t that determine the rule, one may be a constant."""
+        return self._found_beside(self._scheduled_equations or [], clock) if self._several else []
+
     def _with_schedules(self, clock: Clock) -> list[Solution]:
-        one = self.a.memory in (0, 1) and self.a.memory == self.b.memory
-        if not one or not self.unknown:
-            return []
-        self.tried.append("hyperparameters that are functions of t")
-        equations = self._equations(self.scheduled)
+        equations = self._scheduled_equations
         if equations is None:
             return []
+        self.tried.append("hyperparameters that are functions of t")
         found = self._as_schedules(equations, clock)
         if self.q.returned:  # what queries leave open, what is returned may determine
             found += self._as_schedules([*equations, *self._about_returned(self.scheduled)], clock)
         return found
 
-    def _as_schedules(self, equations: list[Any], clock: Clock) -> list[Solution]:
+    @cached_property
+    def _scheduled_equations(self) -> list[Any] | None:
+        """What vanishes where the rules of one memory are the same; None where no schedules make them so."""
+        one = self.a.memory in (0, 1) and self.a.memory == self.b.memory
+        return self._equations(self.scheduled) if one and self.unknown else None
+
+    @cached_property
+    def _several(self) -> bool:
+        """Whether more hyperparameters are unknown than determine a rule of one memory that is kept."""
+        if self.a.memory != 1 or self._scheduled_equations is None:
+            return False
         blocks = (self.a.block, self.scheduled.block)
-        kept = self.a.memory == 1 and all(block is not None and block.a[0] != 0 for block in blocks)
-        several = kept and len(self._left({})) > THREE
-        if several and (found := list(self._by_recursion(self._with_products(equations), clock))):
+        kept = all(block is not None and block.a[0] != 0 for block in blocks)
+        return kept and len(self._left({})) > THREE
+
+    def _as_schedules(self, equations: list[Any], clock: Clock) -> list[Solution]:
+        if self._several and (found := list(self._by_recursion(self._with_products(equations), clock))):
             return found
         outcome = self._outcome(self._at_numbers(equations), clock)
         if outcome.solutions:
             return [(solution, ()) for solution in self._solved(equations, clock)]
-        if not outcome.stuck:
+        if not outcome.stuck or self._several:
             return []
+        return self._found_beside(equations, clock) or list(self._by_recursion([equations], clock))
+
+    def _found_beside(self, equations: list[Any], clock: Clock) -> list[Solution]:
+        """What is found in time beside a constant."""
+        found: list[Solution] = []
         with suppress(OutOfTime), (some := clock.at_most(CONSTANT)).enforced():
-            if found := list(self._with_one_constant(equations, some)):
-                return found
+            for solution in self._with_one_constant(equations, some):
+                found.append(solution)  # one by one, so that those that were in time stay
         clock.check()
-        return [] if several else list(self._by_recursion([equations], clock))
+        return found
 
     def _by_recursion(self, systems: Iterable[list[Any]], clock: Clock) -> Iterator[Solution]:
         """Solutions of the first system of equations that has some, among them such as follow a recursion."""
