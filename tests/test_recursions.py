@@ -188,6 +188,12 @@ def test_a_certificate_holds_with_its_own_recursion_alone(answers, pair):
         verify_certificate({**document, "sequences": {name: {"start": "1"}}})
 
 
+@pytest.mark.parametrize("pair", PAIRS)
+def test_where_a_sequence_starts_is_a_choice(answers, pair):
+    (name,) = answers[pair].certificate["sequences"]
+    assert f"{name}(0)" in answers[pair].free
+
+
 def test_another_start_is_another_claim(answers):
     document = json.loads(json.dumps(answers["dana", "mars_sgd"].certificate))
     ((name, texts),) = document["sequences"].items()

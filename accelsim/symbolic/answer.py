@@ -20,7 +20,7 @@ class Answer:
     map : each hyperparameter of `b`, in t and the hyperparameters of `a`.
     transform : each state of one rule, in the states of the other; `direction` says which.
     initial : what each of these states starts at, ``w0`` being the initial point.
-    free : hyperparameters of `b` that could have been chosen otherwise.
+    free : hyperparameters of `b`, and starts of sequences in the map, that could have been chosen otherwise.
     conditions : what must not be zero, and what is outside its declared range.
     assumptions : what the answer is modulo of.
     special : cases in which rules that are not the same become so: `when`, and the answer there with its conditions

@@ -41,7 +41,7 @@ Solution = tuple[dict[str, Any], tuple[str, ...]]  # values of hyperparameters, 
 
 @dataclass(frozen=True)
 class Candidate:
-    """Values of the second rule's hyperparameters; which were chosen; how often each is out of its range."""
+    """Values of the second rule's hyperparameters; what in them was chosen; how often each is out of its range."""
 
     values: dict[str, Any]
     left: tuple[str, ...]
@@ -316,25 +316,26 @@ class Matching:
                 continue
             if not self._by_coordinate(values):
                 found += [
-                    Candidate(values, (*pinned, *left), self._outside(values, recursions), recursions)
-                    for recursions in self._begun(values)
+                    Candidate(values, (*pinned, *left, *begun), self._outside(values, recursions), recursions)
+                    for recursions, begun in self._begun(values)
                 ]
             if found and not found[-1].score[0]:
                 break
         return sorted(found, key=lambda c: c.score)[: STARTS if found and found[0].recursions else 1]
 
-    def _begun(self, values: Mapping[str, Any]) -> Iterator[Recursions]:
-        """The sequences in values, from each start that might do, so that nothing early divides by zero."""
+    def _begun(self, values: Mapping[str, Any]) -> Iterator[tuple[Recursions, tuple[str, ...]]]:
+        """The sequences in values from each start that might do, so that nothing early divides by zero; the starts."""
         from sympy.core.function import AppliedUndef
 
         used = {f.func for value in values.values() for f in value.atoms(AppliedUndef)} & self.following.keys()
         following = {f: self.following[f][0] for f in used}
+        chosen = tuple(f"{f.__name__}(0)" for f in following)
         for start in product(*(self._starts() for _ in used)):
             recursions = Recursions(following, dict(zip(following, start, strict=True)))
             declared, texts = self.q.b.hyperparameters, sequence_texts(recursions)
             places = ((text_of(value), declared[k], self.q.a, texts) for k, value in values.items())
             if not used or not any(ranges.nowhere(*each) for each in places):
-                yield recursions
+                yield recursions, chosen
 
     def _starts(self) -> list[Any]:
         """What a sequence may begin at: in units of the first rule's first step, and numbers."""
