@@ -217,7 +217,7 @@ class _Finder(Matching):
 
     def _apart_without_decay(self) -> Answer | None:
         """Refuted where the rules differ without weight decay, which is far sooner seen."""
-        if not (self.deep and self._both_decay):
+        if not (self.deep and self._both_decay and self.q.a.hyperparameters[str(self.a.decay)].holds(0)):
             return None
         question = replace(self.q, set_a={**self.q.set_a, str(self.a.decay): 0})
         answer = _Finder(question, self.clock, self.tried)._without_decay()
@@ -275,7 +275,8 @@ class _Finder(Matching):
         Weight decay makes one more memory of the query point.
         """
         steady = self.a.constant and self.b.constant
-        return not steady or self.q.returned or (self.a.memory in (0, 1) and not self._both_decay)
+        drifting = self.a.drift is not None and self.b.drift is not None
+        return not steady or self.q.returned or (self.a.memory in (0, 1) and not drifting)
 
     def _beyond(self) -> str | None:
         """What may make rules the same whose linear parts differ."""
