@@ -171,7 +171,6 @@ def held(document):
     ("place", "value"),
     [
         (("lengths", 1), "3"),
-        (("gradients",), [["1", "2"]] * 6),
         (("hyperparameters", "lr"), "1/7"),
         (("values", 0), "0"),
         (("lines", 0, "is"), "1"),
@@ -197,6 +196,9 @@ def test_a_changed_certificate_does_not_hold(shown, place, value):
         (("hyperparameters", "lr"), ["1", "1", "1", "1"]),
         (("hyperparameters", "other"), "1"),
         (("gradients", 0), ["1"]),
+        (("gradients",), [["1", "2"]] * 6),
+        (("gradients", -1, 0), "1/2"),  # no answer is one to it
+        (("lengths", 1), "1"),
         (("gradients", 0, 0), "sqrt(2)"),
         (("lengths", 0), "-1"),
         (("values",), []),

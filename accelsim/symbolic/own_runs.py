@@ -253,6 +253,9 @@ def _laid_out(found: Mapping[str, Any], a: Optimizer, b: Optimizer) -> tuple[lis
     inside = all(t >= 0 and i in range(len(rows)) and n in range(len(lengths)) for t, i, n in keys)
     if not inside or len(set(keys)) < len(keys) or len(found["values"]) != len(keys):
         raise InputError("there must be one value for each answer, and one answer at a step to gradients of a length")
+    idle = [row for i, row in enumerate(rows) if any(row) and all(i != sequence for _, sequence, _ in keys)]
+    if idle or len(set(map(tuple, rows))) < len(rows) or len(set(lengths)) < len(lengths):
+        raise InputError("each sequence of gradients and each length is there once, and for an answer")
     return [[[length * g for g in row] for length in lengths] for row in rows], keys
 
 
