@@ -147,12 +147,12 @@ def test_what_only_a_root_solves_is_never_refuted():
     assert decided(find("nesterov"), squared).status == "refuted"
 
 
-@optimizer(positions="w", memories="m v", returns="w", lr=step_size(), beta=momentum(0.9))
+@optimizer(positions="w", memories="m v", returns="w", lr=step_size(), beta=momentum(0.9), eps=positive(1))
 def sized(s, t, h):
     """A momentum that is multiplied by what no other rule computes, and no proof follows."""
     g = yield s.w
     m, v = h.beta * s.m + g, s.v + abs(g)
-    return dict(w=s.w - h.lr * m / (v + 1), m=m, v=v)
+    return dict(w=s.w - h.lr * m / (v + h.eps), m=m, v=v)
 
 
 def test_refuted_and_undecided_answers_say_what_they_assume():
