@@ -85,6 +85,8 @@ def _case(case: Mapping[str, Any], known: tuple[str, ...]) -> str:
 def _told(a: Optimizer, b: Optimizer, found: Mapping[str, Any]) -> list[str]:
     """A counterexample in lines that can be followed by hand."""
     plain = {k: v if isinstance(v, str) else f"({', '.join(v[:4])}, ...)" for k, v in found["hyperparameters"].items()}
+    if found["kind"] == "itself":
+        return [f"{a} at {assignments(plain)}", *_derivation(a, b, found)]
     given = {
         f"{k}(t)" + (f" in coordinate {i}" if len(rows) > 1 else ""): f"({', '.join(row)})"
         for k, rows in found["given"].items()
@@ -110,4 +112,21 @@ def _told(a: Optimizer, b: Optimizer, found: Mapping[str, Any]) -> list[str]:
         lines.append(f"{b} cannot answer so, whatever {whatever} its hyperparameters are: with its answers y,")
         terms = zip(found["cofactors"], found["values"], strict=True)
         lines.append(" + ".join(f"({c})*(y{i} - ({v}))" for i, (c, v) in enumerate(terms)) + " = 1")
+    return lines
+
+
+def _derivation(a: Optimizer, b: Optimizer, found: Mapping[str, Any]) -> list[str]:
+    """What a rule, run as it is, queries, and where it leads that another one queries the same, line by line."""
+    lines = []
+    for i, (key, value) in enumerate(zip(found["answers"], found["values"], strict=True)):
+        gradients, length = ", ".join(found["gradients"][key["gradients"]]), found["lengths"][key["length"]]
+        times = "" if length == "1" else f"{length} times "
+        lines.append(f"y{i}: queries {value} at t = {key['step']} after {times}the gradients {gradients}")
+    lines.append(f"were these the queries of {b} too, then, a[] being roots in {a} and b[] in {b},")
+    known = len(found["answers"])
+    for i, (name, square) in enumerate(found["roots"].items(), start=known):
+        lines.append(f"y{i}: {name}**2 = {square}")
+    for i, line in enumerate(found["lines"], start=known + len(found["roots"])):
+        made = ", ".join(f"y{term['of']}" for term in line["terms"])
+        lines.append(f"y{i}: {line['is']} = 0, by {made}")
     return lines

@@ -4,7 +4,7 @@ A certificate names two rules and the hash of their traced programs. For an equi
 direction, the identities that then hold and the conditions under which they do; the verifier has `equivalence.check`
 prove the claim again, and compares all that the certificate says with what was proved. For a refutation it holds
 rational hyperparameters of rule a, inside their ranges, and its answers to impulses; the verifier runs both rules
-again, rule b with unknowns for its hyperparameters, and multiplies out.
+again, rule b with unknowns for its hyperparameters, and multiplies out. Linear parts are run, or the rules as they are.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from accelsim.symbolic.equivalence import Equivalence, Verdict, check, linear_pa
 from accelsim.symbolic.given import equal_parameters, unlike
 from accelsim.symbolic.lengths import LONG_ALIKE, long_alike, scale_free
 from accelsim.symbolic.linear_part import LinearPart, left_behind, linear_part
+from accelsim.symbolic.own_runs import refuted
 from accelsim.symbolic.replay import Key, answers, rational, read, shared_gradients
 from accelsim.symbolic.tableau import sympy_functions, tableau
 
@@ -58,6 +59,11 @@ _COUNTEREXAMPLES: dict[str, dict[str, Any]] = {
     "scale": {**_RUN, "lengths": [str]},
     "minor": {**_RUN, "since": [int], "determinant": str, "other": str, "unless": [str]},
     "identity": {**_RUN, "cofactors": [str]},
+    "itself": {
+        **{"kind": str, "hyperparameters": {...: (str, [str])}, "unknown": str, "gradients": [[str]], "lengths": [str]},
+        **{"answers": [dict.fromkeys(("step", "gradients", "length"), int)], "values": [str]},
+        **{"roots": {...: str}, "lines": [{"is": str, "terms": [{"of": int, "times": str}]}]},
+    },
 }
 
 
@@ -254,8 +260,6 @@ def _refutation(document: Mapping[str, Any], a: Optimizer, b: Optimizer) -> Veri
     import sympy
 
     found = document["counterexample"]
-    keys = [(k["step"], k["query"], k["impulse"], k["gradient"], k["coordinate"]) for k in found["answers"]]
-    _within(document, a, b, keys)
     scheduled = found["unknown"] == "one a step"
 
     def sought(name: str, t: int) -> Any:
@@ -263,9 +267,14 @@ def _refutation(document: Mapping[str, Any], a: Optimizer, b: Optimizer) -> Veri
             return read(document["set_b"][name], t)
         return sympy.Symbol(f"{name}[{t}]" if scheduled else name)
 
+    known = partial(_known, found)
+    if found["kind"] == "itself":
+        _known_within(document, a, b, range(max(key["step"] for key in found["answers"]) + 1))
+        return _about(document, a, b, _themselves(found, a, b, known, sought))
+    keys = [(k["step"], k["query"], k["impulse"], k["gradient"], k["coordinate"]) for k in found["answers"]]
+    _within(document, a, b, keys)
     if found["kind"] == "scale":
         return _about(document, a, b, _scale(found, a, b, keys))
-    known = partial(_known, found)
     shared = shared_gradients(a, known, found["given"], keys)
     one = answers(a, known, found["given"], keys, shared)
     if [str(value) for value in one] != found["values"]:
@@ -338,6 +347,14 @@ def _itself(rule: Optimizer, found: Mapping[str, Any], length: Fraction, last: i
     return queries[stage][0]
 
 
+def _themselves(found: Mapping[str, Any], a: Optimizer, b: Optimizer, known: Any, sought: Any) -> Verified:
+    """Both rules are run as they are, and what follows from differences between their queries is multiplied out."""
+    if reason := refuted(found, a, b, known, sought):
+        return Verified(False, reason)
+    many = len(found["lines"])
+    return Verified(True, f"that both rules, as they are, query the same points leads to 1 = 0 in {many} lines")
+
+
 def _known(found: Mapping[str, Any], name: str, t: int) -> Any:
     """A hyperparameter of rule a at step t."""
     value = found["hyperparameters"][name]
@@ -346,7 +363,7 @@ def _known(found: Mapping[str, Any], name: str, t: int) -> Any:
 
 def _within(document: Mapping[str, Any], a: Optimizer, b: Optimizer, keys: list[Key]) -> None:
     """Raise `InputError` unless the numbers of a refutation are such as its rules may have, and no more of them."""
-    found, set_a, set_b = document["counterexample"], document["set_a"], document["set_b"]
+    found = document["counterexample"]
     tables = tableau(a), tableau(b)
     steps, coordinates = (range(max(key[place] for key in keys) + 1) for place in (0, 4))
     gradients = range(min(table.gradients for table in tables))
@@ -357,13 +374,30 @@ def _within(document: Mapping[str, Any], a: Optimizer, b: Optimizer, keys: list[
             raise InputError(f"there is no answer of query {query} at t = {t} to gradient {gradient} at t = {at}")
     if found["kind"] == "scale" and any(key[2] < 0 for key in keys):
         raise InputError("how long gradients are is not seen without gradients")
+    if len(found["values"]) != len(found["lengths"] if found["kind"] == "scale" else keys):
+        raise InputError("there must be one value for each answer")
+    _known_within(document, a, b, steps)
+    told = tables if found["kind"] != "scale" else ()
+    sequences = {factor.symbol for table in told for factor in table.factors.values()}
+    if set(found["given"]) != sequences or (not sequences and len(coordinates) > 1):
+        raise InputError(f"the given sequences of {a} and {b} are {', '.join(sorted(sequences)) or 'none'}")
+    for name, rows in found["given"].items():
+        if len(rows) != len(coordinates) or any(len(row) != len(steps) for row in rows):
+            raise InputError(f"{name}(t) must have a value for each of {len(steps)} steps in each coordinate")
+        for text in (text for row in rows for text in row):
+            if not read(text, 0) > 0:
+                raise InputError(f"{name}(t) = {text} is not positive")
+
+
+def _known_within(document: Mapping[str, Any], a: Optimizer, b: Optimizer, steps: range) -> None:
+    """Raise `InputError` unless what is known of the rules' hyperparameters is such as they may be."""
+    found, set_a, set_b = document["counterexample"], document["set_a"], document["set_b"]
     for rule, known in ((a, set_a), (b, set_b)):
         for name, text in known.items():
             rule.value(name, text)
     reads = {name for name in a.program().reads if not a.hyperparameters[name].switch}
-    values = len(found["lengths"] if found["kind"] == "scale" else keys)
-    if (wrong := (reads | set(set_a)) ^ set(found["hyperparameters"])) or len(found["values"]) != values:
-        raise InputError(f"there must be one value for each hyperparameter of {a}, and for each answer: {wrong or ''}")
+    if wrong := (reads | set(set_a)) ^ set(found["hyperparameters"]):
+        raise InputError(f"there must be one value for each hyperparameter of {a}: {', '.join(sorted(wrong))}")
     declared = a.hyperparameters
     for name in document["varying"]:
         if name not in declared:
@@ -380,16 +414,6 @@ def _within(document: Mapping[str, Any], a: Optimizer, b: Optimizer, keys: list[
             raise InputError(f"{name} must have a value for each of {len(steps)} steps, not {len(value)}")
         for t in steps:
             a.check(name, _known(found, name, t), t)
-    told = tables if found["kind"] != "scale" else ()
-    sequences = {factor.symbol for table in told for factor in table.factors.values()}
-    if set(found["given"]) != sequences or (not sequences and len(coordinates) > 1):
-        raise InputError(f"the given sequences of {a} and {b} are {', '.join(sorted(sequences)) or 'none'}")
-    for name, rows in found["given"].items():
-        if len(rows) != len(coordinates) or any(len(row) != len(steps) for row in rows):
-            raise InputError(f"{name}(t) must have a value for each of {len(steps)} steps in each coordinate")
-        for text in (text for row in rows for text in row):
-            if not read(text, 0) > 0:
-                raise InputError(f"{name}(t) = {text} is not positive")
 
 
 def _linear_parts_cannot_tell(b: LinearPart, keys: list[Key]) -> str | None:

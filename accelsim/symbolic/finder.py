@@ -26,6 +26,7 @@ from accelsim.symbolic.given import equal_parameters, unlike
 from accelsim.symbolic.lengths import LONG_ALIKE, long_alike, scale_free
 from accelsim.symbolic.linear_part import left_behind
 from accelsim.symbolic.matching import Candidate, Matching, Solution, sequence_texts
+from accelsim.symbolic.own_refutation import refute_itself
 from accelsim.symbolic.question import Question
 from accelsim.symbolic.refutation import RETURNED, Refuting, refute, scaled
 from accelsim.symbolic.responses import silent
@@ -38,6 +39,7 @@ BUDGET = 10.0  # seconds of computing
 SHARE, MORE = 0.5, 0.65  # of what is left of them for constants, then for schedules; the rest is for a refutation
 PROOF = 0.95  # of what is left of them where what would do is known but for where it starts
 SCHEDULED = 4.0  # seconds of them for a refutation of all schedules, where one of all constants would do
+ITSELF = 5.0  # seconds of them for a refutation of the rules as they are
 SPECIAL = 3.0  # seconds of them for special cases
 CASE = ("map", "transform", "direction", "conditions", "assumptions")  # what is said of a special case
 LONG = 30  # characters of an expression that is not worth a reason
@@ -205,10 +207,13 @@ class _Finder(Matching):
 
     def _without_decay(self) -> Answer:
         """The second rule with its weight decay zero, which it must be where the first one has none."""
+        return _Finder(self._less_decay(), self.clock, self.tried, self.deep).answer()
+
+    def _less_decay(self) -> Question:
+        """The question where the second rule's weight decay is zero."""
         name = str(self.b.decay)
         why = f", as {self.q.a} moves along with a translation of all positions"
-        question = replace(self.q, set_b={**self.q.set_b, name: 0}, forced={**self.q.forced, name: why})
-        return _Finder(question, self.clock, self.tried, self.deep).answer()
+        return replace(self.q, set_b={**self.q.set_b, name: 0}, forced={**self.q.forced, name: why})
 
     @cached_property
     def _both_decay(self) -> bool:
@@ -220,7 +225,8 @@ class _Finder(Matching):
         if not (self.deep and self._both_decay and self.q.a.hyperparameters[str(self.a.decay)].holds(0)):
             return None
         question = replace(self.q, set_a={**self.q.set_a, str(self.a.decay): 0})
-        answer = _Finder(question, self.clock, self.tried)._without_decay()
+        finder = _Finder(_Finder(question, self.clock, self.tried)._less_decay(), self.clock, self.tried)
+        answer = (None if self._fewer else finder._themselves()) or finder.answer()
         return answer if answer.status == "refuted" else None
 
     def _decay_is_zero(self) -> bool:
@@ -246,21 +252,53 @@ class _Finder(Matching):
         if not self.deep:
             return self._undecided("no solution was found")
         if self.beside:
-            return self._undecided(self.beside)
-        fewer = self.a.memory is not None and self.b.memory is not None and self.a.memory < self.b.memory
-        if fewer and self._both_decay:
+            return self._themselves() or self._undecided(self.beside)
+        if self._fewer and self._both_decay:
             return self._undecided("no solution was found with weight decay")
-        for scheduled in (False,) if fewer else (True, False):
+        if self._fewer or not self._unlike():
+            return self._by_linear_parts(self.clock)
+        try:
+            answer = self._by_linear_parts(self.clock.at_most(self.clock.left * SHARE))
+        except OutOfTime:
+            self.clock.check()
+            return self._themselves() or self._by_linear_parts(self.clock)
+        return answer if answer.status == "refuted" else self._themselves() or answer
+
+    def _themselves(self) -> Answer | None:
+        """Refuted by runs of the rules as they are, where the second one is given what the first one is not."""
+        if not self._unlike():
+            return None
+        clock = self.clock.at_most(ITSELF)
+        try:
+            with clock.enforced():
+                found = refute_itself(self.q, self._varying(), clock)
+        except OutOfTime:
+            self.clock.check()
+            found = None
+        if found is None:
+            self.tried.append("runs of the rules as they are")
+            return None
+        self.complete = self.clock.left > SPECIAL
+        return self._refuted(self._reason(found), found, self._special() if self.complete else ())
+
+    @property
+    def _fewer(self) -> bool:
+        """Whether the first rule has fewer memories than the second."""
+        return self.a.memory is not None and self.b.memory is not None and self.a.memory < self.b.memory
+
+    def _by_linear_parts(self, whole: Clock) -> Answer:
+        """Refuted, if linear parts tell; where the second rule has more memories, by that alone."""
+        for scheduled in (False,) if self._fewer else (True, False):
             try:
                 some = scheduled and not self._schedules_matter()
-                clock = self.clock.at_most(SCHEDULED) if some else self.clock
+                clock = whole.at_most(SCHEDULED) if some else whole
                 with clock.enforced():
                     found = refute(self._refuting(scheduled), clock)
             except OutOfTime:
                 if not some:
                     raise
                 continue
-            if found is not None and found["unknown"] == "constant" and not fewer and self._schedules_matter():
+            if found is not None and found["unknown"] == "constant" and not self._fewer and self._schedules_matter():
                 return self._undecided(f"no constants make {self.q.b} of {self.q.a}; whether schedules do is open")
             beyond = self._beyond()
             if found is not None and beyond:
@@ -307,6 +345,9 @@ class _Finder(Matching):
             positive = tuple(f"{name}[" for name in self._unlike())
             short = [text for text in found["unless"] if len(text) < LONG and not text.startswith(positive)]
             return memories + (f" unless it loses one, as where {' or '.join(short)} is zero" if short else "")
+        if found["kind"] == "itself":
+            others = ", ".join(f"{name}(t)" for name in self._unlike())
+            return f"{b} is not {a}, as they are, {whatever}: {others} is another formula in it"
         for name in self._unlike():
             whatever += f" and whatever positive numbers its {name}(t), another formula than that of {a}, are"
         needs = next((o for o in map(self._without_killing, self.obstructions) if not o.is_number), None)
@@ -460,7 +501,9 @@ def _memories(count: int | None) -> str:
 
 def _takes_linear_parts(counterexample: Mapping[str, Any]) -> bool:
     """Whether a counterexample is about linear parts: rules are run as they are, or without gradients, in others."""
-    return counterexample["kind"] != "scale" and any(key["impulse"] >= 0 for key in counterexample["answers"])
+    return counterexample["kind"] not in ("scale", "itself") and any(
+        key["impulse"] >= 0 for key in counterexample["answers"]
+    )
 
 
 def _stages(stages: tuple[int, ...]) -> str:
