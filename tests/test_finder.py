@@ -384,6 +384,14 @@ def test_a_refutation_is_told_in_words(a, b, told):
     assert "a gradient of 1 at t = 0 alone" in text
 
 
+def test_what_nobody_reads_is_not_printed():
+    answer = decided(find("lion"), find("schedule_free_adamw"))
+    assert len("".join(answer.counterexample["cofactors"])) > 1000
+    told = answer.to_text()["counterexample"]
+    assert "--json" in told[-1]
+    assert max(map(len, told)) < 200
+
+
 def test_a_preconditioner_before_the_momentum_is_not_one_after_it():
     """A schedule of each coordinate could make up for it, one of all coordinates cannot: it takes two to see that."""
     answer = decided(find("laprop"), find("adamw"))

@@ -9,6 +9,8 @@ from typing import Any
 from accelsim.optimizer import Optimizer
 from accelsim.symbolic.written import assignments
 
+READABLE = 1000  # characters of an identity that is told
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -111,7 +113,9 @@ def _told(a: Optimizer, b: Optimizer, found: Mapping[str, Any]) -> list[str]:
     else:
         lines.append(f"{b} cannot answer so, whatever {whatever} its hyperparameters are: with its answers y,")
         terms = zip(found["cofactors"], found["values"], strict=True)
-        lines.append(" + ".join(f"({c})*(y{i} - ({v}))" for i, (c, v) in enumerate(terms)) + " = 1")
+        total = " + ".join(f"({c})*(y{i} - ({v}))" for i, (c, v) in enumerate(terms))
+        short = "the differences of these y from what is queried, times polynomials that --json prints, add up to 1"
+        lines.append(f"{total} = 1" if len(total) <= READABLE else short)
     return lines
 
 
