@@ -90,7 +90,11 @@ class Field:
         numerator = getattr(element, "numer", element)
         if not hasattr(numerator, "factor_list"):
             return []
-        return [factor.as_expr().xreplace(self._back) for factor, _ in numerator.factor_list()[1]]
+        return [self.back(factor) for factor, _ in numerator.factor_list()[1]]
+
+    def back(self, polynomial: Any) -> Any:
+        """A polynomial of the field's ring as a SymPy expression."""
+        return polynomial.as_expr().xreplace(self._back)
 
     def plain(self, element: Any) -> Any:
         """An element as a SymPy expression, as it is."""

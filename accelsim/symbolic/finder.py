@@ -19,14 +19,16 @@ from accelsim.symbolic import certificate, ranges
 from accelsim.symbolic.algebra import Field
 from accelsim.symbolic.answer import Answer
 from accelsim.symbolic.elimination import Clock, OutOfTime
-from accelsim.symbolic.equivalence import Equivalence, Verdict, check
+from accelsim.symbolic.equivalence import Equivalence, Verdict, check, needed
 from accelsim.symbolic.first_step import Start, first_step, infinite
+from accelsim.symbolic.formulas import formulas
 from accelsim.symbolic.given import equal_parameters, unlike
 from accelsim.symbolic.lengths import LONG_ALIKE, long_alike, scale_free
 from accelsim.symbolic.linear_part import left_behind
 from accelsim.symbolic.matching import Candidate, Matching, Solution, sequence_texts
-from accelsim.symbolic.question import Question
+from accelsim.symbolic.question import Question, Relation
 from accelsim.symbolic.refutation import RETURNED, Refuting, refute, scaled
+from accelsim.symbolic.relating import Relating
 from accelsim.symbolic.responses import silent
 from accelsim.symbolic.special import defaults, roots, vanishing
 from accelsim.symbolic.specialized import switched
@@ -37,6 +39,7 @@ BUDGET = 10.0  # seconds of computing
 SHARE, MORE = 0.5, 0.65  # of what is left of them for constants, then for schedules; the rest is for a refutation
 PROOF = 0.95  # of what is left of them where what would do is known but for where it starts
 SCHEDULED = 4.0  # seconds of them for a refutation of all schedules, where one of all constants would do
+RELATED = 0.95  # of what is left of them for given sequences that are other formulas
 SPECIAL = 3.0  # seconds of them for special cases
 CASE = ("map", "transform", "direction", "conditions", "assumptions")  # what is said of a special case
 LONG = 30  # characters of an expression that is not worth a reason
@@ -90,6 +93,7 @@ class _Finder(Matching):
         self.complete = True  # whether all special cases were looked for
         self._looked_at: Mapping[str, Any] | None = None
         self._found: list[tuple[bool, Any]] = []
+        self.reached = False  # whether there was a claim to check
         self.beside: str | None = None  # why the checker did not prove a solution, though the identities hold
 
     # -- the answer --
@@ -109,10 +113,42 @@ class _Finder(Matching):
             return self._without_decay()
         if self.b.moves and not self.a.moves:
             return self._standing_still()
+        if (related := self._related()) is not None:
+            return related
         for attempt in (self._namesakes, self._with_constants, self._with_schedules):
             found = self._attempted(attempt)
             if found is not None:
                 return found
+        return self._not_found()
+
+    def _related(self) -> Answer | None:
+        """What is proved where formulas of given sequences that are not one are multiples of one another."""
+        parts = (self.a.part, self.open)
+        ours, theirs = (formulas(part, given) for part, given in zip(parts, (self.q.set_a, self.q.set_b), strict=True))
+        names = [name for name, formula in theirs.items() if name in ours and ours[name] != formula]
+        if self.related or not names:
+            return None
+        clock = self.clock.at_most(self.clock.left * RELATED)
+        try:
+            with clock.enforced():
+                for relation in Relating(self.q, parts, names, clock).relations():
+                    finder = _Finder(replace(self.q, relation=relation), clock, self.tried, deep=False)
+                    answer = finder.answer()
+                    if answer.status == "equivalent":
+                        return answer
+                    if not finder.reached and relation.values.keys() & set(needed(self.open)):
+                        break
+                    if not finder.reached:  # the linear parts differ, whatever multiples these are
+                        return self._without(finder)
+        except OutOfTime:
+            self.clock.check()
+            self.tried.append("formulas of given sequences as multiples of one another: out of time")
+        return None
+
+    def _without(self, finder: _Finder) -> Answer:
+        """The answer where another finder's attempts, which are as good as one's own, came to nothing."""
+        self.obstructions += map(finder.unscaled, finder.obstructions)
+        self.stuck, self.doubt = [*self.stuck, *finder.stuck], finder.doubt
         return self._not_found()
 
     def _attempted(self, attempt: Callable[[Clock], list[Solution]]) -> Answer | None:
@@ -376,9 +412,9 @@ class _Finder(Matching):
             start = first_step(*pair, candidate.values, transform, backward, free, self.clock, recursions)
             if recursions and start is None and infinite(recursions.at(transform, 0)):
                 continue
-            claim = replace(
-                self._claim(candidate.values, transform, backward, start), sequences=sequence_texts(recursions)
-            )
+            claim = self._claim(candidate.values, transform, backward, start)
+            claim = replace(claim, sequences={**claim.sequences, **sequence_texts(recursions)})
+            self.reached = True
             verdict = check(claim)
             self.tried.append(f"{assignments(claim.map)} by a transform {claim.direction}: {verdict.status}")
             self.doubt = verdict.reason
@@ -391,16 +427,18 @@ class _Finder(Matching):
     def _claim(self, values: dict[str, Any], transform: Any, backward: bool, start: Start | None) -> Equivalence:
         ends = [side.part.tableau.states for side in (self.a, self.b)]
         before, after = reversed(ends) if backward else ends
-        first = transform if start is None else start.transform
+        first = self.unscaled(transform if start is None else start.transform)
+        transform = self.unscaled(transform) if start is not None else first
         rows = {state: combination(transform.row(i), before, first.row(i)) for i, state in enumerate(after)}
-        begun = {} if start is None else start.values
-        texts = {k: from_first(text_of(v), begun.get(k)) for k, v in values.items()}
+        begun = {} if start is None else {k: self.unscaled(v) for k, v in start.values.items()}
+        texts = {k: from_first(text_of(self.unscaled(v)), begun.get(k)) for k, v in values.items()}
         texts |= {k: str(v) for k, v in self.q.set_b.items()}
         q = self.q
         for name in q.b.program().reads:  # that no matrix contains, so that any value does
             if name in self.unknown and name not in texts:
                 texts[name] = text_of(self._choices(name)[0])
-        return Equivalence(q.a, q.b, texts, rows, backward, q.varying, given=dict(q.set_a), returned=q.returned)
+        claim = Equivalence(q.a, q.b, texts, rows, backward, q.varying, given=dict(q.set_a), returned=q.returned)
+        return claim if self.related is None else _with_relation(claim, self.related)
 
     def _transforms(self, values: dict[str, Any]) -> list[tuple[bool, Any]]:
         """Candidate transforms of states, those first that divide by least."""
@@ -438,6 +476,18 @@ class _Finder(Matching):
             reason=verdict.reason,
             certificate=certificate.of_equivalence(claim, verdict),
         )
+
+
+def _with_relation(claim: Equivalence, relation: Relation) -> Equivalence:
+    """A claim that also says what given sequences are."""
+    scales = relation.scales.items()
+    return replace(
+        claim,
+        map={**claim.map, **{name: text_of(value) for name, value in relation.values.items()}},
+        sequences=sequence_texts(relation.recursions),
+        preconditioners={name: combination([scale], [f"{name}(t)"], [scale]) for name, scale in scales},
+        nonlinear=relation.nonlinear,
+    )
 
 
 def _memories(count: int | None) -> str:
