@@ -10,7 +10,9 @@ Nothing is called equivalent that `equivalence.check` has not proved.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from accelsim.errors import InputError
@@ -24,9 +26,10 @@ from accelsim.symbolic.first_step import Start, first_step, infinite
 from accelsim.symbolic.formulas import formulas
 from accelsim.symbolic.given import equal_parameters, unlike
 from accelsim.symbolic.lengths import LONG_ALIKE, long_alike, scale_free
-from accelsim.symbolic.linear_part import left_behind
+from accelsim.symbolic.linear_part import LinearPart, left_behind
 from accelsim.symbolic.matching import Candidate, Matching, Solution, sequence_texts
 from accelsim.symbolic.question import Question, Relation
+from accelsim.symbolic.recursions import Recursions
 from accelsim.symbolic.refutation import RETURNED, Refuting, refute, scaled
 from accelsim.symbolic.relating import Relating
 from accelsim.symbolic.responses import silent
@@ -133,9 +136,9 @@ class _Finder(Matching):
             with clock.enforced():
                 for relation in Relating(self.q, parts, names, clock).relations():
                     finder = _Finder(replace(self.q, relation=relation), clock, self.tried, deep=False)
-                    answer = finder.answer()
-                    if answer.status == "equivalent":
-                        return answer
+                    with suppress(InputError):  # where a claim makes no sense, as where a sequence is asked for early
+                        if (answer := finder.answer()).status == "equivalent":
+                            return answer
                     if not finder.reached and relation.values.keys() & set(needed(self.open)):
                         break
                     if not finder.reached:  # the linear parts differ, whatever multiples these are
@@ -405,15 +408,17 @@ class _Finder(Matching):
         """The answer at a candidate, once the checker has proved it."""
         if self._looked_at is not candidate.values:  # other starts of a sequence have the same
             self._looked_at, self._found = candidate.values, self._transforms(candidate.values)
+        values = {k: self.unscaled(v) for k, v in candidate.values.items()}
         for backward, transform in self._found:
             self.clock.check()
-            pair, free = (self.a.part, self.open), lambda name: self._choices(name)[0]
-            recursions = candidate.recursions
-            start = first_step(*pair, candidate.values, transform, backward, free, self.clock, recursions)
+            pair, free = (self.a.part, self._unscaled), self._free
+            recursions = self._recursions(candidate)
+            start = first_step(*pair, values, transform, backward, free, self.clock, recursions)
             if recursions and start is None and infinite(recursions.at(transform, 0)):
                 continue
-            claim = self._claim(candidate.values, transform, backward, start)
-            claim = replace(claim, sequences={**claim.sequences, **sequence_texts(recursions)})
+            if start is not None and infinite(start.transform):
+                continue
+            claim = replace(self._claim(values, transform, backward, start), sequences=sequence_texts(recursions))
             self.reached = True
             verdict = check(claim)
             self.tried.append(f"{assignments(claim.map)} by a transform {claim.direction}: {verdict.status}")
@@ -427,11 +432,10 @@ class _Finder(Matching):
     def _claim(self, values: dict[str, Any], transform: Any, backward: bool, start: Start | None) -> Equivalence:
         ends = [side.part.tableau.states for side in (self.a, self.b)]
         before, after = reversed(ends) if backward else ends
-        first = self.unscaled(transform if start is None else start.transform)
-        transform = self.unscaled(transform) if start is not None else first
+        first = transform if start is None else start.transform
         rows = {state: combination(transform.row(i), before, first.row(i)) for i, state in enumerate(after)}
-        begun = {} if start is None else {k: self.unscaled(v) for k, v in start.values.items()}
-        texts = {k: from_first(text_of(self.unscaled(v)), begun.get(k)) for k, v in values.items()}
+        begun = {} if start is None else start.values
+        texts = {k: from_first(text_of(v), begun.get(k)) for k, v in values.items()}
         texts |= {k: str(v) for k, v in self.q.set_b.items()}
         q = self.q
         for name in q.b.program().reads:  # that no matrix contains, so that any value does
@@ -449,7 +453,24 @@ class _Finder(Matching):
         pairs = zip(target.matrices, self.a.part.matrices, strict=True)
         if states[0] == states[1] and all(x == y for x, y in pairs):
             return [(False, sympy.eye(len(states[0])))]
-        return transforms(self.a.part, target, self.at_t)
+        found = transforms(self.a.part, target, self.at_t)
+        return [(backward, self.unscaled(transform)) for backward, transform in found]
+
+    def _free(self, name: str) -> Any:
+        """What a hyperparameter is at the first step, where it may be anything."""
+        return self._choices(name)[-1 if self.related else 0]  # a multiple may be infinite where it is zero
+
+    @cached_property
+    def _unscaled(self) -> LinearPart:
+        """The second rule's part, in its unknowns and the first one's given sequences."""
+        return replace(self.open, matrices=type(self.open.matrices)(*map(self.unscaled, self.open.matrices)))
+
+    def _recursions(self, candidate: Candidate) -> Recursions:
+        """All that follows a recursion in a candidate, and in what is known of given sequences."""
+        if self.related is None:
+            return candidate.recursions
+        one, other = self.related.recursions, candidate.recursions
+        return Recursions({**one.following, **other.following}, {**one.start, **other.start})
 
     def _range_notes(self, claim: Equivalence) -> Iterator[str]:
         """What mapped values, as they are written, are outside their ranges."""
@@ -484,7 +505,6 @@ def _with_relation(claim: Equivalence, relation: Relation) -> Equivalence:
     return replace(
         claim,
         map={**claim.map, **{name: text_of(value) for name, value in relation.values.items()}},
-        sequences=sequence_texts(relation.recursions),
         preconditioners={name: combination([scale], [f"{name}(t)"], [scale]) for name, scale in scales},
         nonlinear=relation.nonlinear,
     )

@@ -63,6 +63,9 @@ class Matching:
         self.obstructions: list[Any] = []
         self.following: dict[Any, tuple[Any, Any]] = {}  # of functions in solutions, what is next and what was before
         self.stuck: list[str] = []
+        if question.relation:
+            onward, back = question.relation.recursions.following, question.relation.back
+            self.following |= {f: (onward[f], back[f]) for f in back}
         self.shared = False  # whether schedules must be those of all coordinates, though the second rule is linear
         self.doubt: str | None = None  # why the last solution is none
         declared = question.b.hyperparameters.items()
@@ -112,15 +115,17 @@ class Matching:
         return found
 
     def unscaled(self, expression: Any) -> Any:
-        """An expression or matrix with what those factors are in the first rule."""
+        """An expression or matrix with what those factors are in the first rule, all sequences' values being at t."""
         from sympy.core.function import AppliedUndef
 
+        if not self.scales:
+            return expression
         for name, scale in self.scales.items():
             value = self.related.scales[name] if self.related else scale
             here = [scale] if scale.is_Symbol else [f for f in expression.atoms(AppliedUndef) if f.func == scale.func]
             shifts = {f: value if scale.is_Symbol else shifted(value, f.args[0] - time()) for f in here}
             expression = expression.xreplace(shifts)
-        return expression
+        return self.at_t(expression)
 
     @cached_property
     def steady(self) -> LinearPart:

@@ -22,12 +22,14 @@ class Relation:
     scales : by name, each sequence of the second rule over the first one's.
     nonlinear : states of the second rule that are not linear in those of the first, as a claim writes them.
     recursions : of functions in all that.
+    back : what each of these functions was a step before, in its value at t.
     """
 
     values: Mapping[str, Any]
     scales: Mapping[str, Any]
     nonlinear: Mapping[str, str]
     recursions: Recursions
+    back: Mapping[Any, Any]
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ and gradients are: a polynomial equation for each of their monomials, solved by 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import permutations, product
@@ -72,7 +73,7 @@ class Relating:
         q = self.q
         read = [k for k in q.b.program().reads if not q.b.hyperparameters[k].switch]
         given = {name: given_value(value) for name, value in q.set_b.items() if name in read}
-        return {name: _function(name + MARK)(time()) for name in read} | given
+        return {name: _at_t(name + MARK) for name in read} | given
 
     @cached_property
     def updates(self) -> dict[str, Any]:
@@ -80,16 +81,16 @@ class Relating:
         return {state: node for name in self.names for state, node in self.second.factors[name][2].items()}
 
     def relations(self) -> Iterator[Relation]:
-        """One after the other, states that are the same before such as are multiples of one another."""
+        """One after the other: with the same states, with constant multiples of them, with any multiples."""
         dropped = self.parts[0].tableau.dropped
         if any(name not in self.first.factors for name in self.names) or len(dropped) < len(self.updates):
             return
         pairs = [dict(zip(self.updates, chosen, strict=True)) for chosen in permutations(dropped, len(self.updates))]
         pairs.sort(key=lambda pair: sum(one != other for one, other in pair.items()))
-        for multiples, pair in product((False, True), pairs[:MOST]):
-            if multiples and not pair:
+        for multiple, pair in product((None, _symbol, _at_t), pairs[:MOST]):
+            if multiple and not pair:
                 continue
-            factors = {u: _function(f"{u}_{self.q.b}")(time()) for u in pair} if multiples else {}
+            factors = {u: multiple(re.sub(r"\W", "_", f"{u}_{self.q.b}")) for u in pair} if multiple else {}
             for values in self._solutions(pair, factors):
                 found = self._relation(pair, factors, values)
                 if found is not None:
@@ -141,7 +142,7 @@ class Relating:
                 yield values, known
                 return
             root, *rest = left
-            ratio = _function("ratio")(time())
+            ratio = _at_t("ratio")
             equation = kept.squares[root].xreplace(known) - ratio * ours.squares[pairs[root]]
             for found in self._solved([equation], values, every, [ratio]):
                 factor = _rooted(found[ratio])
@@ -149,7 +150,7 @@ class Relating:
                 yield from of_roots(rest, without, {**known, root: factor * pairs[root]})
 
         for known_values, known in of_roots(list(pairs), values, {}):
-            scales = {name: _function(f"scale {name}")(time()) for _, _, name in sequences}
+            scales = {name: _at_t(f"scale {name}") for _, _, name in sequences}
             equations = [other.xreplace(known) - scales[name] * one for one, other, name in sequences]
             yield from self._solved(equations, known_values, every, list(scales.values()))
 
@@ -166,7 +167,7 @@ class Relating:
         for each in shown:
             coefficients, below = _coefficients(each, moving)
             asked += coefficients
-            apart += [d for d in below if d.has(*(u.func for u in unknowns)) and not d.free_symbols & {*moving}]
+            apart += [d for d in below if d.has(*map(_name, unknowns)) and not d.free_symbols & {*moving}]
         outcome = solve(asked, unknowns, self.clock, apart, ENOUGH, recursive)
         self.following |= outcome.following
         back = {symbol: e for e, symbol in hidden.items()}
@@ -181,18 +182,20 @@ class Relating:
         import sympy
 
         left = {u: self._default(u) for v in values.values() for u in _functions(v) if _is_unknown(u)}
+        left |= {f: sympy.Integer(1) for f in factors.values() if f not in values}
         filled = {u: _put(v, left) for u, v in values.items()}
         if any(v.has(sympy.zoo, sympy.nan, sympy.oo) for v in filled.values()):
             return None
         names = {u: name for name, u in self.second.hyperparameters.items()}
-        scales = {name: filled[_function(f"scale {name}")(time())] for name in self.names}
-        multiples = {u: filled.get(f, f) for u, f in factors.items()}
+        scales = {name: filled[_at_t(f"scale {name}")] for name in self.names}
+        multiples = {u: filled.get(f, left.get(f)) for u, f in factors.items()}
         said = {u: (multiples.get(u, sympy.Integer(1)), v) for u, v in pair.items()}
         return Relation(
             values={names[u]: v for u, v in filled.items() if u in names},
             scales=scales,
             nonlinear={u: text_of(k * sympy.Symbol(v)) for u, (k, v) in said.items() if u != v or k != 1},
-            recursions=self._recursions([*filled.values(), *multiples.values()]),
+            recursions=(recursions := self._recursions([*filled.values(), *multiples.values()])),
+            back={f: self.following[f][1] for f in recursions.following},
         )
 
     def _default(self, unknown: Any) -> Any:
@@ -210,10 +213,21 @@ class Relating:
         return Recursions({f: self.following[f][0] for f in used}, dict.fromkeys(used, sympy.Integer(1)))
 
 
-def _function(name: str) -> Any:
+def _symbol(name: str) -> Any:
     import sympy
 
-    return sympy.Function(name, real=True)
+    return sympy.Symbol(name, real=True)
+
+
+def _at_t(name: str) -> Any:
+    import sympy
+
+    return sympy.Function(name, real=True)(time())
+
+
+def _name(unknown: Any) -> Any:
+    """An unknown number, or the function of which it is the value at t."""
+    return unknown if unknown.is_Symbol else unknown.func
 
 
 def _functions(expression: Any) -> set[Any]:
@@ -229,18 +243,19 @@ def _is_unknown(value: Any) -> bool:
 
 def _put(expression: Any, values: Values) -> Any:
     """An expression with functions of t replaced, at each of their shifts."""
-    known = {u.func: value for u, value in values.items()}
+    known = {_name(u): value for u, value in values.items()}
     found = [f for f in _functions(expression) if f.func in known]
-    return expression.xreplace({f: shifted(known[f.func], f.args[0] - time()) for f in found})
+    here = {f: shifted(known[f.func], f.args[0] - time()) for f in found}
+    return expression.xreplace({**here, **{u: value for u, value in values.items() if u.is_Symbol}})
 
 
 def _hidden(expression: Any, unknowns: Iterable[Any], moving: Iterable[Any], hidden: dict[Any, Any]) -> Any:
     """An expression with symbols for its powers that are no whole ones, of what is known and the same everywhere."""
     import sympy
 
-    own = {u.func for u in unknowns}
+    own = {_name(u) for u in unknowns}
     powers = {e for e in expression.atoms(sympy.Pow) if not e.exp.is_Integer and not e.free_symbols & {*moving}}
-    plain = [e for e in powers if not own & {f.func for f in _functions(e)}]
+    plain = [e for e in powers if not own & ({f.func for f in _functions(e)} | e.free_symbols)]
     return expression.xreplace({e: hidden.setdefault(e, sympy.Dummy("power")) for e in plain})
 
 
