@@ -141,6 +141,8 @@ class Preconditioners:
         said = [*self.scales.values(), *self.nonlinear.values()]
         for rule, states in zip((self.source, self.target), self.states, strict=True):
             said += [*rule.hyperparameters.values(), *states.values()]
+        said += [shifted(value, 1) for value in self.nonlinear.values()]
+        said += map(self.recursions.onward, said[:])  # a sequence may go on otherwise at a step
         nodes = [*self.source.nodes(self._of_source()), *self.target.nodes(self.scales)]
         firsts = {0 for node in nodes if node.op == "first"}
         return sorted({*special_steps(sympy.Tuple(*said)), *firsts})
@@ -177,7 +179,7 @@ class Preconditioners:
 
     def _here(self, expression: Any, step: int | None) -> Any:
         if step is None:
-            return self.recursions.onward(elsewhere(expression))
+            return elsewhere(self.recursions.onward(elsewhere(expression)))
         return self.recursions.at(expression, step)
 
     def _reader(self, step: int | None, rule: Rule, states: Values) -> Reader:

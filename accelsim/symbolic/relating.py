@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import permutations, product
 from numbers import Real
 from typing import Any
 
-from accelsim.symbolic.algebra import Field, elsewhere, shifted
+from accelsim.symbolic.algebra import Field, at_first, elsewhere, shifted
 from accelsim.symbolic.elimination import Clock, solve
+from accelsim.symbolic.first_step import infinite
 from accelsim.symbolic.linear_part import LinearPart
 from accelsim.symbolic.preconditioners import Reader, Rule
 from accelsim.symbolic.question import Question, Relation
@@ -93,13 +95,17 @@ class Relating:
             factors = {u: multiple(re.sub(r"\W", "_", f"{u}_{self.q.b}")) for u in pair} if multiple else {}
             for values in self._solutions(pair, factors):
                 found = self._relation(pair, factors, values)
+                found = found and self._from_first(found, pair, factors)
                 if found is not None:
                     yield found
 
     # -- equations --
 
-    def _solutions(self, pair: Mapping[str, str], factors: Mapping[str, Any]) -> Iterator[Values]:
-        """Values of all unknowns, where states are those that they are paired with, times factors."""
+    def _solutions(self, pair: Mapping[str, str], factors: Mapping[str, Any], first: bool = False) -> Iterator[Values]:
+        """Values of all unknowns, where states are those that they are paired with, times factors.
+
+        If first, at the first step: states are what they start at, and factors those of the second step.
+        """
         import sympy
 
         tables = [part.tableau for part in self.parts]
@@ -109,11 +115,15 @@ class Relating:
             return
         theirs = {name: states[name] for name in read}
         theirs |= {u: factors.get(u, 1) * states[v] for u, v in pair.items()}
+        if first:
+            states |= {v: _started(self.q.a, v) for v in tables[0].dropped}
+            theirs |= {u: _started(self.q.b, u) for u in pair}
         gradients = [sympy.Dummy(f"g{i}") for i in range(tables[0].gradients)]
-        moving = [*states.values(), *gradients]
+        moving = [*(x for x in states.values() if x.is_Symbol), *gradients]
         ours, kept = _Kept(moving), _Kept(moving)
-        one = Reader(self.first, states, elsewhere, gradients, None, ours)
-        other = Reader(self.second, theirs, elsewhere, gradients, None, kept)
+        here, step = (_begun, 0) if first else (elsewhere, None)
+        one = Reader(self.first, states, here, gradients, step, ours)
+        other = Reader(self.second, theirs, here, gradients, step, kept)
         updates = self.q.a.program(self.q.set_a).updates
         steady = [
             shifted(factors.get(u, sympy.Integer(1)), 1) * one(updates[pair[u]]) - other(node)
@@ -173,9 +183,38 @@ class Relating:
         back = {symbol: e for e, symbol in hidden.items()}
         for solution in outcome.solutions:
             new = {u: v.xreplace(back) for u, v in solution.items()}
+            if not recursive:  # a factor that may be any is 1
+                one = {u: u**0 for u in more if u not in new}
+                new = {u: _put(v, one) for u, v in new.items()} | one
             yield {u: _put(v, new) for u, v in values.items()} | new
 
     # -- what is found --
+
+    def _from_first(self, found: Relation, pair: Mapping[str, str], factors: Mapping[str, Any]) -> Relation | None:
+        """The relation with other values at the first step, where some of its own do not exist there."""
+        import sympy
+
+        own = [*found.values.values(), *found.scales.values()]
+        if not infinite(sympy.Tuple(*(found.recursions.at(value, 0) for value in own))):
+            return found
+        ahead = {f: _symbol(f.__name__) for f in found.recursions.following}
+        named = {u: x for u, k in factors.items() for f, x in ahead.items() if f.__name__.startswith(str(_name(k)))}
+        for values in self._solutions(pair, named, first=True):
+            left = {u: self._default(u) for v in values.values() for u in _functions(v) if _is_unknown(u)}
+            left |= {u: sympy.Rational(1, 2) for u in ahead.values() if u not in values}
+            begun = {u: _put(v, left) for u, v in values.items()} | left
+            if infinite(sympy.Tuple(*begun.values())):
+                continue
+            given = self.second.hyperparameters
+            onward = found.recursions.following
+            recursions = Recursions({f: _first(begun[ahead[f]], v) for f, v in onward.items()}, found.recursions.start)
+            return replace(
+                found,
+                values={name: _first(begun.get(given[name], v), v) for name, v in found.values.items()},
+                scales={name: _first(begun[_at_t(f"scale {name}")], v) for name, v in found.scales.items()},
+                recursions=recursions,
+            )
+        return None
 
     def _relation(self, pair: Mapping[str, str], factors: Values, values: Values) -> Relation | None:
         """What was found, as the finder takes it; None where a value does not exist."""
@@ -211,6 +250,24 @@ class Relating:
 
         used = {f.func for v in values for f in _functions(v)} & self.following.keys()
         return Recursions({f: self.following[f][0] for f in used}, dict.fromkeys(used, sympy.Integer(1)))
+
+
+def _started(rule: Any, state: str) -> Any:
+    return _symbol("w0") if state in rule.positions else number(rule.memories[state])
+
+
+def _begun(expression: Any) -> Any:
+    """An expression at the first step; unknown functions stay as they are."""
+    unknown = {u: _symbol(u.func.__name__) for u in _functions(expression) if _is_unknown(u)}
+    here = at_first(expression.xreplace(unknown), True).subs(time(), 0)
+    return here.xreplace({symbol: u for u, symbol in unknown.items()})
+
+
+def _first(begun: Any, value: Any) -> Any:
+    """A value that is another one at the first step."""
+    import sympy
+
+    return sympy.Piecewise((begun, sympy.Eq(time(), 0)), (value, True)) if begun != value else value
 
 
 def _symbol(name: str) -> Any:
