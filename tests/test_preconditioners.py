@@ -244,6 +244,7 @@ def test_roots_of_other_numbers_are_others():
 PAIRS = {
     ("nadam", "simplified_ademamix"): "sqrt(beta2)*p(t)",
     ("adana", "simplified_ademamix"): "sqrt(1 - (t/(delta + t))**(t + 1))*p(t)",
+    ("nadam", "qhadam"): "sqrt(beta2)*p(t)",
     ("plain", "tripled"): "2*p(t)/3",
     ("plain", "summed"): "sqrt(1 - beta)*p(t)",
     ("summed", "plain"): "p(t)/sqrt(1 - beta)",
@@ -268,6 +269,21 @@ def test_multiples_are_found_and_certified(answers, pair):
     document = json.loads(json.dumps(answer.certificate))
     assert document["format"] == FORMAT
     assert verify_certificate(document, found).holds
+
+
+def test_a_second_moment_may_be_a_multiple_that_follows_a_recursion():
+    answer = equivalent(find("adana"), find("nadam"), budget=60)
+    assert answer.status == "equivalent", answer.reason
+    document = answer.certificate
+    ((name, multiple),) = document["nonlinear"].items()
+    (sequence,) = (k for k in document["sequences"] if k in multiple)
+    assert name == "v"
+    assert document["map"]["beta2"].startswith("where(first(t), 1/2, ")  # it would be 0, and nothing of v would be seen
+    assert verify_certificate(document).holds
+    start, following = document["sequences"][sequence].values()
+    for wrong in (following.replace("1/2", "1/3"), following.replace("delta", "2*delta")):
+        other = {**document["sequences"], sequence: {"start": start, "next": wrong}}
+        assert not verify_certificate({**document, "sequences": other}).holds
 
 
 @pytest.mark.parametrize(
