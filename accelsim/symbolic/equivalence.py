@@ -128,22 +128,22 @@ def check(claim: Equivalence) -> Verdict:
     residuals = proof.residuals()
     left = {name: value for name, value in residuals.items() if value != 0}
     runs, counterexample = _replayed(proof, TRIES if left else DRAWS)
-    status = "failed"
+    status, kind = "failed", "" if claim.preconditioners else "rational "
     if left:
         name, value = next(iter(left.items()))
         reason = f"the {name} differs by {value}"
         if counterexample:
             status = "refuted"
         else:
-            reason += f", but {runs} rational runs agree: the rules may be the same, by another transform"
+            reason += f", but {runs} {kind}runs agree: the rules may be the same, by another transform"
     elif counterexample:
-        reason = "the identities hold, but rational runs differ: one of the two routes is wrong"
+        reason = f"the identities hold, but {kind}runs differ: one of the two routes is wrong"
     elif gap := next(proof.gaps(), None):
         reason = gap
     elif runs < DRAWS:
-        reason = "the identities hold, but no rational run satisfies the conditions: nothing confirms them"
+        reason = f"the identities hold, but no {kind}run satisfies the conditions: nothing confirms them"
     else:
-        kind, exactly = ("", "up to rounding") if claim.preconditioners else ("rational ", "exactly")
+        exactly = "exactly" if kind else "up to rounding"
         reason = f"all {len(residuals)} identities hold, and {runs} {kind}runs of {STEPS} steps agree {exactly}"
         aside = ", ".join(sorted(name for name, _ in proof.source.tableau.maps))
         reason += f"; modulo {aside}" if aside else ""

@@ -109,7 +109,7 @@ class Preconditioners:
         for step in (*special, None):
             when = "" if not special else " elsewhere" if step is None else f" at t = {step}"
             found |= {name + when: self.roots.left(value) for name, value in self._at(step)}
-        return found
+        return {name: self._named(value) for name, value in found.items()}
 
     def divided_by(self) -> Iterator[Any]:
         """What the formulas divide by that is the same for all coordinates."""
@@ -122,7 +122,13 @@ class Preconditioners:
         if any(node.op == "sqrt" for node in self.target.nodes(self.scales)):
             yield "what square roots are taken of is not negative"
         for square in self.roots.positive:
-            yield f"{self.roots.written(square)} > 0"
+            yield f"{self._named(self.roots.written(square))} > 0"
+
+    def _named(self, expression: Any) -> Any:
+        """An expression with states and gradients by their names."""
+        import sympy
+
+        return expression.xreplace({x: sympy.Symbol(x.name) for x in self.roots.moving})
 
     def _of_source(self) -> list[str]:
         """The source's given sequences that the target's are written in."""
