@@ -96,6 +96,7 @@ class _Finder(Matching):
         self.complete = True  # whether all special cases were looked for
         self._looked_at: Mapping[str, Any] | None = None
         self._found: list[tuple[bool, Any]] = []
+        self.needed: list[Any] = []  # what would have to be zero for given sequences to be multiples
         self.reached = False  # whether there was a claim to check
         self.beside: str | None = None  # why the checker did not prove a solution, though the identities hold
 
@@ -132,9 +133,11 @@ class _Finder(Matching):
         if self.related or not names:
             return None
         clock = self.clock.at_most(self.clock.left * RELATED)
+        relating = Relating(self.q, parts, names, clock)
+        self.needed = relating.obstructions
         try:
             with clock.enforced():
-                for relation in Relating(self.q, parts, names, clock).relations():
+                for relation in relating.relations():
                     finder = _Finder(replace(self.q, relation=relation), clock, self.tried, deep=False)
                     with suppress(InputError):  # where a claim makes no sense, as where a sequence is asked for early
                         if (answer := finder.answer()).status == "equivalent":
@@ -344,8 +347,7 @@ class _Finder(Matching):
         """The obstruction without factors that vanish only where the first rule does not follow gradients any more."""
         import sympy
 
-        over = Field([obstruction])
-        return sympy.Mul(*(f for f in over.factors(over.element(obstruction)) if not self._kills(f)))
+        return sympy.Mul(*(f for f in _factors(obstruction) if not self._kills(f)))
 
     def _kills(self, factor: Any) -> bool:
         """Whether a factor is zero only where gradients do nothing, or nowhere, as a power of t."""
@@ -373,7 +375,9 @@ class _Finder(Matching):
 
     def _look_for_special(self, found: dict[str, dict[str, Any]]) -> None:
         unmarked = {new: old for old, new in self._marked().items()}
-        for first, factor in vanishing(self.a, self.b.renamed(unmarked), self.obstructions):
+        needed = dict.fromkeys(f for o in self.needed if self.beside for f in _factors(o))
+        obstructions = [*(f for f in needed if not f.is_Symbol), *self.obstructions]  # at 0 there is less of a rule
+        for first, factor in vanishing(self.a, self.b.renamed(unmarked), obstructions):
             for name, value in roots(factor, self.q.a if first else self.q.b):
                 self._look_at(first, name, text_of(value), found)
         for name, text in defaults(self.q.a):
@@ -508,6 +512,11 @@ def _with_relation(claim: Equivalence, relation: Relation) -> Equivalence:
         preconditioners={name: combination([scale], [f"{name}(t)"], [scale]) for name, scale in scales},
         nonlinear=relation.nonlinear,
     )
+
+
+def _factors(expression: Any) -> list[Any]:
+    field = Field([expression])
+    return field.factors(field.element(expression))
 
 
 def _memories(count: int | None) -> str:

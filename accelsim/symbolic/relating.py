@@ -62,6 +62,7 @@ class Relating:
     def __init__(self, question: Question, parts: tuple[LinearPart, LinearPart], names: Sequence[str], clock: Clock):
         self.q, self.parts, self.names, self.clock = question, parts, names, clock
         self.following: dict[Any, tuple[Any, Any]] = {}
+        self.obstructions: list[Any] = []  # what would have to be zero
         self.first = Rule(parts[0], question.set_a, self._known())
         self.second = Rule(parts[1], {}, self._unknown())
 
@@ -181,6 +182,7 @@ class Relating:
         outcome = solve(asked, unknowns, self.clock, apart, ENOUGH, recursive)
         self.following |= outcome.following
         back = {symbol: e for e, symbol in hidden.items()}
+        self.obstructions += [o.xreplace(back) for o in outcome.obstructions if not infinite(o)]
         for solution in outcome.solutions:
             new = {u: v.xreplace(back) for u, v in solution.items()}
             if not recursive:  # a factor that may be any is 1
