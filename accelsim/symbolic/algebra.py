@@ -89,7 +89,11 @@ class Field:
         """The irreducible factors of an element's numerator that are no numbers; zero has none, so ask first."""
         if self.domain.is_QQ:
             return []
-        return [factor.as_expr().xreplace(self._back) for factor, _ in element.numer.factor_list()[1]]
+        return [self.back(factor) for factor, _ in element.numer.factor_list()[1]]
+
+    def back(self, polynomial: Any) -> Any:
+        """A polynomial of the field's ring as a SymPy expression."""
+        return polynomial.as_expr().xreplace(self._back)
 
     def plain(self, element: Any) -> Any:
         """An element as a SymPy expression, as it is."""

@@ -21,7 +21,7 @@ from accelsim.optimizer import Optimizer, program_hash, step
 from accelsim.program import exact
 from accelsim.schedules import Recurrence
 from accelsim.symbolic.algebra import Field, evaluated
-from accelsim.symbolic.equivalence import Equivalence, Verdict, check, linear_parts
+from accelsim.symbolic.equivalence import Equivalence, Verdict, check, linear_parts, parameters
 from accelsim.symbolic.given import equal_parameters, unlike
 from accelsim.symbolic.lengths import LONG_ALIKE, long_alike, scale_free
 from accelsim.symbolic.linear_part import LinearPart, left_behind, linear_part
@@ -30,7 +30,7 @@ from accelsim.symbolic.replay import Key, answers, rational, read, shared_gradie
 from accelsim.symbolic.tableau import sympy_functions, tableau
 
 RETURNED = -1  # in the place of a query's number: what the rule returns before the step
-FORMAT = "accelsim certificate 4"
+FORMAT = "accelsim certificate 5"
 
 # -- what a certificate looks like: a type, a list of one shape, one thing or a list (a pair of shapes), an object of
 # known names, or of any names (...) --
@@ -39,7 +39,7 @@ _RULE = {"name": str, "program": str, "switches": {...: int}}
 _EQUIVALENCE = {
     **{"format": str, "kind": str, "source": _RULE, "target": _RULE, "map": {...: str}, "transform": {...: str}},
     **{"backward": bool, "direction": str, "varying": [str], "constant": [str], "given": {...: str}, "returned": bool},
-    **{"sequences": {...: {"start": str, "next": str}}},
+    **{"sequences": {...: {"start": str, "next": str}}, "preconditioners": {...: str}, "nonlinear": {...: str}},
     **{"identities": [str], "conditions": [str], "assumptions": [str]},
 }
 _REFUTATION = {
@@ -124,6 +124,8 @@ def of_equivalence(claim: Equivalence, verdict: Verdict) -> dict[str, Any]:
         "given": {name: str(value) for name, value in claim.given.items()},
         "returned": claim.returned,
         "sequences": {name: {"start": start, "next": later} for name, (start, later) in claim.sequences.items()},
+        "preconditioners": dict(claim.preconditioners),
+        "nonlinear": dict(claim.nonlinear),
         "identities": sorted(verdict.residuals),
         "conditions": list(verdict.conditions),
         "assumptions": list(verdict.assumptions),
@@ -131,10 +133,8 @@ def of_equivalence(claim: Equivalence, verdict: Verdict) -> dict[str, Any]:
 
 
 def _mapped(claim: Equivalence) -> set[str]:
-    """The target's hyperparameters that a run of it takes: of its linear part alone, where that alone is compared."""
-    table = linear_parts(claim)[1].tableau
-    names = claim.target.program().reads if table.nonlinearity is None else table.reads
-    return {name for name in names if not claim.target.hyperparameters[name].switch}
+    """The target's hyperparameters that the map says something of."""
+    return set(parameters(claim, linear_parts(claim)[1]))
 
 
 def of_refutation(
@@ -231,6 +231,8 @@ def _equivalence(document: Mapping[str, Any], source: Optimizer, target: Optimiz
         given={name: _given(text) for name, text in document["given"].items()},
         returned=document["returned"],
         sequences={name: (texts["start"], texts["next"]) for name, texts in document["sequences"].items()},
+        preconditioners=document["preconditioners"],
+        nonlinear=document["nonlinear"],
     )
     if set(claim.map) != (mapped := _mapped(claim)):
         return Verified(False, f"the map must say what {', '.join(sorted(mapped)) or 'nothing'} of {target} is")

@@ -186,6 +186,8 @@ class Same:
     def __init__(self, claim: Equivalence) -> None:
         for name in claim.sequences:
             raise InputError(f"{name}(t) is defined by a recursion of the claim's own, which is not exported")
+        for name in claim.preconditioners:
+            raise InputError(f"{name}(t) is another formula in either rule, which is not exported")
         self.claim = claim
         source, target = linear_parts(claim)
         self.source, self.target = Rule("Source", source, claim.given), Rule("Target", target, {})

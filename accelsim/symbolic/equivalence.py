@@ -27,6 +27,7 @@ from accelsim.symbolic.algebra import divided_by, elsewhere, evaluated, reduced,
 from accelsim.symbolic.conditions import conditions, poles
 from accelsim.symbolic.formulas import formulas, structure
 from accelsim.symbolic.normal_form import LinearPart, linear_part
+from accelsim.symbolic.preconditioners import Preconditioners, Rule, nonlinear
 from accelsim.symbolic.recursions import Recursions, Texts
 from accelsim.symbolic.runs import STEPS, Replay
 from accelsim.symbolic.tableau import distinct, sympy_functions, time
@@ -52,6 +53,10 @@ class Equivalence:
     returned : whether the rules are claimed to return the same, beside querying the same points.
     sequences : functions of t that the map and the transform may use, by name: the value at t = 0, and that at t + 1
         in values at t, as ``("1", "1 + beta(t+1)*weights(t)")``.
+    preconditioners : given sequences of the target that are another formula than the source's, each written in those of
+        the source, as ``{"p": "p(t)*sqrt(beta2)"}``; all that their formulas contain is then mapped, too.
+    nonlinear : what their formulas depend on of the target's states that are not linear, each written in those of the
+        source at the same step; where nothing is said, the state of the same name.
     """
 
     source: Optimizer
@@ -64,6 +69,8 @@ class Equivalence:
     constant: tuple[str, ...] = ()
     returned: bool = False
     sequences: Texts = field(default_factory=dict)
+    preconditioners: Mapping[str, str] = field(default_factory=dict)
+    nonlinear: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         taken = {"t", *sympy_functions(), *self.source.hyperparameters, *self.source.states, *self.target.states}
@@ -74,9 +81,10 @@ class Equivalence:
             if name not in self.target.hyperparameters:
                 raise unknown(f"hyperparameter of {self.target}:", name, self.target.hyperparameters)
         to = self.source if self.backward else self.target
-        for name in self.transform:
-            if name not in to.states:
-                raise unknown(f"state of {to}:", name, to.states)
+        for states, of in ((self.transform, to), (self.nonlinear, self.target)):
+            for name in states:
+                if name not in of.states:
+                    raise unknown(f"state of {of}:", name, of.states)
 
     @property
     def open(self) -> tuple[str, ...]:
@@ -121,22 +129,23 @@ def check(claim: Equivalence) -> Verdict:
     residuals = proof.residuals()
     left = {name: value for name, value in residuals.items() if value != 0}
     runs, counterexample = _replayed(proof, TRIES if left else DRAWS)
-    status = "failed"
+    status, kind = "failed", "" if claim.preconditioners else "rational "
     if left:
         name, value = next(iter(left.items()))
         reason = f"the {name} differs by {value}"
         if counterexample:
             status = "refuted"
         else:
-            reason += f", but {runs} rational runs agree: the rules may be the same, by another transform"
+            reason += f", but {runs} {kind}runs agree: the rules may be the same, by another transform"
     elif counterexample:
-        reason = "the identities hold, but rational runs differ: one of the two routes is wrong"
+        reason = f"the identities hold, but {kind}runs differ: one of the two routes is wrong"
     elif gap := next(proof.gaps(), None):
         reason = gap
     elif runs < DRAWS:
-        reason = "the identities hold, but no rational run satisfies the conditions: nothing confirms them"
+        reason = f"the identities hold, but no {kind}run satisfies the conditions: nothing confirms them"
     else:
-        reason = f"all {len(residuals)} identities hold, and {runs} rational runs of {STEPS} steps agree exactly"
+        exactly = "exactly" if kind else "up to rounding"
+        reason = f"all {len(residuals)} identities hold, and {runs} {kind}runs of {STEPS} steps agree {exactly}"
         aside = ", ".join(sorted(name for name, _ in proof.source.tableau.maps))
         reason += f"; modulo {aside}" if aside else ""
         status = "proved"
@@ -150,8 +159,8 @@ def _replayed(proof: _Proof, wanted: int) -> tuple[int, dict[str, Any] | None]:
     for seed in range(TRIES):
         try:
             found = Replay(proof.claim, (proof.source, proof.target), seed).difference()
-        except ZeroDivisionError:
-            continue  # this draw violates a condition of the claim
+        except (ArithmeticError, ValueError):
+            continue  # this draw violates a condition of the claim, or rounding hides the difference
         if found:
             return agreed, found
         agreed += 1
@@ -176,15 +185,21 @@ def linear_parts(claim: Equivalence) -> tuple[LinearPart, LinearPart]:
     target = linear_part(claim.target, variable)
     for rule, other in ((claim.source, target), (claim.target, source)):
         distinct(rule, other.tableau.factors.values())
-    return _outside(source, target), _outside(target, source)
+    if claim.preconditioners:  # which are not one gradient
+        return _outside(source, source.absorbed), _outside(target, target.absorbed)
+    return _outside(source, _elsewhere(source, target)), _outside(target, _elsewhere(target, source))
 
 
-def _outside(part: LinearPart, other: LinearPart) -> LinearPart:
-    """The part with what it has taken into the gradient, and the other has elsewhere, in its matrices again."""
+def _elsewhere(part: LinearPart, other: LinearPart) -> frozenset[str]:
+    """What a part has taken into the gradient, and the other has elsewhere."""
+    return (part.absorbed - other.absorbed) & {factor.symbol for factor in other.tableau.factors.values()}
+
+
+def _outside(part: LinearPart, names: frozenset[str]) -> LinearPart:
+    """The part with what it has taken into the gradient in its matrices again."""
     import sympy
 
-    shared = {factor.symbol for factor in other.tableau.factors.values()}
-    for name in (part.absorbed - other.absorbed) & shared:
+    for name in names:
         matrices = part.matrices._replace(B=part.matrices.B * sympy.Function(name, positive=True)(time()))
         notes = [
             note for note in part.assumptions if not note.startswith(f"g is the preconditioned gradient {name}(t)")
@@ -226,7 +241,8 @@ class _Proof:
         self.source = self._steady(source)
         self.recursions = self._recursions()
         self.mapped = self._mapped(target)
-        self.target = self._steady(target.replaced(self.mapped))
+        self.scales = self._scales(target)
+        self.target = self._steady(target.replaced({**self.mapped, **self.scales}))
         counts = [part.tableau.gradients for part in (self.source, self.target)]
         for name in functions & claim.sequences.keys():
             raise InputError(f"a sequence cannot be called {name!r}: it is given")
@@ -237,6 +253,7 @@ class _Proof:
             )
         self.onto = (self.target, self.source) if claim.backward else (self.source, self.target)
         self.transform = self._transform()
+        self.related = self._related() if claim.preconditioners else None
 
     def _steady(self, part: LinearPart) -> LinearPart:
         """The part with a symbol for each function of t that the claim has constant."""
@@ -300,10 +317,39 @@ class _Proof:
         import sympy
 
         mapped = {}
-        for name in target.tableau.reads:
+        for name in parameters(self.claim, target):
             text = mapping(self.claim, name)
             mapped[sympy.Function(name, real=True)(time())] = self._written(text)
         return mapped
+
+    def _scales(self, target: LinearPart) -> dict[Any, Any]:
+        """What stands for the target's given sequences that are other formulas than the source's."""
+        import sympy
+
+        given = [factor.symbol for factor in target.tableau.factors.values()]
+        found = {}
+        for name, text in self.claim.preconditioners.items():
+            if name not in given:
+                raise unknown(f"given sequence of {self.claim.target}:", name, given)
+            found[sympy.Function(name, positive=True)(time())] = self._written(text)
+        return found
+
+    def _related(self) -> Preconditioners:
+        """What is to be proved of these sequences."""
+        import sympy
+
+        def at_t(name: str) -> Any:
+            own = known[name]
+            return own if isinstance(own, sympy.Basic) else own(time())
+
+        claim, known = self.claim, self._names()
+        read = claim.source.program(claim.given).reads
+        values = {name: at_t(name) for name in read if not claim.source.hyperparameters[name].switch}
+        mapped = {f.func.__name__: value for f, value in self.mapped.items()}
+        scales = {f.func.__name__: value for f, value in self.scales.items()}
+        rules = Rule(self.source, claim.given, values), Rule(self.target, {}, mapped)
+        told = partial(nonlinear, claim.nonlinear, rules, self._written)
+        return Preconditioners(rules, claim.backward, self.transform, told, scales, self.recursions)
 
     def _transform(self) -> Any:
         """T_t as a matrix, from the written states."""
@@ -335,7 +381,7 @@ class _Proof:
                     found[f"{name} from the initial {start} at t = 0"] = reduced((first * states)[0])
             for column, entry in zip(columns, row, strict=True):
                 found |= self._entry(f"{name}, coefficient of {column}", entry, special)
-        return found
+        return found | (self.related.residuals if self.related else {})
 
     def _entry(self, name: str, equation: Any, special: list[int]) -> dict[str, Any]:
         """What is left of an equation at those of some special steps that are special to it, and elsewhere."""
@@ -389,21 +435,24 @@ class _Proof:
     @cached_property
     def _values(self) -> list[Any]:
         """What must exist for the claim to mean anything."""
-        written = [*self.mapped.values(), *self.transform, *(1 / d for d in self._divided_by())]
+        written = [*self.mapped.values(), *self.scales.values(), *self.transform, *(1 / d for d in self._divided_by())]
         return [*self.recursions.values(), *map(self.recursions.onward, written)]
 
     def _divided_by(self) -> Iterator[Any]:
         """What is divided by in the rules and in what the claim says, as it is written."""
         claim = self.claim
-        names = {**self._names(), **dict.fromkeys(self.onto[0].tableau.states, time())}
-        own = (text for texts in claim.sequences.values() for text in texts)
+        states = (*self.onto[0].tableau.states, *self.source.tableau.dropped)
+        names = {**self._names(), **dict.fromkeys(states, time())}
+        own = [text for texts in claim.sequences.values() for text in texts]
+        own += [*claim.preconditioners.values(), *claim.nonlinear.values()]
         for text in (*claim.map.values(), *claim.transform.values(), *claim.given.values(), *own):
             if isinstance(text, str):
                 yield from divided_by(text, names, _number)
         variable = tuple(k for k, v in claim.target.hyperparameters.items() if not v.switch)
         ours = self.source.tableau.divided_by(claim.varying, **claim.given)
         theirs = (divisor.xreplace(self.mapped) for divisor in self.target.tableau.divided_by(variable))
-        yield from (divisor.xreplace(self._held([divisor])) for divisor in (*ours, *theirs))
+        more = self.related.divided_by() if self.related else ()
+        yield from (divisor.xreplace(self._held([divisor])) for divisor in (*ours, *theirs, *more))
 
     def gaps(self) -> Iterator[str]:
         """Why the rules may differ though the identities hold."""
@@ -418,7 +467,7 @@ class _Proof:
         """Given sequences that go by one name in both rules and need not be one."""
         source, target = self.claim.source, self.claim.target
         ours, theirs = formulas(self.source, self.claim.given), formulas(self.target, {})
-        for name in ours.keys() & theirs.keys():
+        for name in (ours.keys() & theirs.keys()) - self.claim.preconditioners.keys():
             if ours[name] != theirs[name]:
                 yield f"{name}(t) is {ours[name]} in {source} and {theirs[name]} in {target}"
             for state in ours[name].states:
@@ -477,7 +526,12 @@ class _Proof:
         given += [f"{name} does not vary in time" for name in self.claim.constant]
         given += [f"{name} is any function of t" for name in self.claim.open]
         given += [f"{k}(0) = {start}, {k}(t+1) = {following}" for k, (start, following) in self.claim.sequences.items()]
-        if self.source.tableau.factors and self.target.tableau.factors:
+        if self.related:
+            said = (*self.claim.preconditioners.items(),)
+            notes += [f"{name}(t) of {self.claim.target} is {text} of {self.claim.source}" for name, text in said]
+            notes += [f"{name} of {self.claim.target} is {text}" for name, text in self.claim.nonlinear.items()]
+            notes += self.related.assumptions()
+        elif self.source.tableau.factors and self.target.tableau.factors:
             notes.append("given sequences of one name are one formula in both rules, with equal parameters in it")
         more = " and what is returned" if self.claim.returned else " (what is returned is not compared)"
         equal = f"the points where gradients are taken{more}"
@@ -498,6 +552,13 @@ def needed(part: LinearPart) -> list[str]:
 
     called = {f.func.__name__ for m in part.matrices for f in m.atoms(AppliedUndef)}
     return [name for name in part.tableau.optimizer.hyperparameters if name in called]
+
+
+def parameters(claim: Equivalence, target: LinearPart) -> list[str]:
+    """The target's hyperparameters that a run of it takes: of its linear part alone, where that alone is compared."""
+    whole = target.tableau.nonlinearity is None or claim.preconditioners
+    names = claim.target.program().reads if whole else target.tableau.reads
+    return [name for name in names if not claim.target.hyperparameters[name].switch]
 
 
 def mapping(claim: Equivalence, name: str) -> str:

@@ -10,6 +10,7 @@ Nothing is called equivalent that `equivalence.check` has not proved.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -20,15 +21,18 @@ from accelsim.symbolic import certificate, ranges
 from accelsim.symbolic.algebra import Field
 from accelsim.symbolic.answer import Answer
 from accelsim.symbolic.elimination import Clock, OutOfTime
-from accelsim.symbolic.equivalence import Equivalence, Verdict, check
+from accelsim.symbolic.equivalence import Equivalence, Verdict, check, needed
 from accelsim.symbolic.first_step import Start, first_step, infinite
+from accelsim.symbolic.formulas import formulas
 from accelsim.symbolic.given import equal_parameters, unlike
 from accelsim.symbolic.lengths import LONG_ALIKE, long_alike, scale_free
-from accelsim.symbolic.linear_part import left_behind
+from accelsim.symbolic.linear_part import LinearPart, left_behind
 from accelsim.symbolic.matching import Candidate, Matching, Solution, sequence_texts
 from accelsim.symbolic.own_refutation import refute_itself
-from accelsim.symbolic.question import Question
+from accelsim.symbolic.question import Question, Relation
+from accelsim.symbolic.recursions import Recursions
 from accelsim.symbolic.refutation import RETURNED, Refuting, refute, scaled
+from accelsim.symbolic.relating import Relating
 from accelsim.symbolic.responses import silent
 from accelsim.symbolic.special import defaults, roots, vanishing
 from accelsim.symbolic.specialized import switched
@@ -40,6 +44,7 @@ SHARE, MORE = 0.5, 0.65  # of what is left of them for constants, then for sched
 PROOF = 0.95  # of what is left of them where what would do is known but for where it starts
 SCHEDULED = 4.0  # seconds of them for a refutation of all schedules, where one of all constants would do
 ITSELF = 5.0  # seconds of them for a refutation of the rules as they are
+RELATED = 0.95  # of what is left of them for given sequences that are other formulas
 SPECIAL = 3.0  # seconds of them for special cases
 CASE = ("map", "transform", "direction", "conditions", "assumptions")  # what is said of a special case
 LONG = 30  # characters of an expression that is not worth a reason
@@ -94,6 +99,8 @@ class _Finder(Matching):
         self.complete = True  # whether all special cases were looked for
         self._looked_at: Mapping[str, Any] | None = None
         self._found: list[tuple[bool, Any]] = []
+        self.needed: list[Any] = []  # what would have to be zero for given sequences to be multiples
+        self.reached = False  # whether there was a claim to check
         self.beside: str | None = None  # why the checker did not prove a solution, though the identities hold
 
     # -- the answer --
@@ -113,12 +120,46 @@ class _Finder(Matching):
             return self._without_decay()
         if self.b.moves and not self.a.moves:
             return self._standing_still()
+        if (related := self._related()) is not None:
+            return related
         for attempt in (self._namesakes, self._with_constants):
             if found := self._attempted(attempt):
                 return found
         if apart := self._apart_without_decay():
             return apart
         return self._attempted(self._beside_a_constant) or self._attempted(self._with_schedules) or self._not_found()
+
+    def _related(self) -> Answer | None:
+        """What is proved where formulas of given sequences that are not one are multiples of one another."""
+        parts = (self.a.part, self.open)
+        ours, theirs = (formulas(part, given) for part, given in zip(parts, (self.q.set_a, self.q.set_b), strict=True))
+        names = [name for name, formula in theirs.items() if name in ours and ours[name] != formula]
+        if self.related or not names:
+            return None
+        clock = self.clock.at_most(self.clock.left * RELATED)
+        relating = Relating(self.q, parts, names, clock)
+        self.needed = relating.obstructions
+        try:
+            with clock.enforced():
+                for relation in relating.relations():
+                    finder = _Finder(replace(self.q, relation=relation), clock, self.tried, deep=False)
+                    with suppress(InputError):  # where a claim makes no sense, as where a sequence is asked for early
+                        if (answer := finder.answer()).status == "equivalent":
+                            return answer
+                    if not finder.reached and relation.values.keys() & set(needed(self.open)):
+                        break
+                    if not finder.reached:  # the linear parts differ, whatever multiples these are
+                        return self._without(finder)
+        except OutOfTime:
+            self.clock.check()
+            self.tried.append("formulas of given sequences as multiples of one another: out of time")
+        return None
+
+    def _without(self, finder: _Finder) -> Answer:
+        """The answer where another finder's attempts, which are as good as one's own, came to nothing."""
+        self.obstructions += map(finder.unscaled, finder.obstructions)
+        self.stuck, self.doubt = [*self.stuck, *finder.stuck], finder.doubt
+        return self._apart_without_decay() or self._not_found()
 
     def _attempted(self, attempt: Callable[[Clock], list[Solution]]) -> Answer | None:
         """What an attempt proves in its share of the time."""
@@ -360,8 +401,7 @@ class _Finder(Matching):
         """The obstruction without factors that vanish only where the first rule does not follow gradients any more."""
         import sympy
 
-        over = Field([obstruction])
-        return sympy.Mul(*(f for f in over.factors(over.element(obstruction)) if not self._kills(f)))
+        return sympy.Mul(*(f for f in _factors(obstruction) if not self._kills(f)))
 
     def _kills(self, factor: Any) -> bool:
         """Whether a factor is zero only where gradients do nothing, or nowhere, as a power of t."""
@@ -389,7 +429,9 @@ class _Finder(Matching):
 
     def _look_for_special(self, found: dict[str, dict[str, Any]]) -> None:
         unmarked = {new: old for old, new in self._marked().items()}
-        for first, factor in vanishing(self.a, self.b.renamed(unmarked), self.obstructions):
+        needed = dict.fromkeys(f for o in self.needed if self.beside for f in _factors(o))
+        obstructions = [*(f for f in needed if not f.is_Symbol), *self.obstructions]  # at 0 there is less of a rule
+        for first, factor in vanishing(self.a, self.b.renamed(unmarked), obstructions):
             for name, value in roots(factor, self.q.a if first else self.q.b):
                 self._look_at(first, name, text_of(value), found)
         for name, text in defaults(self.q.a):
@@ -424,16 +466,18 @@ class _Finder(Matching):
         """The answer at a candidate, once the checker has proved it."""
         if self._looked_at is not candidate.values:  # other starts of a sequence have the same
             self._looked_at, self._found = candidate.values, self._transforms(candidate.values)
+        values = {k: self.unscaled(v) for k, v in candidate.values.items()}
         for backward, transform in self._found:
             self.clock.check()
-            pair, free = (self.a.part, self.open), lambda name: self._choices(name)[0]
-            recursions = candidate.recursions
-            start = first_step(*pair, candidate.values, transform, backward, free, self.clock, recursions)
+            pair, free = (self.a.part, self._unscaled), self._free
+            recursions = self._recursions(candidate)
+            start = first_step(*pair, values, transform, backward, free, self.clock, recursions)
             if recursions and start is None and infinite(recursions.at(transform, 0)):
                 continue
-            claim = replace(
-                self._claim(candidate.values, transform, backward, start), sequences=sequence_texts(recursions)
-            )
+            if start is not None and infinite(start.transform):
+                continue
+            claim = replace(self._claim(values, transform, backward, start), sequences=sequence_texts(recursions))
+            self.reached = True
             verdict = check(claim)
             self.tried.append(f"{assignments(claim.map)} by a transform {claim.direction}: {verdict.status}")
             self.doubt = verdict.reason
@@ -455,7 +499,8 @@ class _Finder(Matching):
         for name in q.b.program().reads:  # that no matrix contains, so that any value does
             if name in self.unknown and name not in texts:
                 texts[name] = text_of(self._choices(name)[0])
-        return Equivalence(q.a, q.b, texts, rows, backward, q.varying, given=dict(q.set_a), returned=q.returned)
+        claim = Equivalence(q.a, q.b, texts, rows, backward, q.varying, given=dict(q.set_a), returned=q.returned)
+        return claim if self.related is None else _with_relation(claim, self.related)
 
     def _transforms(self, values: dict[str, Any]) -> list[tuple[bool, Any]]:
         """Candidate transforms of states, those first that divide by least."""
@@ -466,7 +511,24 @@ class _Finder(Matching):
         pairs = zip(target.matrices, self.a.part.matrices, strict=True)
         if states[0] == states[1] and all(x == y for x, y in pairs):
             return [(False, sympy.eye(len(states[0])))]
-        return transforms(self.a.part, target, self.at_t)
+        found = transforms(self.a.part, target, self.at_t)
+        return [(backward, self.unscaled(transform)) for backward, transform in found]
+
+    def _free(self, name: str) -> Any:
+        """What a hyperparameter is at the first step, where it may be anything."""
+        return self._choices(name)[-1 if self.related else 0]  # a multiple may be infinite where it is zero
+
+    @cached_property
+    def _unscaled(self) -> LinearPart:
+        """The second rule's part, in its unknowns and the first one's given sequences."""
+        return replace(self.open, matrices=type(self.open.matrices)(*map(self.unscaled, self.open.matrices)))
+
+    def _recursions(self, candidate: Candidate) -> Recursions:
+        """All that follows a recursion in a candidate, and in what is known of given sequences."""
+        if self.related is None:
+            return candidate.recursions
+        one, other = self.related.recursions, candidate.recursions
+        return Recursions({**one.following, **other.following}, {**one.start, **other.start})
 
     def _range_notes(self, claim: Equivalence) -> Iterator[str]:
         """What mapped values, as they are written, are outside their ranges."""
@@ -493,6 +555,22 @@ class _Finder(Matching):
             reason=verdict.reason,
             certificate=certificate.of_equivalence(claim, verdict),
         )
+
+
+def _with_relation(claim: Equivalence, relation: Relation) -> Equivalence:
+    """A claim that also says what given sequences are."""
+    scales = relation.scales.items()
+    return replace(
+        claim,
+        map={**claim.map, **{name: text_of(value) for name, value in relation.values.items()}},
+        preconditioners={name: combination([scale], [f"{name}(t)"], [scale]) for name, scale in scales},
+        nonlinear=relation.nonlinear,
+    )
+
+
+def _factors(expression: Any) -> list[Any]:
+    field = Field([expression])
+    return field.factors(field.element(expression))
 
 
 def _memories(count: int | None) -> str:

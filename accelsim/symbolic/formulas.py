@@ -35,20 +35,28 @@ class Formula:
         return self.text
 
 
-def formulas(part: LinearPart, given: Mapping[str, Any]) -> dict[str, Formula]:
-    """The formula of each given sequence, by its symbol."""
+def traced_factors(part: LinearPart, given: Mapping[str, Any]) -> dict[str, tuple[str, Node, dict[str, Node]]]:
+    """By its symbol, how each given sequence is applied (mul, div), what is, and updates of nonlinear states in it."""
     table = part.tableau
     traced = table.optimizer.program(given)
     found = {}
     for factor in table.factors.values():
         operation, index = factor.node.value
         base = traced.nodes[index]
-        updates = _updates(base, traced, table.dropped)
+        found[factor.symbol] = (operation, base, _updates(base, traced, table.dropped))
+    return found
+
+
+def formulas(part: LinearPart, given: Mapping[str, Any]) -> dict[str, Formula]:
+    """The formula of each given sequence, by its symbol."""
+    table = part.tableau
+    found = {}
+    for symbol, (operation, base, updates) in traced_factors(part, given).items():
         leaves = [node for node in reachable([base, *updates.values()]) if not node.args]
         read = {op: {node.value for node in leaves if node.op == op} for op in ("state", "hyperparameter")}
         starts = {state: _start(table.optimizer, state) for state in updates}
         memory = [f"{state} <- {node!r} from {starts[state]}" for state, node in updates.items()]
-        found[factor.symbol] = Formula(
+        found[symbol] = Formula(
             "; ".join([("1/" if operation == "div" else "") + f"({base!r})", *memory]),
             (operation, *starts.items(), *structure([base, *updates.values()])),
             tuple(sorted(read["state"] - set(updates))),

@@ -16,7 +16,7 @@ from typing import Any
 
 from accelsim.schedules import Recurrence
 from accelsim.symbolic import ranges
-from accelsim.symbolic.algebra import at_first, divisors, reduced
+from accelsim.symbolic.algebra import at_first, divisors, reduced, shifted
 from accelsim.symbolic.elimination import Clock, Outcome, OutOfTime, followed, solve
 from accelsim.symbolic.equivalence import Equivalence, linear_parts, needed
 from accelsim.symbolic.linear_part import LinearPart
@@ -30,6 +30,7 @@ from accelsim.symbolic.written import assignments, given_value, number, put_func
 STARTS = 4  # of a sequence, that are tried
 ENOUGH = 2  # solutions after which no more are looked for
 CONSTANT = 3.0  # seconds for functions beside a constant, before such as follow a recursion
+RELATED = 0.5  # the same, where given sequences of both rules are known multiples
 CHOICES = 1.0  # seconds for other choices where hyperparameters are left free
 THREE = 3  # functions determine a rule of one memory
 PRODUCT = 2  # of two hyperparameters, where it may be any
@@ -62,10 +63,15 @@ class Matching:
         self.obstructions: list[Any] = []
         self.following: dict[Any, tuple[Any, Any]] = {}  # of functions in solutions, what is next and what was before
         self.stuck: list[str] = []
+        if question.relation:
+            onward, back = question.relation.recursions.following, question.relation.back
+            self.following |= {f: (onward[f], back[f]) for f in back}
         self.shared = False  # whether schedules must be those of all coordinates, though the second rule is linear
         self.doubt: str | None = None  # why the last solution is none
         declared = question.b.hyperparameters.items()
-        self.unknown = [k for k, h in declared if not h.switch and k not in question.set_b]
+        self.related = question.relation
+        known = {*question.set_b, *(self.related.values if self.related else ())}
+        self.unknown = [k for k, h in declared if not h.switch and k not in known]
         source, self.open = self._parts()
         self.a = side_of(source)
         self.b = side_of(self.steady).renamed(self._marked())
@@ -76,9 +82,50 @@ class Matching:
 
         q = self.q
         source, target = linear_parts(Equivalence(q.a, q.b, {}, {}, varying=q.varying, given=q.set_a))
-        given = {sympy.Function(k, real=True): given_value(v) for k, v in q.set_b.items()}
-        matrices = put_functions(target.matrices, given)
-        return source, replace(target, matrices=matrices, fixed=frozenset(q.set_b))
+        given = {k: given_value(v) for k, v in q.set_b.items()} | dict(self.related.values if self.related else {})
+        matrices = put_functions(target.matrices, {sympy.Function(k, real=True): v for k, v in given.items()})
+        target = replace(target, matrices=matrices, fixed=frozenset(given))
+        return source, self._rescaled(target) if self.related else target
+
+    def _rescaled(self, part: LinearPart) -> LinearPart:
+        """The second rule with multiples of the first one's given sequences, by factors that stand for themselves."""
+        import sympy
+
+        for name, scale in self.scales.items():
+            sequence = sympy.Function(name, positive=True)(time())
+            if name in part.absorbed:
+                part = replace(part, matrices=part.matrices._replace(B=part.matrices.B * scale))
+            else:
+                part = part.replaced({sequence: scale * sequence})
+        return part
+
+    @cached_property
+    def scales(self) -> dict[str, Any]:
+        """What stands for the second rule's given sequences over the first one's, where these are known multiples."""
+        import sympy
+        from sympy.core.function import AppliedUndef
+
+        taken = {x for rule in (self.q.a, self.q.b) for x in (*rule.states, *rule.hyperparameters)}
+        found = {}
+        for name, value in (self.related.scales if self.related else {}).items():
+            called = next(text for i in count() if (text := f"scale_{name}" + "_" * i) not in taken)
+            kind = sympy.Function if value.has(time()) or value.atoms(AppliedUndef) else sympy.Symbol
+            found[name] = kind(called, positive=True)
+            found[name] = found[name](time()) if kind is sympy.Function else found[name]
+        return found
+
+    def unscaled(self, expression: Any) -> Any:
+        """An expression or matrix with what those factors are in the first rule, all sequences' values being at t."""
+        from sympy.core.function import AppliedUndef
+
+        if not self.scales:
+            return expression
+        for name, scale in self.scales.items():
+            value = self.related.scales[name] if self.related else scale
+            here = [scale] if scale.is_Symbol else [f for f in expression.atoms(AppliedUndef) if f.func == scale.func]
+            shifts = {f: value if scale.is_Symbol else shifted(value, f.args[0] - time()) for f in here}
+            expression = expression.xreplace(shifts)
+        return self.at_t(expression)
 
     @cached_property
     def steady(self) -> LinearPart:
@@ -192,7 +239,7 @@ class Matching:
     def _found_beside(self, equations: list[Any], clock: Clock) -> list[Solution]:
         """What is found in time beside a constant."""
         found: list[Solution] = []
-        with suppress(OutOfTime), (some := clock.at_most(CONSTANT)).enforced():
+        with suppress(OutOfTime), (some := clock.at_most(RELATED if self.related else CONSTANT)).enforced():
             for solution in self._with_one_constant(equations, some):
                 found.append(solution)  # one by one, so that those that were in time stay
         clock.check()

@@ -8,7 +8,28 @@ from typing import Any
 
 from accelsim.optimizer import Optimizer
 from accelsim.symbolic.equivalence import Equivalence
+from accelsim.symbolic.recursions import Recursions
 from accelsim.symbolic.specialized import specialized
+
+
+@dataclass(frozen=True)
+class Relation:
+    """What makes given sequences of the second rule multiples of the first one's, though other formulas (SymPy).
+
+    Attributes
+    ----------
+    values : hyperparameters of the second rule, in those of the first.
+    scales : by name, each sequence of the second rule over the first one's.
+    nonlinear : states of the second rule that are not linear in those of the first, as a claim writes them.
+    recursions : of functions in all that.
+    back : what each of these functions was a step before, in its value at t.
+    """
+
+    values: Mapping[str, Any]
+    scales: Mapping[str, Any]
+    nonlinear: Mapping[str, str]
+    recursions: Recursions
+    back: Mapping[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -18,6 +39,7 @@ class Question:
     Attributes
     ----------
     forced : hyperparameters among `set_b` that have no other choice, and why.
+    relation : of given sequences, where there is one that is to be used.
     """
 
     a: Optimizer
@@ -27,6 +49,7 @@ class Question:
     returned: bool
     varying: tuple[str, ...]
     forced: Mapping[str, str] = field(default_factory=dict)
+    relation: Relation | None = None
 
     @property
     def assumptions(self) -> tuple[str, ...]:

@@ -1,4 +1,7 @@
-"""Runs of both rules of a claim side by side, in fractions: the route to a verdict that takes no symbol along."""
+"""Runs of both rules of a claim side by side, in fractions: the route to a verdict that takes no symbol along.
+
+Where the claim says what preconditioners are, both rules are run as they are, in floating point.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +26,17 @@ if TYPE_CHECKING:
     from accelsim.symbolic.equivalence import Equivalence
 
 STEPS = 8  # compared in a run
+NEAR, FAR = 1e-9, 1e-6  # relative differences up to which inexact runs agree, and from which they do not
 
 
 def _draw(declared: Hyperparameter, chance: random.Random) -> Fraction:
     """A rational number inside a hyperparameter's range, not beyond 2 from 0."""
     low, high = (exact(min(max(edge, -2.0), 2.0)) for edge in (declared.low, declared.high))
     return low + (high - low) * Fraction(chance.randint(1, 11), 12)
+
+
+class Unclear(ArithmeticError):
+    """What two runs differ by may be rounding, or not."""
 
 
 class Replay:
@@ -83,7 +91,10 @@ class Replay:
     def run(self, part: LinearPart, row: Callable[[int], dict[str, Any]]) -> Iterator[dict[str, Any]]:
         """Step by step, the point or points queried and the state returned before the step, of a run from 1."""
         rule = part.tableau.optimizer
-        step = _own_step if self._runs_itself(part) else self._linear_step
+        if self.claim.preconditioners:
+            step = _inexact_step
+        else:
+            step = _own_step if self._runs_itself(part) else self._linear_step
         state = {name: exact(value) for name, value in rule.start(Fraction(1)).items()}
         for t, gradients in enumerate(self.gradients):
             returned = state[rule.returns]
@@ -124,10 +135,20 @@ class Replay:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Equality; up to rounding where a root, a cosine or an exponential made a number inexact."""
+    """Equality; up to rounding where a root, a cosine or an exponential made a number inexact.
+
+    Raises
+    ------
+    Unclear
+        If rounding may be what they differ by, or not.
+    """
     if isinstance(one, Rational) and isinstance(other, Rational):
         return one == other
-    return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-9)
+    if math.isclose(one, other, rel_tol=NEAR, abs_tol=NEAR):
+        return True
+    if not math.isfinite(one) or not math.isfinite(other) or math.isclose(one, other, rel_tol=FAR, abs_tol=FAR):
+        raise Unclear
+    return False
 
 
 def _root(x: Any) -> Any:
@@ -146,13 +167,27 @@ def _scheduled(text: str, t: Any) -> Any:
     return evaluated(text, {"sqrt": _root, "t": t})
 
 
-def _own_step(part: LinearPart, state: Any, t: int, h: Any, gradients: Any) -> Any:
-    """A step of the rule's own program."""
+def _own_step(part: LinearPart, state: Any, t: int, h: Any, gradients: Any, number: Any = exact) -> Any:
+    """A step of the rule's own program; `number` converts the numbers in it."""
     asked: list[Any] = []
 
     def answer(points: tuple[Any, ...]) -> tuple[Any, ...]:
         asked.extend(points)
         return tuple(gradients[len(asked) - len(points) : len(asked)])
 
-    new = program.run(part.tableau.optimizer.program(h), state, Fraction(t), h, answer, exact)
+    new = program.run(part.tableau.optimizer.program(h), state, number(t), h, answer, number)
     return tuple(asked), new
+
+
+def _inexact_step(part: LinearPart, state: Any, t: int, h: Any, gradients: Any) -> Any:
+    """The same in floating point."""
+    declared = part.tableau.optimizer.hyperparameters
+    row = {k: v if declared[k].switch else float(v) for k, v in h.items()}
+    start = {name: _real(value) for name, value in state.items()}
+    return _own_step(part, start, t, row, tuple(map(float, gradients)), float)
+
+
+def _real(value: Any) -> float:
+    if isinstance(value, complex):  # a power of a negative number
+        raise Unclear
+    return float(value)
