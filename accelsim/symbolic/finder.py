@@ -43,8 +43,9 @@ BUDGET = 10.0  # seconds of computing
 SHARE, MORE = 0.5, 0.65  # of what is left of them for constants, then for schedules; the rest is for a refutation
 PROOF = 0.95  # of what is left of them where what would do is known but for where it starts
 SCHEDULED = 4.0  # seconds of them for a refutation of all schedules, where one of all constants would do
-ITSELF = 5.0  # seconds of them for a refutation of the rules as they are
+ITSELF = 3.0  # seconds of them for a refutation of the rules as they are
 RELATED = 0.95  # of what is left of them for given sequences that are other formulas
+HOPELESS = 1.0  # seconds of them for attempts that only show what is in the way, as no multiples were found
 SPECIAL = 3.0  # seconds of them for special cases
 CASE = ("map", "transform", "direction", "conditions", "assumptions")  # what is said of a special case
 LONG = 30  # characters of an expression that is not worth a reason
@@ -125,19 +126,20 @@ class _Finder(Matching):
         for attempt in (self._namesakes, self._with_constants):
             if found := self._attempted(attempt):
                 return found
-        if apart := self._apart_without_decay():
-            return apart
-        return self._attempted(self._beside_a_constant) or self._attempted(self._with_schedules) or self._not_found()
+        return (
+            self._apart_without_decay()
+            or self._themselves()
+            or self._attempted(self._beside_a_constant)
+            or self._attempted(self._with_schedules)
+            or self._not_found()
+        )
 
     def _related(self) -> Answer | None:
         """What is proved where formulas of given sequences that are not one are multiples of one another."""
-        parts = (self.a.part, self.open)
-        ours, theirs = (formulas(part, given) for part, given in zip(parts, (self.q.set_a, self.q.set_b), strict=True))
-        names = [name for name, formula in theirs.items() if name in ours and ours[name] != formula]
-        if self.related or not names:
+        if not self._two_formulas:
             return None
         clock = self.clock.at_most(self.clock.left * RELATED)
-        relating = Relating(self.q, parts, names, clock)
+        relating = Relating(self.q, (self.a.part, self.open), self._two_formulas, clock)
         self.needed = relating.obstructions
         try:
             with clock.enforced():
@@ -155,16 +157,22 @@ class _Finder(Matching):
             self.tried.append("formulas of given sequences as multiples of one another: out of time")
         return None
 
+    @cached_property
+    def _two_formulas(self) -> list[str]:
+        """Given sequences of both rules that are two formulas, of which it is not known that they are multiples."""
+        ours, theirs = formulas(self.a.part, self.q.set_a), formulas(self.open, self.q.set_b)
+        return [] if self.related else [name for name in theirs if name in ours and ours[name] != theirs[name]]
+
     def _without(self, finder: _Finder) -> Answer:
         """The answer where another finder's attempts, which are as good as one's own, came to nothing."""
         self.obstructions += map(finder.unscaled, finder.obstructions)
         self.stuck, self.doubt = [*self.stuck, *finder.stuck], finder.doubt
-        return self._apart_without_decay() or self._not_found()
+        return self._apart_without_decay() or self._themselves() or self._not_found()
 
     def _attempted(self, attempt: Callable[[Clock], list[Solution]]) -> Answer | None:
         """What an attempt proves in its share of the time."""
         share = MORE if attempt == self._with_schedules else SHARE
-        clock = self.clock.at_most(self.clock.left * share)
+        clock = self.clock.at_most(HOPELESS if self._two_formulas else self.clock.left * share)
         try:
             with clock.enforced():
                 candidates = [c for solution in attempt(clock) for c in self._completed(*solution)]
@@ -267,7 +275,7 @@ class _Finder(Matching):
             return None
         question = replace(self.q, set_a={**self.q.set_a, str(self.a.decay): 0})
         finder = _Finder(_Finder(question, self.clock, self.tried)._less_decay(), self.clock, self.tried)
-        answer = (None if self._fewer else finder._themselves()) or finder.answer()
+        answer = finder.answer()
         return answer if answer.status == "refuted" else None
 
     def _decay_is_zero(self) -> bool:
@@ -293,21 +301,14 @@ class _Finder(Matching):
         if not self.deep:
             return self._undecided("no solution was found")
         if self.beside:
-            return self._themselves() or self._undecided(self.beside)
+            return self._undecided(self.beside)
         if self._fewer and self._both_decay:
             return self._undecided("no solution was found with weight decay")
-        if self._fewer or not self._unlike():
-            return self._by_linear_parts(self.clock)
-        try:
-            answer = self._by_linear_parts(self.clock.at_most(self.clock.left * SHARE))
-        except OutOfTime:
-            self.clock.check()
-            return self._themselves() or self._by_linear_parts(self.clock)
-        return answer if answer.status == "refuted" else self._themselves() or answer
+        return self._by_linear_parts()
 
     def _themselves(self) -> Answer | None:
         """Refuted by runs of the rules as they are, where the second one is given what the first one is not."""
-        if not self._unlike():
+        if not self.deep or self._fewer or not self._unlike():
             return None
         clock = self.clock.at_most(ITSELF)
         try:
@@ -327,12 +328,12 @@ class _Finder(Matching):
         """Whether the first rule has fewer memories than the second."""
         return self.a.memory is not None and self.b.memory is not None and self.a.memory < self.b.memory
 
-    def _by_linear_parts(self, whole: Clock) -> Answer:
+    def _by_linear_parts(self) -> Answer:
         """Refuted, if linear parts tell; where the second rule has more memories, by that alone."""
         for scheduled in (False,) if self._fewer else (True, False):
             try:
                 some = scheduled and not self._schedules_matter()
-                clock = whole.at_most(SCHEDULED) if some else whole
+                clock = self.clock.at_most(SCHEDULED) if some else self.clock
                 with clock.enforced():
                     found = refute(self._refuting(scheduled), clock)
             except OutOfTime:
