@@ -430,7 +430,7 @@ class _Finder(Matching):
 
     def _look_for_special(self, found: dict[str, dict[str, Any]]) -> None:
         unmarked = {new: old for old, new in self._marked().items()}
-        needed = dict.fromkeys(f for o in self.needed if self.beside for f in _factors(o))
+        needed = dict.fromkeys(f for o in self.needed for f in _factors(o))
         obstructions = [*(f for f in needed if not f.is_Symbol), *self.obstructions]  # at 0 there is less of a rule
         for first, factor in vanishing(self.a, self.b.renamed(unmarked), obstructions):
             for name, value in roots(factor, self.q.a if first else self.q.b):
