@@ -129,7 +129,7 @@ class _Finder(Matching):
         return (
             self._apart_without_decay()
             or self._themselves()
-            or self._attempted(self._beside_a_constant)
+            or self._attempted(self._decaying_alike)
             or self._attempted(self._with_schedules)
             or self._not_found()
         )

@@ -7,7 +7,7 @@ second rule's unknowns are equations, solved by elimination.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -29,6 +29,7 @@ from accelsim.symbolic.written import assignments, given_value, number, put_func
 
 STARTS = 4  # of a sequence, that are tried
 ENOUGH = 2  # solutions after which no more are looked for
+ALIKE = 1.0  # seconds for memories that decay alike
 CONSTANT = 3.0  # seconds for functions beside a constant, before such as follow a recursion
 RELATED = 0.5  # the same, where given sequences of both rules are known multiples
 CHOICES = 1.0  # seconds for other choices where hyperparameters are left free
@@ -197,9 +198,31 @@ class Matching:
         except OutOfTime:
             self.clock.check()
 
-    def _beside_a_constant(self, clock: Clock) -> list[Solution]:
-        """Where there are more hyperparameters than functions of t that determine the rule, one may be a constant."""
-        return self._found_beside(self._scheduled_equations or [], clock) if self._several else []
+    def _decaying_alike(self, clock: Clock) -> list[Solution]:
+        """Where there are more hyperparameters than functions of t that determine a rule: memories that decay alike."""
+        if not self._several:
+            return []
+        self.tried.append("memories that decay alike")
+        blocks = [side.block for side in (self.a, self.scheduled) if side.block is not None]
+        alike = reduced(blocks[0].a[0] - blocks[1].a[0])
+        equations = [*(self._scheduled_equations or []), alike]
+        return self._in_time(lambda clock: self._as_they_are_or_beside(equations, clock), clock.at_most(ALIKE))
+
+    def _as_they_are_or_beside(self, equations: list[Any], clock: Clock) -> Iterator[Solution]:
+        """Solutions of equations that determine all, or beside a constant."""
+        if self._outcome(self._at_numbers(equations), clock).solutions:
+            yield from ((solution, ()) for solution in self._solved(equations, clock))
+        else:
+            yield from self._with_one_constant(equations, clock)
+
+    def _in_time(self, solutions: Callable[[Clock], Iterator[Solution]], clock: Clock) -> list[Solution]:
+        """The solutions that are found in time."""
+        found: list[Solution] = []
+        with suppress(OutOfTime), clock.enforced():
+            for solution in solutions(clock):
+                found.append(solution)  # one by one, so that those that were in time stay
+        self.clock.check()
+        return found
 
     def _with_schedules(self, clock: Clock) -> list[Solution]:
         equations = self._scheduled_equations
@@ -227,23 +250,20 @@ class Matching:
         return kept and len(self._left({})) > THREE
 
     def _as_schedules(self, equations: list[Any], clock: Clock) -> list[Solution]:
-        if self._several and (found := list(self._by_recursion(self._with_products(equations), clock))):
-            return found
+        if self._several:
+            found = self._found_beside(equations, clock)
+            return found or list(self._by_recursion(self._with_products(equations), clock))
         outcome = self._outcome(self._at_numbers(equations), clock)
         if outcome.solutions:
             return [(solution, ()) for solution in self._solved(equations, clock)]
-        if not outcome.stuck or self._several:
+        if not outcome.stuck:
             return []
         return self._found_beside(equations, clock) or list(self._by_recursion([equations], clock))
 
     def _found_beside(self, equations: list[Any], clock: Clock) -> list[Solution]:
         """What is found in time beside a constant."""
-        found: list[Solution] = []
-        with suppress(OutOfTime), (some := clock.at_most(RELATED if self.related else CONSTANT)).enforced():
-            for solution in self._with_one_constant(equations, some):
-                found.append(solution)  # one by one, so that those that were in time stay
-        clock.check()
-        return found
+        some = clock.at_most(RELATED if self.related else CONSTANT)
+        return self._in_time(lambda clock: self._with_one_constant(equations, clock), some)
 
     def _by_recursion(self, systems: Iterable[list[Any]], clock: Clock) -> Iterator[Solution]:
         """Solutions of the first system of equations that has some, among them such as follow a recursion."""
