@@ -322,7 +322,7 @@ def _coefficients(expression: Any, moving: Iterable[Any]) -> tuple[list[Any], li
     """What has to vanish for an expression to do so whatever some symbols are, and what it divides by."""
     field = Field([expression])
     element = field.element(expression)
-    if element == 0 or not hasattr(element, "numer"):
+    if element == 0 or field.domain.is_QQ:
         return [field.plain(element)] * (element != 0), []
     ring = element.numer.ring
     over = [bool(field.back(x).free_symbols & {*moving}) for x in ring.gens]
