@@ -386,7 +386,7 @@ def test_a_refutation_is_told_in_words(a, b, told):
 
 
 def test_what_nobody_reads_is_not_printed():
-    answer = equivalent(find("qhm"), find("acsa"))
+    answer = equivalent(find("adamw"), find("heavy_ball"))
     short = answer.to_text()["counterexample"][-1]
     assert short.endswith("= 1")
     long = ["1 + " * 1000 + cofactor for cofactor in answer.counterexample["cofactors"]]
