@@ -232,19 +232,33 @@ def trace(name: str, rule: Rule, states: tuple[str, ...], switches: Mapping[str,
 def evaluate(
     node: Node, leaf: Callable[[Node], Any], apply: Callable[[Node, list[Any]], Any], known: dict[int, Any]
 ) -> Any:
-    """The value of a node in any arithmetic; `known` keeps what was computed (by node index)."""
+    """The value of a node in any arithmetic; `known` keeps what was computed (by node index).
+
+    Where a condition is decided, the other branch, which may divide by zero, is None and not looked at.
+    """
     pending = [node]
     while pending:
         top = pending[-1]
-        missing = [arg for arg in top.args if arg.index not in known]
+        missing = [arg for arg in _read(top, known) if arg.index not in known]
         if top.index in known or missing:
             if not missing:
                 pending.pop()
             pending.extend(missing)
             continue
-        known[top.index] = apply(top, [known[arg.index] for arg in top.args]) if top.args else leaf(top)
+        known[top.index] = apply(top, [known.get(arg.index) for arg in top.args]) if top.args else leaf(top)
         pending.pop()
     return known[node.index]
+
+
+def _read(node: Node, known: Mapping[int, Any]) -> tuple[Node, ...]:
+    """The arguments that a node's value needs; of a choice the condition first."""
+    if node.op != "where":
+        return node.args
+    condition, yes, no = node.args
+    decided = known.get(condition.index)
+    if isinstance(decided, bool):
+        return (yes if decided else no,)
+    return node.args if condition.index in known else (condition,)
 
 
 def reachable(roots: Iterable[Node]) -> list[Node]:

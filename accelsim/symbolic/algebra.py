@@ -265,8 +265,8 @@ def evaluated(text: str, names: Mapping[str, Any], number: Callable[[Any], Any] 
         return value(ast.parse(text.strip(), mode="eval"))
     except SyntaxError:
         raise InputError(f"cannot read {text!r} as an expression: use + - * / **, numbers, names and calls") from None
-    except TypeError as error:  # a number that is called, a function that is not
-        raise InputError(f"cannot read {text!r}: {error}") from None
+    except (TypeError, RecursionError) as error:  # a number that is called, a function that is not
+        raise InputError(f"cannot read {text[:40]!r}: {error}") from None
 
 
 def divided_by(text: str, names: Mapping[str, Any], number: Callable[[Any], Any]) -> Iterator[Any]:

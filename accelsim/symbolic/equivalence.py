@@ -21,7 +21,6 @@ from typing import Any
 
 from accelsim.errors import InputError, unknown
 from accelsim.optimizer import Optimizer
-from accelsim.program import exact
 from accelsim.schedules import Recurrence
 from accelsim.symbolic.algebra import divided_by, elsewhere, evaluated, reduced, shifted, special_steps
 from accelsim.symbolic.conditions import conditions, poles
@@ -31,6 +30,7 @@ from accelsim.symbolic.preconditioners import Preconditioners, Rule, nonlinear
 from accelsim.symbolic.recursions import Recursions, Texts
 from accelsim.symbolic.runs import STEPS, Replay
 from accelsim.symbolic.tableau import distinct, sympy_functions, time
+from accelsim.symbolic.written import number
 
 DRAWS = 3  # replays at random rational hyperparameters that must agree exactly
 TRIES = 50  # replays in which a counterexample is looked for
@@ -158,7 +158,10 @@ def _replayed(proof: _Proof, wanted: int) -> tuple[int, dict[str, Any] | None]:
     agreed = 0
     for seed in range(TRIES):
         try:
-            found = Replay(proof.claim, (proof.source, proof.target), seed).difference()
+            replay = Replay(proof.claim, (proof.source, proof.target), seed)
+            if not all(map(replay.positive, proof.positive)):
+                continue
+            found = replay.difference()
         except (ArithmeticError, ValueError):
             continue  # this draw violates a condition of the claim, or rounding hides the difference
         if found:
@@ -281,7 +284,7 @@ class _Proof:
             elif isinstance(given, str):
                 known[name] = partial(self._schedule, given)
             else:
-                known[name] = sympy.Symbol(name, real=True) if given is None else _number(given)
+                known[name] = sympy.Symbol(name, real=True) if given is None else number(given)
         return known | {name: sympy.Function(name, real=True) for name in self.claim.sequences}
 
     def _recursions(self) -> Recursions:
@@ -302,12 +305,12 @@ class _Proof:
         return Recursions(following, start)
 
     def _schedule(self, text: str, t: Any) -> Any:
-        return evaluated(text, {**sympy_functions(), "t": t}, _number)
+        return evaluated(text, {**sympy_functions(), "t": t}, number)
 
     def _written(self, text: str, **more: Any) -> Any:
         import sympy
 
-        value = evaluated(text, {**self._names(), **more}, _number)
+        value = evaluated(text, {**self._names(), **more}, number)
         if not isinstance(value, sympy.Basic | Rational):
             raise InputError(f"cannot read {text!r}: what varies in time is written as a function, as {text}(t)")
         return sympy.sympify(value)
@@ -372,9 +375,9 @@ class _Proof:
     def residuals(self) -> dict[str, Any]:
         """What each identity leaves, by name, at special steps (at the first from the start alone) and all others."""
         found = self._start()
-        for name, columns, row in self._rows():
+        for name, columns, row, of_states in self._rows():
             special = special_steps(row)
-            if 0 in special and columns == self.onto[0].tableau.states:
+            if 0 in special and of_states:
                 special.remove(0)
                 first = self.recursions.at(row, 0)
                 for start, states in self._starts():
@@ -391,12 +394,13 @@ class _Proof:
         found[f"{name} elsewhere" if own else name] = reduced(self.recursions.onward(elsewhere(equation)))
         return found
 
-    def _rows(self) -> Iterator[tuple[str, tuple[str, ...], Any]]:
-        """What vanishes at all steps: of each new state, query and return the coefficients of some columns."""
+    def _rows(self) -> Iterator[tuple[str, list[str], Any, bool]]:
+        """What vanishes at all steps: of each new state, query and return the coefficients of states or gradients."""
         before, after = self.onto
         ahead, here = shifted(self.transform, 1), self.transform
-        inputs = tuple(f"g{j or ''}" for j in range(before.tableau.gradients))
-        states, rows = before.tableau.states, after.tableau.states
+        inputs = [f"g{j or ''}" for j in range(before.tableau.gradients)]
+        rows = after.tableau.states
+        states = [f"state {name}" if name in inputs else name for name in before.tableau.states]
         left, right = before.matrices, after.matrices
         groups: list[tuple[Any, str, Any, Any]] = [
             (ahead * left.A - right.A * here, "update of", rows, states),
@@ -408,7 +412,7 @@ class _Proof:
             groups.append((left.F - right.F * here, "returned", ("state",), states))
         for matrix, what, names, columns in groups:
             for i, row in enumerate(names):
-                yield f"{what} {row}", columns, matrix.row(i)
+                yield f"{what} {row}", columns, matrix.row(i), columns is states
 
     def _starts(self, after: bool = False) -> Iterator[tuple[str, Any]]:
         """What the rules that the transform leads from or to start at, as columns: in units of w0, and besides."""
@@ -416,7 +420,7 @@ class _Proof:
 
         table = self.onto[after].tableau
         for what, values in (("point", table.translation), ("memories", table.start)):
-            yield what, sympy.Matrix(list(map(_number, values)))
+            yield what, sympy.Matrix(list(map(number, values)))
 
     def _start(self) -> dict[str, Any]:
         """Same start: T_0 takes the initial point to the initial point and initial memories to initial memories."""
@@ -430,7 +434,13 @@ class _Proof:
 
     def conditions(self) -> tuple[str, ...]:
         """What the rules divide by at these hyperparameters, and what the map and the transform do."""
-        return conditions(self._values)
+        more = (*(f"{text} > 0" for text in self.positive), *self.related.vanishing()) if self.related else ()
+        return (*conditions(self._values), *dict.fromkeys(more))
+
+    @property
+    def positive(self) -> list[str]:
+        """What must be positive where the claim is to hold."""
+        return self.related.positive() if self.related else []
 
     @cached_property
     def _values(self) -> list[Any]:
@@ -447,7 +457,7 @@ class _Proof:
         own += [*claim.preconditioners.values(), *claim.nonlinear.values()]
         for text in (*claim.map.values(), *claim.transform.values(), *claim.given.values(), *own):
             if isinstance(text, str):
-                yield from divided_by(text, names, _number)
+                yield from divided_by(text, names, number)
         variable = tuple(k for k, v in claim.target.hyperparameters.items() if not v.switch)
         ours = self.source.tableau.divided_by(claim.varying, **claim.given)
         theirs = (divisor.xreplace(self.mapped) for divisor in self.target.tableau.divided_by(variable))
@@ -527,7 +537,7 @@ class _Proof:
         given += [f"{name} is any function of t" for name in self.claim.open]
         given += [f"{k}(0) = {start}, {k}(t+1) = {following}" for k, (start, following) in self.claim.sequences.items()]
         if self.related:
-            said = (*self.claim.preconditioners.items(),)
+            said = self.claim.preconditioners.items()
             notes += [f"{name}(t) of {self.claim.target} is {text} of {self.claim.source}" for name, text in said]
             notes += [f"{name} of {self.claim.target} is {text}" for name, text in self.claim.nonlinear.items()]
             notes += self.related.assumptions()
@@ -538,12 +548,6 @@ class _Proof:
         notes.append(f"equal: {equal}, whether or not mapped values lie in their ranges")
         notes.append("coordinate by coordinate, from the same start, on the same gradients")
         return tuple(dict.fromkeys([*given, *notes]))
-
-
-def _number(value: Any) -> Any:
-    import sympy
-
-    return sympy.Rational(str(exact(value)))
 
 
 def needed(part: LinearPart) -> list[str]:

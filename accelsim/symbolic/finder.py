@@ -151,7 +151,7 @@ class _Finder(Matching):
                     if not finder.reached and relation.values.keys() & set(needed(self.open)):
                         break
                     if not finder.reached:  # the linear parts differ, whatever multiples these are
-                        return self._without(finder)
+                        return self._after(finder)
         except OutOfTime:
             self.clock.check()
             self.tried.append("formulas of given sequences as multiples of one another: out of time")
@@ -163,7 +163,7 @@ class _Finder(Matching):
         ours, theirs = formulas(self.a.part, self.q.set_a), formulas(self.open, self.q.set_b)
         return [] if self.related else [name for name in theirs if name in ours and ours[name] != theirs[name]]
 
-    def _without(self, finder: _Finder) -> Answer:
+    def _after(self, finder: _Finder) -> Answer:
         """The answer where another finder's attempts, which are as good as one's own, came to nothing."""
         self.obstructions += map(finder.unscaled, finder.obstructions)
         self.stuck, self.doubt = [*self.stuck, *finder.stuck], finder.doubt
@@ -256,13 +256,13 @@ class _Finder(Matching):
 
     def _without_decay(self) -> Answer:
         """The second rule with its weight decay zero, which it must be where the first one has none."""
-        return _Finder(self._less_decay(), self.clock, self.tried, self.deep).answer()
+        return _Finder(self._less_decay(self.q), self.clock, self.tried, self.deep).answer()
 
-    def _less_decay(self) -> Question:
-        """The question where the second rule's weight decay is zero."""
+    def _less_decay(self, question: Question) -> Question:
+        """A question where the second rule's weight decay is zero."""
         name = str(self.b.decay)
-        why = f", as {self.q.a} moves along with a translation of all positions"
-        return replace(self.q, set_b={**self.q.set_b, name: 0}, forced={**self.q.forced, name: why})
+        why = f", as {question.a} moves along with a translation of all positions"
+        return replace(question, set_b={**question.set_b, name: 0}, forced={**question.forced, name: why})
 
     @cached_property
     def _both_decay(self) -> bool:
@@ -273,10 +273,12 @@ class _Finder(Matching):
         """Refuted where the rules differ without weight decay, which is far sooner seen."""
         if not (self.deep and self._both_decay and self.q.a.hyperparameters[str(self.a.decay)].holds(0)):
             return None
-        question = replace(self.q, set_a={**self.q.set_a, str(self.a.decay): 0})
-        finder = _Finder(_Finder(question, self.clock, self.tried)._less_decay(), self.clock, self.tried)
-        answer = finder.answer()
-        return answer if answer.status == "refuted" else None
+        question = self._less_decay(replace(self.q, set_a={**self.q.set_a, str(self.a.decay): 0}))
+        answer = _Finder(question, self.clock, self.tried).answer()
+        if answer.status != "refuted":
+            return None
+        special = ({**case, "when": f"{self.a.decay} = 0, {case['when']}"} for case in answer.special)
+        return replace(answer, special=tuple(special))
 
     def _decay_is_zero(self) -> bool:
         """Whether only weight decay of zero lets the second rule move along with a translation, and go on moving."""

@@ -106,6 +106,8 @@ def _root(square: Any) -> Any:
     """The root of a square of what is at least 0, otherwise as it is."""
     import sympy
 
+    if not square.is_rational_function():
+        return sympy.sqrt(square)
     number, above = sympy.factor_list(sympy.fraction(sympy.cancel(square))[0])
     other, below = sympy.factor_list(sympy.fraction(sympy.cancel(square))[1])
     halves = [(base, sympy.Rational(power, 2)) for base, power in (*above, *((b, -p) for b, p in below))]

@@ -23,8 +23,8 @@ from numbers import Real
 from typing import Any
 
 from accelsim.errors import InputError
-from accelsim.optimizer import Optimizer, step
-from accelsim.program import exact
+from accelsim.optimizer import Optimizer
+from accelsim.program import exact, run
 from accelsim.symbolic.algebra import Field, evaluated
 from accelsim.symbolic.replay import rational
 
@@ -151,17 +151,17 @@ class _Run:
     ) -> list[Any]:
         """What the rule queries before each gradient and after the last; a position that it queries being at points."""
         shown: list[Any] = []
-        query, last = rule.program().queries[0][0], len(gradients)
+        program, last = rule.program(), len(gradients)
+        query = program.queries[0][0]
         state = {name: _Value(self, self.lifted(value)) for name, value in rule.start(Fraction(0)).items()}
-        declared = rule.hyperparameters.items()
-        switches = {name: h.default for name, h in declared if h.switch}
+        switches = {name: h.default for name, h in rule.hyperparameters.items() if h.switch}
 
-        def gradient(point: Any) -> Any:
+        def gradient(asked: tuple[Any, ...]) -> tuple[Any, ...]:
             if not moved:
-                shown.append(self.lifted(point))
+                shown.append(self.lifted(asked[0]))
             if self.step == last:
                 raise _Seen
-            return _Value(self, self.lifted(gradients[self.step]))
+            return (_Value(self, self.lifted(gradients[self.step])),)
 
         moved = points is not None and query.op == "state"
         with suppress(_Seen):
@@ -169,9 +169,9 @@ class _Run:
                 if points and moved:
                     shown.append(state[query.value].element)
                     state[query.value] = _Value(self, points[self.step])
-                names = [name for name in rule.program().reads if name not in switches]
+                names = [name for name in program.reads if name not in switches]
                 h = {name: self._element(hyperparameter(name, self.step)) for name in names}
-                state = step(rule, state, Fraction(self.step), h | switches, gradient)
+                state = run(program, state, Fraction(self.step), h | switches, gradient, exact)
         return shown
 
     def _element(self, expression: Any) -> _Value:
@@ -260,10 +260,10 @@ def _laid_out(found: Mapping[str, Any], a: Optimizer, b: Optimizer) -> tuple[lis
 
 
 def _fraction(text: str) -> Fraction:
-    value = evaluated(text, {})
-    if not isinstance(value, Fraction):
-        raise InputError(f"{text!r} is no rational number")
-    return value
+    with suppress(ZeroDivisionError):
+        if isinstance(value := evaluated(text, {}), Fraction):
+            return value
+    raise InputError(f"{text!r} is no rational number")
 
 
 def _ground(a: Optimizer, b: Optimizer, sought: Hyperparameters, last: int, sequence: int, lengths: int) -> _Ground:
@@ -326,10 +326,10 @@ def _read(text: str, names: Mapping[str, Any]) -> Any:
     """A written expression; never evaluated as Python."""
     import sympy
 
-    value = sympy.sympify(evaluated(text, names, rational))
-    if not value.is_rational_function() or value.has(sympy.zoo, sympy.nan):
-        raise InputError(f"{text} is no rational function")
-    return value
+    value = evaluated(text, names, rational)
+    if isinstance(value, sympy.Expr) and value.is_rational_function() and not value.has(sympy.zoo, sympy.nan):
+        return value
+    raise InputError(f"{text:.40} is no rational function")
 
 
 def _equal(one: Any, other: Any) -> bool:

@@ -14,13 +14,14 @@ from functools import cached_property, partial
 from typing import Any
 
 from accelsim.errors import InputError
-from accelsim.program import Node, evaluate, exact, operate, reachable
+from accelsim.program import Node, evaluate, operate, reachable
 from accelsim.symbolic.algebra import elsewhere, shifted, special_steps
 from accelsim.symbolic.formulas import traced_factors
 from accelsim.symbolic.linear_part import LinearPart
 from accelsim.symbolic.recursions import Recursions
 from accelsim.symbolic.roots import Roots
 from accelsim.symbolic.tableau import time, to_sympy
+from accelsim.symbolic.written import number, text_of
 
 _ARITHMETIC = frozenset({"add", "sub", "mul", "div", "neg", "pow"})
 Values = Mapping[str, Any]
@@ -62,7 +63,7 @@ class Rule:
     def _uniform(self, node: Node) -> Any:
         if node.op == "hyperparameter":
             return self.hyperparameters[node.value]
-        return time() if node.op == "step" else _number(node.value)
+        return time() if node.op == "step" else number(node.value)
 
 
 class Preconditioners:
@@ -86,12 +87,14 @@ class Preconditioners:
         scales: Values,
         recursions: Recursions,
     ) -> None:
+        import sympy
+
         (self.source, self.target), self.scales, self.recursions = rules, scales, recursions
         table = self.source.part.tableau
         free, bound = reversed(rules) if backward else rules
         names = free.part.tableau.states
         linear, dropped = ({name: _symbol(name) for name in each} for each in (names, table.dropped))
-        rows = dict(zip(bound.part.tableau.states, transform * _column(linear.values()), strict=True))
+        rows = dict(zip(bound.part.tableau.states, transform * sympy.Matrix([*linear.values()]), strict=True))
         ours, theirs = (rows, linear) if backward else (linear, rows)
         self.nonlinear = nonlinear(dropped)
         self.states = (ours | dropped, theirs | dict(self.nonlinear))
@@ -121,8 +124,28 @@ class Preconditioners:
         _ = self.residuals
         if any(node.op == "sqrt" for node in self.target.nodes(self.scales)):
             yield "what square roots are taken of is not negative"
-        for square in self.roots.positive:
-            yield f"{self._named(self.roots.written(square))} > 0"
+        yield from (f"{self._named(self.roots.written(s))} > 0" for s in self.roots.positive if self.roots.moves(s))
+
+    def positive(self) -> list[str]:
+        """What must be positive where the claim is to hold, and does not depend on states and gradients."""
+        _ = self.residuals
+        squares = [square for square in self.roots.positive if not self.roots.moves(square)]
+        return [text_of(self.roots.written(square)) for square in squares]
+
+    def vanishing(self) -> Iterator[str]:
+        """What formulas divide by that is zero as long as states and gradients are."""
+        import sympy
+
+        nothing = dict.fromkeys(self.roots.moving, sympy.Integer(0))
+        for rule, states, names in zip(
+            (self.source, self.target), self.states, (self._of_source(), [*self.scales]), strict=True
+        ):
+            read = self._reader(None, rule, states)
+            below = [node.args[1] for node in rule.nodes(names) if node.op == "div" and node.kind != "uniform"]
+            below += [base for operation, base, _ in (rule.factors[name] for name in names) if operation == "div"]
+            for divisor in (self.roots.written(read(node)) for node in below):
+                if divisor.xreplace(nothing) == 0:
+                    yield f"{self._named(divisor)} != 0"
 
     def _named(self, expression: Any) -> Any:
         """An expression with states and gradients by their names."""
@@ -160,7 +183,7 @@ class Preconditioners:
 
     def _started(self, rule: Rule, state: str) -> Any:
         optimizer = rule.part.tableau.optimizer
-        return self.point if state in optimizer.positions else _number(optimizer.memories[state])
+        return self.point if state in optimizer.positions else number(optimizer.memories[state])
 
     def _said(self, state: str) -> Any:
         if state not in self.nonlinear:
@@ -226,13 +249,13 @@ class Reader:
             return self.gradients[node.value]
         if node.op == "hyperparameter":
             return self.here(self.rule.hyperparameters[node.value])
-        return self.here(time()) if node.op == "step" else _number(node.value)
+        return self.here(time()) if node.op == "step" else number(node.value)
 
     def _applied(self, node: Node, values: list[Any]) -> Any:
         import sympy
 
         if node.op == "first":
-            return sympy.true if self.step == 0 else sympy.false
+            return self.step == 0
         if node.op == "where":
             return values[1] if values[0] else values[2]
         if node.op == "sqrt":
@@ -250,18 +273,6 @@ def nonlinear(
     """What the target's nonlinear states are in symbols of the source's: what is said, or that of the same name."""
     told = {state: said.get(state, state if state in symbols else None) for state in rules[1].part.tableau.dropped}
     return {state: written(text, **symbols) for state, text in told.items() if text is not None}
-
-
-def _column(entries: Iterable[Any]) -> Any:
-    import sympy
-
-    return sympy.Matrix(list(entries))
-
-
-def _number(value: Any) -> Any:
-    import sympy
-
-    return sympy.Rational(str(exact(value)))
 
 
 def _symbol(name: str) -> Any:

@@ -88,6 +88,10 @@ class Replay:
                 evaluated(text, {**names, **states})
         return switches | {k: evaluated(text, names) for k, text in self.claim.map.items()}
 
+    def positive(self, text: str) -> bool:
+        """Whether what is written is positive at all steps."""
+        return all(evaluated(text, {"sqrt": _root, **self.names, "t": Fraction(t)}) > 0 for t in range(STEPS))
+
     def run(self, part: LinearPart, row: Callable[[int], dict[str, Any]]) -> Iterator[dict[str, Any]]:
         """Step by step, the point or points queried and the state returned before the step, of a run from 1."""
         rule = part.tableau.optimizer
