@@ -286,6 +286,22 @@ def test_what_is_wrong_at_or_after_a_first_step_of_its_own_is_refuted(wrong):
     assert verdict.status == "refuted", verdict.reason
 
 
+@pytest.mark.parametrize("factor", [1, 2])
+def test_states_may_be_called_as_gradients_are(factor):
+    def called(times):
+        @optimizer(positions="g", memories="g1", returns="g", lr=step_size(), beta=momentum())
+        def rule(s, t, h):
+            """Two gradients, the second one weighed otherwise at the first step."""
+            p, k = yield s.g, s.g - h.lr * s.g1
+            m = h.beta * s.g1 + where(first(t), p + times * k, p + k)
+            return dict(g=s.g - h.lr * m, g1=m)
+
+        return rule
+
+    verdict = check(Equivalence(called(1), called(factor), dict(lr="lr", beta="beta"), dict(g="g", g1="g1")))
+    assert verdict.status == ("proved" if factor == 1 else "refuted")
+
+
 def test_claim_that_no_run_satisfies_is_not_proved():
     never = dict(claim().map, beta="beta*(1/(lr - lr))*(lr - lr)")
     assert check(claim(map=never)).status == "failed"

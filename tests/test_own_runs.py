@@ -8,9 +8,9 @@ from fractions import Fraction
 
 import pytest
 
-from accelsim.elementary import sqrt
+from accelsim.elementary import first, sqrt, where
 from accelsim.errors import InputError
-from accelsim.optimizer import momentum, optimizer, positive, step, step_size
+from accelsim.optimizer import momentum, optimizer, positive, program_hash, real, step, step_size
 from accelsim.optimizers import find
 from accelsim.optimizers.qhm import mean
 from accelsim.schedules import Recurrence
@@ -70,6 +70,29 @@ def vanishing(s, t, h):
     return dict(w=s.w - h.lr * g / (v + sqrt(v) - 6), v=v)
 
 
+def divided(name, denominator):
+    """`averaging` with another denominator, in which delta may be any number."""
+
+    def run(s, t, h):
+        g = yield s.w
+        v = mean(s.v, g * g, h.beta)
+        return dict(w=s.w - h.lr * g / denominator(sqrt(v) + h.eps, v, t, h), v=v)
+
+    run.__name__, run.__doc__ = name, "A rule of a test."
+    declared = dict(lr=step_size(), beta=momentum(0.9), eps=positive(1), delta=real())
+    return optimizer(positions="w", memories="v", returns="w", **declared)(run)
+
+
+def unused(root, v, t, h):
+    v / h.delta
+    return root + h.delta * v
+
+
+elsewhere = divided("elsewhere", lambda root, v, t, h: where(first(t), root + h.delta * v, root / h.delta))
+idle = divided("idle", unused)
+used = divided("used", lambda root, v, t, h: root + h.delta * v + (h.delta / h.delta - 1))
+
+
 def searched(a, b, seconds=8.0):
     """What runs of the rules themselves find, without weight decay."""
     without = [{"weight_decay": 0} if "weight_decay" in rule.hyperparameters else {} for rule in (a, b)]
@@ -81,7 +104,7 @@ def searched(a, b, seconds=8.0):
 
 
 def named(name):
-    own = {rule.name: rule for rule in (averaging, summing, within, thirds, sized, vanishing)}
+    own = {rule.name: rule for rule in (averaging, summing, within, thirds, sized, vanishing, elsewhere, idle, used)}
     return own.get(name) or find(name)
 
 
@@ -291,3 +314,31 @@ def number(element, numbers):
     """An element of a field at numbers."""
     expression = element.as_expr()
     return float(expression.subs({s: numbers[str(s)] for s in expression.free_symbols}))
+
+
+def test_what_is_not_computed_divides_by_nothing():
+    assert searched(averaging, elsewhere) is None  # delta = 0 at the first step and 1 at all others makes them one
+    assert equivalent(averaging, idle).map["delta"] == "0"
+    document = searched(averaging, used)  # which divides by delta
+    assert verify_certificate(document, named).holds
+    document["b"] |= {"name": "idle", "program": program_hash(idle)}
+    found = verify_certificate(document, named)
+    assert not found.holds
+    assert "delta[0], which might be zero" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("part", "text"),
+    [("lengths", "1/0"), ("is", "first(0)"), ("times", "sqrt"), ("times", "1+" * 3000 + "1")],
+)
+def test_what_cannot_be_read_is_no_certificate(part, text):
+    document = searched(averaging, used)
+    found = document["counterexample"]
+    if part == "lengths":
+        found["lengths"][-1] = text
+    elif part == "is":
+        found["lines"][-1]["is"] = text
+    else:
+        found["lines"][-1]["terms"][0]["times"] = text
+    with pytest.raises(InputError):
+        verify_certificate(document, named)

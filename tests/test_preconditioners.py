@@ -321,3 +321,20 @@ def test_what_would_make_formulas_multiples_is_a_special_case():
     assert finder.answer().status != "equivalent"
     (case,) = (case for case in finder._special() if case["when"] == "nu2 = 1")
     assert case["map"]["eps"] == "sqrt(beta2)*eps"
+
+
+less = rule("less", lambda v, t, h: (Fraction(1, 2) - h.beta) * sqrt(v) + h.eps + v)
+squared = rule("squared", lambda v, t, h: sqrt((Fraction(1, 2) - h.beta) ** 2 * v) + h.eps + v)
+twice = rule("twice", lambda v, t, h: v / v * sqrt(v) + h.eps)
+nested = rule("nested", lambda v, t, h: sqrt(v + sqrt(v)) + h.eps)
+
+
+def test_signs_that_roots_assume_and_what_may_vanish_are_conditions():
+    signed = equivalent(less, squared)
+    assert (signed.status, signed.conditions) == ("equivalent", ("1 - 2*beta > 0",))
+    assert equivalent(plain, twice).conditions == ("beta*v + g**2*(1 - beta) != 0",)
+    assert equivalent(plain, tripled).conditions == ()
+
+
+def test_a_root_in_a_root_is_looked_at():
+    assert equivalent(plain, nested).status == "undecided"
