@@ -500,7 +500,6 @@ PAIRS = [
     ("agnes", "aggmo"),
     ("sgd", "qhadam"),
     ("heavy_ball", "ademamix"),
-    ("schedule_free_adamw", "adan"),
     ("adana", "laprop"),
     ("mars", "adamw"),
     ("lion", "signum"),

@@ -114,7 +114,6 @@ PAIRS = [
     ("qhadam", "nadam"),  # the newest square weighs more than in any average
     ("qhadam", "simplified_ademamix"),
     ("adan", "ademamix"),  # squares of sums have products
-    ("ademamix", "adan"),
     ("averaging", "summing"),  # no sum forgets
     ("within", "averaging"),  # where three lengths tell
 ]

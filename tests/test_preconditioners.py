@@ -13,10 +13,8 @@ from accelsim.optimizers import find
 from accelsim.optimizers.adamw import debiased
 from accelsim.symbolic.certificate import FORMAT, verify_certificate
 from accelsim.symbolic.coq import export
-from accelsim.symbolic.elimination import Clock
 from accelsim.symbolic.equivalence import Equivalence, check
-from accelsim.symbolic.finder import _Finder, equivalent
-from accelsim.symbolic.question import Question
+from accelsim.symbolic.finder import equivalent
 from accelsim.symbolic.roots import Roots
 
 MEMORY = dict(lr=step_size(), beta=momentum(), eps=positive())
@@ -246,7 +244,6 @@ def test_roots_of_other_numbers_are_others():
 PAIRS = {
     ("nadam", "simplified_ademamix"): "sqrt(beta2)*p(t)",
     ("adana", "simplified_ademamix"): "sqrt(1 - (t/(delta + t))**(t + 1))*p(t)",
-    ("nadam", "qhadam"): "sqrt(beta2)*p(t)",
     ("plain", "tripled"): "2*p(t)/3",
     ("plain", "summed"): "sqrt(1 - beta)*p(t)",
     ("summed", "plain"): "p(t)/sqrt(1 - beta)",
@@ -314,13 +311,6 @@ def test_a_certificate_with_another_relation_does_not_hold(answers):
             verify_certificate({**document, **other}, found)
     with pytest.raises(InputError, match="misses"):
         verify_certificate({k: v for k, v in document.items() if k != "nonlinear"}, found)
-
-
-def test_what_would_make_formulas_multiples_is_a_special_case():
-    finder = _Finder(Question(find("qhadam"), find("nadam"), {}, {}, False, ()), Clock(60), [])
-    assert finder.answer().status != "equivalent"
-    (case,) = (case for case in finder._special() if case["when"] == "nu2 = 1")
-    assert case["map"]["eps"] == "sqrt(beta2)*eps"
 
 
 less = rule("less", lambda v, t, h: (Fraction(1, 2) - h.beta) * sqrt(v) + h.eps + v)

@@ -37,6 +37,29 @@ def test_there_are_five_hundred_pairs_each_way():
     assert HOW_MANY[1] + HOW_MANY[2] > 0.9 * len(CASES)
 
 
+@pytest.mark.parametrize(
+    ("a", "b", "status", "special"),
+    [
+        ("nadam", "qhadam", "equivalent", set()),
+        ("adana", "qhadam", "equivalent", set()),
+        ("qhadam", "nadam", "refuted", {"nu2 = 1"}),  # as they are, where squares weigh otherwise
+        ("ademamix", "adan", "refuted", set()),
+        ("adan", "ademamix", "refuted", set()),
+        ("lion", "schedule_free_adamw", "refuted", {"weight_decay = 0"}),  # at constants
+        ("mars", "schedule_free_adamw", "refuted", set()),
+        ("schedule_free_adamw", "adan", "refuted", set()),
+        ("heavy_ball", "accsgd", "refuted", set()),  # the short step would have to be zero
+        ("laprop", "accsgd", "refuted", set()),
+    ],
+)
+def test_what_takes_long_among_shipped_rules_is_decided(a, b, status, special):
+    answer = equivalent(find(a), find(b), budget=BUDGET)
+    assert answer.status == status, answer.reason
+    assert special <= {case["when"] for case in answer.special}
+    verified = verify_certificate(json.loads(json.dumps(answer.certificate)))
+    assert verified.holds, verified.reason
+
+
 # -- python-control ---------------------------------------------------------------------------------------------------
 
 CONSTANT = ["accelerated_sgd", "accsgd", "agnes", "heavy_ball", "jain", "mass", "mars_sgd", "nesterov", "qhm"]
