@@ -40,7 +40,7 @@ from accelsim.symbolic.transforms import transforms
 from accelsim.symbolic.written import assignments, combination, entered, from_first, put_functions, text_of
 
 BUDGET = 10.0  # seconds of computing
-SHARE, MORE = 0.5, 0.65  # of what is left of them for constants, then for schedules; the rest is for a refutation
+SHARE, MORE = 0.5, 0.7  # of what is left of them for constants, then for schedules; the rest is for a refutation
 PROOF = 0.95  # of what is left of them where what would do is known but for where it starts
 SCHEDULED = 4.0  # seconds of them for a refutation of all schedules, where one of all constants would do
 ITSELF = 3.0  # seconds of them for a refutation of the rules as they are
