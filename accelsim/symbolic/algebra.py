@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from fractions import Fraction
 from functools import cached_property, partial, reduce
 from typing import Any
 
@@ -102,6 +104,28 @@ class Field:
     @cached_property
     def _back(self) -> dict[Any, Any]:
         return {dummy: e for e, dummy in self._opaque.items()}
+
+
+def infinite(value: Any) -> bool:
+    """Whether an expression or matrix divides by zero."""
+    import sympy
+
+    return bool(value.has(sympy.zoo, sympy.nan, sympy.oo))
+
+
+def number_of(element: Any) -> Fraction | None:
+    """What an element of a field of rational functions is, if it is a number."""
+    if not (element.numer.is_ground and element.denom.is_ground):
+        return None
+    number = element.numer.LC / element.denom.LC if element.numer else 0
+    return Fraction(int(number.numerator), int(number.denominator))
+
+
+def rational_root(number: Fraction) -> Fraction | None:
+    """The square root of a number, None where it is no rational number."""
+    with suppress(InputError):
+        return elementary.sqrt(number)
+    return None
 
 
 def determinant(matrix: Any) -> Any:
@@ -265,8 +289,10 @@ def evaluated(text: str, names: Mapping[str, Any], number: Callable[[Any], Any] 
         return value(ast.parse(text.strip(), mode="eval"))
     except SyntaxError:
         raise InputError(f"cannot read {text!r} as an expression: use + - * / **, numbers, names and calls") from None
-    except (TypeError, RecursionError) as error:  # a number that is called, a function that is not
-        raise InputError(f"cannot read {text[:40]!r}: {error}") from None
+    except TypeError as error:  # a number that is called, a function that is not
+        raise InputError(f"cannot read {text!r}: {error}") from None
+    except RecursionError:
+        raise InputError(f"cannot read {text[:40]!r}...: it is too long") from None
 
 
 def divided_by(text: str, names: Mapping[str, Any], number: Callable[[Any], Any]) -> Iterator[Any]:

@@ -9,6 +9,7 @@ the primed matrices being those of the rule that the transform leads to. Where t
 there is but one state at it, s_0, and the identities are asked of that one alone. A verdict is confirmed on a second
 route without SymPy: both rules are run in fractions on the same gradients. Linear rules are run by their own program,
 and so are rules that both apply a sign; of the others, the linear part is, signs set aside and preconditioners given.
+Where a claim says what preconditioners are, both rules are run as they are, in floating point.
 """
 
 from __future__ import annotations

@@ -18,11 +18,11 @@ from typing import Any
 from accelsim.errors import InputError
 from accelsim.optimizer import Optimizer
 from accelsim.symbolic import certificate, ranges
-from accelsim.symbolic.algebra import Field
+from accelsim.symbolic.algebra import Field, infinite
 from accelsim.symbolic.answer import Answer
 from accelsim.symbolic.elimination import Clock, OutOfTime
 from accelsim.symbolic.equivalence import Equivalence, Verdict, check, needed
-from accelsim.symbolic.first_step import Start, first_step, infinite
+from accelsim.symbolic.first_step import Start, first_step
 from accelsim.symbolic.formulas import formulas
 from accelsim.symbolic.given import equal_parameters, unlike
 from accelsim.symbolic.lengths import LONG_ALIKE, long_alike, scale_free

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from accelsim.symbolic.algebra import at_first
+from accelsim.symbolic.algebra import at_first, infinite
 from accelsim.symbolic.elimination import Clock, solve
 from accelsim.symbolic.linear_part import LinearPart
 from accelsim.symbolic.recursions import Recursions
@@ -86,10 +86,3 @@ def _value(name: str) -> Any:
     import sympy
 
     return sympy.Function(name, real=True)(0)
-
-
-def infinite(value: Any) -> bool:
-    """Whether an expression or matrix divides by zero."""
-    import sympy
-
-    return bool(value.has(sympy.zoo, sympy.nan, sympy.oo))

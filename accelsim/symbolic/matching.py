@@ -206,9 +206,9 @@ class Matching:
         blocks = [side.block for side in (self.a, self.scheduled) if side.block is not None]
         alike = reduced(blocks[0].a[0] - blocks[1].a[0])
         equations = [*(self._scheduled_equations or []), alike]
-        return self._in_time(lambda clock: self._as_they_are_or_beside(equations, clock), clock.at_most(ALIKE))
+        return self._in_time(lambda clock: self._determined_or_beside(equations, clock), clock.at_most(ALIKE))
 
-    def _as_they_are_or_beside(self, equations: list[Any], clock: Clock) -> Iterator[Solution]:
+    def _determined_or_beside(self, equations: list[Any], clock: Clock) -> Iterator[Solution]:
         """Solutions of equations that determine all, or beside a constant."""
         if self._outcome(self._at_numbers(equations), clock).solutions:
             yield from ((solution, ()) for solution in self._solved(equations, clock))

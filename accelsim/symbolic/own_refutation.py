@@ -11,7 +11,6 @@ So the differences at each step contain few unknowns.
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -22,7 +21,7 @@ from typing import Any
 from accelsim.errors import InputError
 from accelsim.optimizer import Hyperparameter, Optimizer
 from accelsim.program import Node, evaluate, exact
-from accelsim.symbolic.algebra import evaluated
+from accelsim.symbolic.algebra import evaluated, number_of, rational_root
 from accelsim.symbolic.derivation import Elimination, Line, divided, made, premises
 from accelsim.symbolic.elimination import Clock
 from accelsim.symbolic.question import Question
@@ -156,7 +155,7 @@ class _Runs:
             return x / y
 
         def power(x: Any, y: Any) -> Any:
-            exponent = _number_of(y)
+            exponent = number_of(y)
             if exponent is None or exponent.denominator != 1:
                 raise _Beyond
             return x ** int(exponent) if exponent >= 0 else divide(self.field.one, x ** -int(exponent))
@@ -182,16 +181,16 @@ class _Runs:
 
     def _root(self, end: str, t: int, i: int, square: Any) -> Any:
         """The root of a number or an expression: a multiple of an earlier one of the rule, or an unknown of its own."""
-        plain = _number_of(square)
-        if plain is not None and (root := _rational_root(plain)) is not None:
+        plain = number_of(square)
+        if plain is not None and (root := rational_root(plain)) is not None:
             return self.number(root)
         if (plain is None or plain < 0) if end == "a" else self.has_root(square):
             raise _Beyond
         here = [key for key in self.roots if key[2] == i]
         for key in here:
             symbol, earlier = self.roots[key]
-            ratio = _number_of(square / earlier) if key[0] == end and key[1] <= t else None
-            if ratio is not None and (root := _rational_root(ratio)) is not None:
+            ratio = number_of(square / earlier) if key[0] == end and key[1] <= t else None
+            if ratio is not None and (root := rational_root(ratio)) is not None:
                 return symbol * self.number(root)
         place = sum(key[:2] == (end, t) for key in here)
         symbol = self.field.gens[len(here)]
@@ -211,21 +210,6 @@ class _Runs:
     def has_root(self, element: Any) -> bool:
         """Whether there is a root in a field's element."""
         return any(any(m[: len(self.spare)]) for part in (element.numer, element.denom) for m in part)
-
-
-def _number_of(element: Any) -> Fraction | None:
-    """What a field's element is, if that is a number."""
-    if not (element.numer.is_ground and element.denom.is_ground):
-        return None
-    number = element.numer.LC / element.denom.LC if element.numer else 0
-    return Fraction(int(number.numerator), int(number.denominator))
-
-
-def _rational_root(number: Fraction) -> Fraction | None:
-    if number < 0:
-        return None
-    root = Fraction(math.isqrt(number.numerator), math.isqrt(number.denominator))
-    return root if root * root == number else None
 
 
 class _Equations:

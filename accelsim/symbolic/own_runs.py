@@ -13,7 +13,6 @@ divide by nothing but what the rules divide by, and the last of them is 1: the d
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ from typing import Any
 from accelsim.errors import InputError
 from accelsim.optimizer import Optimizer
 from accelsim.program import exact, run
-from accelsim.symbolic.algebra import Field, evaluated
+from accelsim.symbolic.algebra import Field, evaluated, number_of, rational_root
 from accelsim.symbolic.replay import rational
 
 Place = tuple[str, int, int]  # of a root: rule, step, and place among those of the step
@@ -85,7 +84,7 @@ class _Value:
         return _Value(self.run, -self.element)
 
     def __pow__(self, power: Any) -> _Value:
-        exponent = exact(power) if isinstance(power, Real) else _number(power.element)
+        exponent = exact(power) if isinstance(power, Real) else number_of(power.element)
         if exponent is None or exponent.denominator != 1:
             raise InputError("a power that is no whole number is no rational function")
         if exponent >= 0:
@@ -99,14 +98,6 @@ class _Value:
         if name == "where" and isinstance(values[0], bool):
             return values[1] if values[0] else values[2]
         raise InputError(f"{name}() is no rational function")
-
-
-def _number(element: Any) -> Fraction | None:
-    """What an element of a field is, if it is a number."""
-    if not (element.numer.is_ground and element.denom.is_ground):
-        return None
-    number = element.numer.LC / element.denom.LC if element.numer else 0
-    return Fraction(int(number.numerator), int(number.denominator))
 
 
 class _Run:
@@ -126,20 +117,20 @@ class _Run:
 
     def quotient(self, above: Any, below: Any) -> Any:
         """One element over another, which is kept in mind."""
-        if _number(below) is None:
+        if number_of(below) is None:
             self.ground.divisors[self.end].add(below)
         return above / below
 
     def root(self, square: Any) -> Any:
         """The root of an element."""
-        plain = _number(square)
-        if plain is not None and (number := _rational_root(plain)) is not None:
+        plain = number_of(square)
+        if plain is not None and (number := rational_root(plain)) is not None:
             return self.lifted(number)
         if self.end == "a" and (plain is None or plain < 0):
             raise InputError("a root in a rule at numbers is that of a number of at least 0")
         for (end, t, _), (symbol, earlier) in self.ground.roots.items():
-            ratio = _number(square / earlier) if end == self.end and t <= self.step else None
-            if ratio is not None and (number := _rational_root(ratio)) is not None:
+            ratio = number_of(square / earlier) if end == self.end and t <= self.step else None
+            if ratio is not None and (number := rational_root(ratio)) is not None:
                 return symbol * self.lifted(number)
         here = self.end, self.step
         place = *here, sum(taken[:2] == here for taken in self.ground.roots)
@@ -183,13 +174,6 @@ class _Run:
 
 class _Seen(Exception):
     """The last point has been queried."""
-
-
-def _rational_root(number: Fraction) -> Fraction | None:
-    if number < 0:
-        return None
-    root = Fraction(math.isqrt(number.numerator), math.isqrt(number.denominator))
-    return root if root * root == number else None
 
 
 def refuted(

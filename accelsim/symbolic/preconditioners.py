@@ -121,16 +121,19 @@ class Preconditioners:
 
     def assumptions(self) -> Iterator[str]:
         """What is taken as true of roots."""
-        _ = self.residuals
         if any(node.op == "sqrt" for node in self.target.nodes(self.scales)):
             yield "what square roots are taken of is not negative"
-        yield from (f"{self._named(self.roots.written(s))} > 0" for s in self.roots.positive if self.roots.moves(s))
+        yield from (f"{self._named(self.roots.written(s))} > 0" for s in self._squares if self.roots.moves(s))
 
     def positive(self) -> list[str]:
         """What must be positive where the claim is to hold, and does not depend on states and gradients."""
-        _ = self.residuals
-        squares = [square for square in self.roots.positive if not self.roots.moves(square)]
+        squares = [square for square in self._squares if not self.roots.moves(square)]
         return [text_of(self.roots.written(square)) for square in squares]
+
+    @cached_property
+    def _squares(self) -> list[Any]:
+        """What was taken as positive when the identities were looked at."""
+        return self.roots.positive if self.residuals else []
 
     def vanishing(self) -> Iterator[str]:
         """What formulas divide by that is zero as long as states and gradients are."""

@@ -15,9 +15,8 @@ from itertools import permutations, product
 from numbers import Real
 from typing import Any
 
-from accelsim.symbolic.algebra import Field, at_first, elsewhere, shifted
+from accelsim.symbolic.algebra import Field, at_first, elsewhere, infinite, shifted
 from accelsim.symbolic.elimination import Clock, solve
-from accelsim.symbolic.first_step import infinite
 from accelsim.symbolic.linear_part import LinearPart
 from accelsim.symbolic.preconditioners import Reader, Rule
 from accelsim.symbolic.question import Question, Relation
@@ -225,7 +224,7 @@ class Relating:
         left = {u: self._default(u) for v in values.values() for u in _functions(v) if _is_unknown(u)}
         left |= {f: sympy.Integer(1) for f in factors.values() if f not in values}
         filled = {u: _put(v, left) for u, v in values.items()}
-        if any(v.has(sympy.zoo, sympy.nan, sympy.oo) for v in filled.values()):
+        if any(map(infinite, filled.values())):
             return None
         names = {u: name for name, u in self.second.hyperparameters.items()}
         scales = {name: filled[_at_t(f"scale {name}")] for name in self.names}

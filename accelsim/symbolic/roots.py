@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from accelsim.symbolic.algebra import Field
+from accelsim.symbolic.algebra import Field, infinite
 from accelsim.symbolic.tableau import time
 
 LATER = 3  # a step
@@ -34,13 +34,13 @@ class Roots:
         import sympy
 
         square = self.plain(square)
-        if square.has(sympy.zoo, sympy.nan, sympy.oo):
+        if infinite(square):
             return sympy.nan
         field = Field([square])
         element = field.element(square)
         if element == 0:
             return sympy.Integer(0)
-        if field.domain == sympy.QQ:
+        if field.domain.is_QQ:
             return self._factors(sympy.Rational(str(element)), [])
         (number, above), (divided, below) = element.numer.factor_list(), element.denom.factor_list()
         powers = [(field.back(f), k) for f, k in above] + [(field.back(f), -k) for f, k in below]
@@ -92,11 +92,11 @@ class Roots:
         import sympy
 
         rational = self.plain(expression)
-        if rational.has(sympy.zoo, sympy.nan, sympy.oo):
+        if infinite(rational):
             return sympy.nan
         field = Field([rational])
         element = field.element(rational)
-        if field.domain == sympy.QQ:
+        if field.domain.is_QQ:
             return rational
         below, _ = self._squared(field.back(element.denom))
         above, squares = self._squared(field.back(element.numer))

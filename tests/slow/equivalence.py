@@ -37,27 +37,45 @@ def test_there_are_five_hundred_pairs_each_way():
     assert HOW_MANY[1] + HOW_MANY[2] > 0.9 * len(CASES)
 
 
+@pytest.mark.parametrize(("a", "b"), [("nadam", "qhadam"), ("adana", "qhadam")])
+def test_preconditioners_that_are_multiples_beside_a_recursion_are_found(a, b):
+    answer = equivalent(find(a), find(b), budget=BUDGET)
+    assert answer.status == "equivalent", answer.reason
+    assert answer.map["nu2"] == "1"
+    assert any(note.startswith(f"p(t) of {b} is sqrt(") for note in answer.assumptions)
+    assert not any("one formula" in note for note in answer.assumptions)
+    document = json.loads(json.dumps(answer.certificate))
+    assert verify_certificate(document).holds
+    document["preconditioners"]["p"] += "*2"
+    assert not verify_certificate(document).holds
+
+
 @pytest.mark.parametrize(
-    ("a", "b", "status", "special"),
+    ("a", "b", "unknown", "special"),
     [
-        ("nadam", "qhadam", "equivalent", set()),
-        ("adana", "qhadam", "equivalent", set()),
-        ("qhadam", "nadam", "refuted", {"nu2 = 1"}),  # as they are, where squares weigh otherwise
-        ("ademamix", "adan", "refuted", set()),
-        ("adan", "ademamix", "refuted", set()),
-        ("lion", "schedule_free_adamw", "refuted", {"weight_decay = 0"}),  # at constants
-        ("mars", "schedule_free_adamw", "refuted", set()),
-        ("schedule_free_adamw", "adan", "refuted", set()),
-        ("heavy_ball", "accsgd", "refuted", set()),  # the short step would have to be zero
-        ("laprop", "accsgd", "refuted", set()),
+        ("qhadam", "nadam", "one a step", {"nu2 = 1"}),  # as they are, where squares weigh otherwise
+        ("ademamix", "adan", "one a step", set()),
+        ("adan", "ademamix", "one a step", set()),
+        ("lion", "schedule_free_adamw", "constant", {"weight_decay = 0"}),
+        ("mars", "schedule_free_adamw", "one a step", set()),
+        ("schedule_free_adamw", "adan", "constant", set()),  # which has more memories
+        ("heavy_ball", "accsgd", "one a step", set()),  # the short step would have to be zero
+        ("laprop", "accsgd", "one a step", set()),
     ],
 )
-def test_what_takes_long_among_shipped_rules_is_decided(a, b, status, special):
+def test_what_takes_long_among_shipped_rules_is_refuted(a, b, unknown, special):
     answer = equivalent(find(a), find(b), budget=BUDGET)
-    assert answer.status == status, answer.reason
-    assert special <= {case["when"] for case in answer.special}
-    verified = verify_certificate(json.loads(json.dumps(answer.certificate)))
+    assert (answer.status, answer.to_json()["equivalent"]) == ("refuted", False), answer.reason
+    assert answer.counterexample["unknown"] == unknown
+    cases = {case["when"]: case["map"] for case in answer.special}
+    assert special <= cases.keys()
+    if "nu2 = 1" in special:
+        assert cases["nu2 = 1"]["eps"] == "sqrt(beta2)*eps"
+    document = json.loads(json.dumps(answer.certificate))
+    verified = verify_certificate(document)
     assert verified.holds, verified.reason
+    document["counterexample"]["values"][0] += "+1"
+    assert not verify_certificate(document).holds
 
 
 # -- python-control ---------------------------------------------------------------------------------------------------
