@@ -39,17 +39,25 @@ def rate(
     found = rates.rate(rule, problem, **values)
     names = [edge] if edge else rates.step_sizes_of(rule)
     document: dict[str, Any] = {
-        "rho": found.rho,
-        "tau": found.tau,
-        "stable": found.stable,
+        **vars(found),
         "edge": _edge(rule, problem, names, values),
         "floor": rates.floor(rule, problem, **values),
         "assumptions": [*problem.assumptions, "floor: risk of the returned iterate, without its irreducible part"],
-        "notices": list(problem.notices),
+        "notices": [*problem.notices, *_uncertain(found)],
     }
     if out is not None:
         document["drawn"] = str(_drawn_map(rule, problem, axes, values, out))
     emit(document, json_, lambda: "\n".join(lines_of(document)))
+
+
+def _uncertain(found: Any) -> list[str]:
+    """Notices on bounds of a rate that lie apart."""
+    apart = found.one_minus_rho_high - found.one_minus_rho_low
+    if found.stable is None:
+        return ["stability is not decided in float64: the bounds on rho lie on both sides of 1"]
+    if math.isfinite(found.rho) and not apart <= 1e-6 * abs(found.one_minus_rho):
+        return [f"the bounds on 1 - rho are {apart:.2g} apart, as close as float64 certifies them"]
+    return []
 
 
 def _edge(rule: Any, problem: Any, names: list[str], values: dict[str, Any]) -> dict[str, float | None] | None:

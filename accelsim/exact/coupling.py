@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from accelsim.exact.bounds import judge_uncoupled
 from accelsim.exact.tables import System
 from accelsim.problems import Uncoupled
 from accelsim.spectra import Array
@@ -38,6 +39,7 @@ class Coupling:
 
     def __init__(self, system: System, step: Array, problem: Uncoupled) -> None:
         self.system, self.step, self.problem = system, step, problem
+        self.judge = judge_uncoupled(system, step, problem)
         ends = np.cumsum(system.stages).tolist()
         self.stages = [range(end - count, end) for end, count in zip(ends, system.stages, strict=True)]
         pairs = [pair for stage in self.stages for pair in itertools.combinations_with_replacement(stage, 2)]
@@ -58,10 +60,6 @@ class Coupling:
                 break
             low, high = (low, middle) if self._exceeds(middle) else (middle, high)
         return high
-
-    def stable(self) -> bool:
-        """Whether rho < 1."""
-        return self.mean_gap() < 0 and (not self.problem.multiplicative or self._exceeds(0.0))
 
     def mean_gap(self) -> float:
         """max rho(T_i)^2 - 1."""

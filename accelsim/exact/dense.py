@@ -9,9 +9,11 @@ import numpy as np
 
 from accelsim.errors import InputError
 from accelsim.exact import moments
+from accelsim.exact.bounds import CoupledJudge
 from accelsim.exact.moments import Moments
 from accelsim.exact.tables import System
 from accelsim.problems import Problem
+from accelsim.problems.dataset import Dataset
 from accelsim.spectra import Array
 
 LARGEST = 2000  # unknowns: dense eigenvalues of that many take about half a minute
@@ -34,14 +36,25 @@ class Dense:
     def __init__(self, system: System, step: Array, problem: Problem) -> None:
         self.system, self.problem = system, problem
         self.places, self.change = increments(problem, system, step)
+        if isinstance(problem, Dataset):
+            self.judge = CoupledJudge(system, step, problem, self.solved)
 
     def gap(self) -> float:
         """rho - 1, from the increments of the moments: near rho = 1 that keeps the digits of the time constant."""
         return float(np.linalg.eigvals(self.change).real.max())
 
-    def stable(self) -> bool:
-        """Whether rho < 1."""
-        return self.gap() < 0
+    def solved(self, mu: float, forcing: Array) -> Array:
+        """X with (1 + mu) X - L(X) = forcing, moments in the shape of the problem's."""
+        rows, mirrored = self._rows
+        found = np.zeros_like(forcing)
+        maps = mu * np.eye(len(self.change)) - self.change
+        found[rows] = found[mirrored] = np.linalg.solve(maps, forcing[rows])
+        return found
+
+    @property
+    def _rows(self) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+        rows, mirrored = (tuple(np.array(half).T) for half in zip(*self.places, strict=True))
+        return rows, mirrored
 
     def floor(self, noise: Array) -> Array:
         """(m,) second moments of the returned iterate that noise (G, G, m, m), added at every step, leaves."""
@@ -50,9 +63,7 @@ class Dense:
         blocks = [noise[e - count : e, e - count : e] for e, count in zip(ends, self.system.stages, strict=True)]
         nothing = Moments(np.zeros((k, k, m, m)), np.zeros((k, m)))
         forced = moments.advance(_Forced(self.problem, iter(blocks)), self.system, nothing, True)  # type: ignore[arg-type]
-        rows, mirrored = (tuple(np.array(half).T) for half in zip(*self.places, strict=True))
-        second = np.zeros_like(forced.second)
-        second[rows] = second[mirrored] = np.linalg.solve(-self.change, forced.second[rows])
+        second = self.solved(0.0, forced.second)
         return np.diagonal(moments.mapped_pair(self.system.F, second, self.system.F)[0, 0])
 
 

@@ -19,6 +19,8 @@ import numpy as np
 
 from accelsim import program
 from accelsim.errors import InputError, unknown
+from accelsim.exact.bounds import Enclosure, Judge, enclosed
+from accelsim.exact.cone import ABOVE, BELOW, UNKNOWN
 from accelsim.exact.coupling import Coupling
 from accelsim.exact.dense import Dense
 from accelsim.exact.minimal import Realization, balanced, merged, minimal
@@ -27,6 +29,7 @@ from accelsim.exact.structured import Structured
 from accelsim.exact.tables import System
 from accelsim.optimizer import Optimizer
 from accelsim.problems import Problem, Uncoupled
+from accelsim.problems.dataset import Dataset
 from accelsim.spectra import Array
 from accelsim.symbolic.tableau import linear_tableau
 
@@ -35,25 +38,35 @@ _FACTORS = (2.0,) * 40 + (2.0**32,) * 30  # of the steps in search of an edge: n
 
 @dataclass(frozen=True)
 class Rate:
-    """How fast the risk falls to its floor, or grows.
+    """How fast the risk falls to its floor, or grows, with certified bounds.
 
     Attributes
     ----------
     rho : spectral radius per step of the second moments; infinite where it is beyond the range of float64.
     tau : -1 / ln rho, in steps; infinite where the run does not settle.
-    stable : rho < 1.
+    stable : rho < 1; None where the bounds lie on both sides of 1.
+    rho_low, rho_high : bounds on rho, each by one application of the moments' map; see `cone`.
+    one_minus_rho, one_minus_rho_low, one_minus_rho_high : 1 - rho and its bounds, with the digits that rho itself has
+        not where it is near 1.
     """
 
     rho: float
     tau: float
-    stable: bool
+    stable: bool | None
+    rho_low: float
+    rho_high: float
+    one_minus_rho: float
+    one_minus_rho_low: float
+    one_minus_rho_high: float
 
     @classmethod
-    def of(cls, gap: float) -> Rate:
-        """From rho - 1."""
-        if gap >= 0:
-            return cls(1 + gap, math.inf, False)
-        return cls(max(1 + gap, 0.0), -1 / math.log1p(gap) if gap > -1 else 0.0, True)
+    def of(cls, found: Enclosure) -> Rate:
+        """From bounds on rho - 1."""
+        mu, low, high = found
+        stable = True if high <= 0 else False if low >= 0 else None
+        tau = math.inf if mu >= 0 or stable is False else -1 / math.log1p(mu) if mu > -1 else 0.0
+        rho_low, rho_high = max(math.nextafter(1 + low, -math.inf), 0.0), math.nextafter(1 + high, math.inf)
+        return cls(max(1 + mu, 0.0), tau, stable, rho_low, rho_high, -mu, -high, -low)
 
 
 class Constant(NamedTuple):
@@ -106,11 +119,11 @@ def _step(exact: Realization) -> Array:
 
 
 class _Solver(Protocol):
-    """What finds a rate: rho - 1, whether rho < 1, and the moments (m,) of the returned iterate that noise leaves."""
+    """A rate rho - 1, what certifies its side, and the moments (m,) of the returned iterate that noise leaves."""
+
+    judge: Judge
 
     def gap(self) -> float: ...
-
-    def stable(self) -> bool: ...
 
     def floor(self, noise: Array) -> Array: ...
 
@@ -121,6 +134,7 @@ def _solver(exact: Realization, stages: tuple[int, ...], problem: Problem) -> _S
         if stages == (1,):
             return Secular(System(*exact[:5], stages), _step(exact), problem)  # type: ignore[arg-type]
         return Coupling(system, step, problem)
+    assert isinstance(problem, Dataset)
     return Structured(system, step, problem) if stages == (1,) else Dense(system, step, problem)
 
 
@@ -136,10 +150,10 @@ def rate(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> R
         not certain that the mean grows.
     """
     try:
-        return Rate.of(gap(optimizer, problem, **hyperparameters))
+        return Rate.of(enclosure(optimizer, problem, **hyperparameters))
     except TooLarge:
         if _grows(exact_system(optimizer, **hyperparameters).realization, problem):
-            return Rate(math.inf, math.inf, False)
+            return Rate(math.inf, math.inf, False, 1.0, math.inf, -math.inf, -math.inf, 0.0)
         raise
 
 
@@ -156,41 +170,53 @@ def _grows(exact: Realization, problem: Problem) -> bool:
     return bool(abs(np.trace(step)) > len(step))
 
 
-def gap(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> float:
-    """rho - 1, with the digits that rho itself has not; otherwise as `rate`."""
+def enclosure(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> Enclosure:
+    """rho - 1 and its bounds, with the digits that rho itself has not; otherwise as `rate`."""
     exact, stages, _ = exact_system(optimizer, **hyperparameters)
-    try:
-        with np.errstate(over="ignore", invalid="ignore"):
-            found = _solver(exact, stages, problem).gap()
-    except np.linalg.LinAlgError:  # what eigenvalues make of infinity
-        raise too_large() from None
-    if not math.isfinite(found):
-        raise too_large()
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        solver = _solver(exact, stages, problem)
+        try:
+            guess = solver.gap()
+        except np.linalg.LinAlgError:  # what eigenvalues make of infinity
+            raise too_large() from None
+        if not math.isfinite(guess):
+            raise too_large()
+        found = enclosed(solver.judge, guess)
+    if not exact.B.any() and (exact.A @ exact.translation == exact.translation).all():
+        return found._replace(low=max(found.low, 0.0))  # nothing moves
     return found
 
 
-def stable(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> bool:
-    """Whether rho < 1, for less than the price of a rate; otherwise as `rate`."""
+def gap(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> float:
+    """rho - 1, with the digits that rho itself has not; otherwise as `rate`."""
+    return enclosure(optimizer, problem, **hyperparameters).gap
+
+
+def stable(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> bool | None:
+    """Whether rho < 1, for less than the price of a rate; None where that is not certain, otherwise as `rate`."""
     exact, stages, _ = exact_system(optimizer, **hyperparameters)
-    return _settling(exact, stages, problem) is not None
+    return _settles(exact, stages, problem)[0]
 
 
-def _settling(exact: Realization, stages: tuple[int, ...], problem: Problem) -> _Solver | None:
-    """What finds the floor, None where rho >= 1."""
+def _settles(exact: Realization, stages: tuple[int, ...], problem: Problem) -> tuple[bool | None, _Solver | None]:
+    """Whether rho < 1, and what finds the floor."""
+    if not exact.B.any() and (exact.A @ exact.translation == exact.translation).all():
+        return False, None  # nothing moves
     try:
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             solver = _solver(exact, stages, problem)
-            return solver if solver.stable() else None
-    except np.linalg.LinAlgError:
-        return None
+            side, _ = solver.judge(0.0)
     except TooLarge:
         if _grows(exact, problem):
-            return None
+            return False, None
         raise
+    if side == UNKNOWN and _grows(exact, problem):
+        return False, solver
+    return {ABOVE: True, BELOW: False, UNKNOWN: None}[side], solver
 
 
 def floor(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> float | None:
-    """Excess risk of the returned iterate in the end; None where the run does not settle.
+    """Excess risk of the returned iterate in the end; None where the run is not certain to settle.
 
     It is the fixed point of the moments: what label noise, residuals and additive noise leave, and the pull of weight
     decay.
@@ -201,8 +227,8 @@ def floor(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> 
         As `rate` does.
     """
     exact, stages, lasting = exact_system(optimizer, **hyperparameters)
-    solver = _settling(exact, stages, problem)
-    if solver is None:
+    settles, solver = _settles(exact, stages, problem)
+    if not settles or solver is None:
         return None
     queries, returned = _limits(exact, lasting, problem)
     if problem.coupled:
@@ -258,18 +284,21 @@ def edge(optimizer: Optimizer, problem: Problem, name: str, /, **hyperparameters
     finite = math.isfinite(declared.high)
     bound, sign = (declared.high, -1.0) if finite else (0.0, math.copysign(1.0, given))
 
-    def holds(distance: float) -> bool:
+    def holds(distance: float) -> bool | None:
         return stable(optimizer, problem, **{**hyperparameters, name: bound + sign * distance})
 
     start = abs(float(given) - bound) or (1e-9 if finite else 1.0)
-    inside = holds(start)
+    inside = bool(holds(start))
     for outwards in (True, False) if inside != finite else (False, True):
         near = start
         for factor in _FACTORS:
             far = near * factor if outwards else near / factor
             if not (0 < far < math.inf and declared.holds(bound + sign * far)):
                 break
-            if holds(far) != inside:
+            there = holds(far)
+            if there is None:
+                continue
+            if there != inside:
                 return bound + sign * _bisected(holds, *((near, far) if inside else (far, near)))
             near = far
     return None
@@ -304,7 +333,7 @@ def over_grid(optimizer: Optimizer, problem: Problem, axes: Mapping[str, Array],
     )
 
 
-def _bisected(holds: Callable[[float], bool], good: float, bad: float) -> float:
+def _bisected(holds: Callable[[float], bool | None], good: float, bad: float) -> float:
     """The last place from which a condition holds on the way from good to bad, to twelve digits."""
     while abs(bad - good) > 1e-12 * abs(bad):
         middle = (good + bad) / 2

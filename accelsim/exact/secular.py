@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from accelsim.errors import InputError
+from accelsim.exact.bounds import judge_uncoupled
 from accelsim.exact.norms import left_side, slowest_of_two, squared_norms
 from accelsim.exact.tables import System
 from accelsim.problems import Uncoupled
@@ -57,6 +58,7 @@ class Secular:
         self.weight = problem.right * problem.left
         self.coupled = bool(self.weight.any())
         self.p, (self.n, self.returned) = _polynomials(step, system.B, [system.C, system.F])
+        self.judge = judge_uncoupled(system, step, problem)
 
     def gap(self) -> float:
         """rho - 1."""
@@ -74,10 +76,6 @@ class Secular:
             if not np.isfinite(high):
                 raise too_large()
         return float(brentq(self._excess, low, high, xtol=1e-30, rtol=1e-13, maxiter=1000))
-
-    def stable(self) -> bool:
-        """Whether rho < 1, which takes one evaluation."""
-        return self._excess(0.0) > 0
 
     def floor(self, noise: Array) -> Array:
         """(m,) second moments of the returned iterate that noise (1, 1, m), added at every step, leaves in the end."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -57,9 +58,11 @@ class Dataset(Problem):
         names, table, target = _read(self.data, self.target)
         features, notices = _features(names, table, self.data)
         labels = _standardized(target)
-        values, vectors = np.linalg.eigh(features.T @ features / len(features))
-        kept = values > values[-1] * max(features.shape) * np.finfo(np.float64).eps
-        spectrum, basis = values[kept][::-1].copy(), vectors[:, kept][:, ::-1].copy()
+        # singular values: eigenvalues of the Gram matrix would lose the digits of the smallest ones
+        roots, vectors = np.linalg.svd(features / len(features) ** 0.5, full_matrices=False)[1:]
+        values = roots**2
+        kept = values > values[0] * max(features.shape) * np.finfo(np.float64).eps
+        spectrum, basis = values[kept], vectors[kept].T.copy()
         rotated = features @ basis
         solution = rotated.T @ labels / len(labels) / spectrum
         start = -basis @ solution if self.init is None else spectra.initial(self.init, features.shape[1])
@@ -91,6 +94,25 @@ class Dataset(Problem):
             weights = weights - r * (along[:, None] + along[None, :]) + r**2
         full = (x.T * weights[..., None, :]) @ x / rows
         return (full - self.spectrum[:, None] * second * self.spectrum) / self.batch
+
+    @cached_property
+    def fourth_moments(self) -> Array:
+        """E[x_i x_j x_k x_l] over the rows in the eigenbasis, for i <= j by k <= l, shape (m(m+1)/2, m(m+1)/2)."""
+        i, j = np.triu_indices(self.spectrum.size)
+        products = self._rotated[:, i] * self._rotated[:, j]
+        return products.T @ products / len(products)
+
+    def noise_size(self, second: Array, part: float) -> Array:
+        """Sizes (q, q, m, m) of the terms that `noise` adds up, entry by entry, for sizes of second moments.
+
+        Rotated rows carry rounding in proportion to their length: a part of it counts as a term.
+        """
+        x = np.abs(self._rotated)
+        weights = ((x @ second) * x).sum(axis=-1)
+        full = (x.T * weights[..., None, :]) @ x / len(x)
+        across = part * (weights * np.sqrt((x**2).sum(axis=1))) @ x / len(x)
+        full = full + across[..., None] + across[..., None, :]
+        return (full + self.spectrum[:, None] * second * self.spectrum) / self.batch
 
 
 def _standardized(columns: Array) -> Array:
