@@ -55,7 +55,7 @@ def _uncertain(found: Any) -> list[str]:
     apart = found.one_minus_rho_high - found.one_minus_rho_low
     if found.stable is None:
         return ["stability is not decided in float64: the bounds on rho lie on both sides of 1"]
-    if math.isfinite(found.rho) and not apart <= 1e-6 * abs(found.one_minus_rho):
+    if math.isfinite(found.rho) and not apart <= 1e-6 * abs(found.one_minus_rho) + 1e-300:
         return [f"the bounds on 1 - rho are {apart:.2g} apart, as close as float64 certifies them"]
     return []
 

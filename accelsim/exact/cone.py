@@ -62,7 +62,7 @@ def _increment_of_one(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _increment(
+def _increment_of_many(
     lam: float,
     own: float,
     left: float,
@@ -77,11 +77,8 @@ def _increment(
     y: Array,
     out: Array,
 ) -> None:
-    """L(X) - X in one direction, into `out`, and the queries' moments into `y`, where the shared sums are given."""
+    """As `_increment`, whatever the stages."""
     k = len(step)
-    if len(ends) == 1 and b.shape[1] == 1:
-        _increment_of_one(lam, own, left, sums[0, 0], step, b, c, x, z, y, out)
-        return
     for i in range(k):
         for j in range(k):
             z[i, j] = x[i, j]
@@ -128,6 +125,29 @@ def _increment(
             for p in range(begin):
                 total += z[size + i, k + p] * b[j, p]
             out[i, j] = out[j, i] = total
+
+
+@njit(nogil=True, error_model="numpy", inline="always")
+def _increment(
+    lam: float,
+    own: float,
+    left: float,
+    sums: Array,
+    step: Array,
+    b: Array,
+    c: Array,
+    d: Array,
+    ends: Integers,
+    x: Array,
+    z: Array,
+    y: Array,
+    out: Array,
+) -> None:
+    """L(X) - X in one direction, into `out`, and the queries' moments into `y`, where the shared sums are given."""
+    if b.shape[1] == 1:
+        _increment_of_one(lam, own, left, sums[0, 0], step, b, c, x, z, y, out)
+    else:
+        _increment_of_many(lam, own, left, sums, step, b, c, d, ends, x, z, y, out)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -182,16 +202,24 @@ def _positive(matrix: Array, shift: float, room: Array) -> bool:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def scales(lam: float, step: Array, b: Array, c: Array, scale: Array) -> None:
-    """Units of the states in which a direction's step is balanced between the first state and each other: powers of 2."""
+    """Units of the states, powers of 2, in which what the first one and each other give one another is balanced.
+
+    A state that only listens, or only speaks, is in units of what it keeps of the first one, or gives to it.
+    """
     scale[0] = 1.0
     for a in range(1, len(step)):
-        into, out = step[a, 0], step[0, a]
+        into, out, rest = step[a, 0], step[0, a], step[a, a]
         for g in range(b.shape[1]):
             into += lam * b[a, g] * c[g, 0]
             out += lam * b[0, g] * c[g, a]
+            rest += lam * b[a, g] * c[g, a]
         scale[a] = 1.0
         if into != 0 and out != 0:
             scale[a] = math.ldexp(1.0, math.frexp(into / out)[1] // 2)
+        elif into != 0 and rest != 0:
+            scale[a] = math.ldexp(1.0, math.frexp(into / rest)[1])
+        elif out != 0 and rest != 0:
+            scale[a] = math.ldexp(1.0, math.frexp(rest / out)[1])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

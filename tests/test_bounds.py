@@ -1,0 +1,217 @@
+"""Bounds on rates hold, whatever the guess; a spoilt witness proves nothing; tables near poles and double roots."""
+
+import math
+
+import numpy as np
+import pytest
+from conftest import seed_of
+
+from accelsim import problems
+from accelsim.exact import bounds, cone, dense, moments, rates, structured
+from accelsim.exact.bounds import enclosed
+from accelsim.exact.cone import ABOVE, BELOW, UNKNOWN
+from accelsim.exact.moments import Moments
+from accelsim.optimizers import find
+from test_rates import OWN, PROBLEMS, RULES, made, rule
+
+DIABETES = dict(data="diabetes", batch=1)
+RULES_HERE = ["sgd", "heavy_ball", "ademamix_sgd", "ema(sgd)", "mars_exact_sgd", "paired", "extragradient", "decayed"]
+JAIN = dict(alpha=0.9972, beta=0.2, gamma=0.03, delta=0.01)
+
+
+def solver(name, problem, **values):
+    exact, stages, _ = rates.exact_system(rule(name), **values)
+    return rates._solver(exact, stages, problem)
+
+
+def places():
+    yield from ((place, made(place)) for place in PROBLEMS)
+    yield "table", problems.make("dataset", **DIABETES)
+
+
+@pytest.mark.parametrize("name", RULES_HERE)
+def test_bounds_hold_dense_eigenvalues_and_are_close(name):
+    for place, problem in places():
+        if place == "table" and name in OWN and name != "decayed":
+            continue  # thousands of unknowns
+        values = {**RULES[name], "lr": 0.003} if place == "table" else RULES[name]
+        found = rates.rate(rule(name), problem, **values)
+        truth = dense.Dense(*rates.constant_system(rule(name), **values), problem).gap()
+        slack = 1e-13 + 1e-9 * abs(truth)  # of the dense eigenvalues
+        assert -found.one_minus_rho_high - slack <= truth <= -found.one_minus_rho_low + slack, place
+        assert found.one_minus_rho_high - found.one_minus_rho_low <= 1e-6 * abs(truth), place
+        assert found.rho_low <= found.rho <= found.rho_high, place
+        assert found.stable == (truth < 0), place
+
+
+@pytest.mark.parametrize("place", [*PROBLEMS, "table"])
+def test_a_wrong_guess_is_led_to_the_rate(place):
+    draw = np.random.default_rng(seed_of(f"wrong guesses on {place}"))
+    problem = dict(places())[place]
+    for name in ("heavy_ball", "ema(sgd)"):
+        one = solver(name, problem, **{**RULES[name], "lr": 0.003})
+        right = enclosed(one.judge, one.gap())
+        for guess in [-1.0, 0.0, 1e3, *(draw.choice([-1, 1], 4) * 10 ** draw.uniform(-9, 1, 4))]:
+            found = enclosed(one.judge, float(guess))
+            assert found.low <= right.gap <= found.high
+            assert found.high - found.low <= 2e-6 * abs(right.gap)
+            assert found.gap == pytest.approx(right.gap, rel=2e-6)
+
+
+def test_a_number_is_on_the_side_that_the_judge_says():
+    for place, problem in places():
+        one = solver("nesterov", problem, **{**RULES["nesterov"], "lr": 0.003})
+        truth = one.gap()
+        for off in (1e-7, 1e-4, 1e-2):
+            assert one.judge(truth + off * abs(truth))[0] == ABOVE, place
+            assert one.judge(truth - off * abs(truth))[0] == BELOW, place
+        assert one.judge(truth * (1 + 1e-17))[0] == UNKNOWN, place
+
+
+def test_a_spoilt_witness_proves_nothing():
+    """The control: what proves a side does not once it is another matrix."""
+    problem = problems.make("dataset", **DIABETES)
+    one = solver("heavy_ball", problem, lr=0.003, beta=0.9)
+    judge, gap = one.judge, one.gap()
+    draw = np.random.default_rng(seed_of("spoilt witnesses"))
+    for mu, side in ((gap + 1e-6 * abs(gap), ABOVE), (gap - 1e-6 * abs(gap), BELOW)):
+        witness = judge.solve(mu, judge.units)
+        assert judge.proved(mu, witness)[0] == side
+        spoilt = witness * (1 + 1e-3 * draw.standard_normal(witness.shape))
+        assert judge.proved(mu, (spoilt + spoilt.transpose(1, 0, 3, 2)) / 2)[0] == UNKNOWN
+        assert judge.proved(mu, -witness)[0] == UNKNOWN
+        assert judge.proved(mu, witness * np.nan)[0] == UNKNOWN
+
+
+def test_a_spoilt_witness_proves_nothing_without_coupling():
+    problem = made("linear_regression")
+    system, step = rates.constant_system(find("heavy_ball"), **RULES["heavy_ball"])
+    arrays = problem.spectrum, problem.own, problem.left, problem.right, step, *system[1:4], np.array([1])
+    one = np.zeros((6, 3))
+    one[:, 0] = one[:, 2] = 1.0
+    # the identity is a witness far above; far below no positive one is
+    assert cone._proved(10.0, *arrays, True, one)[0] == ABOVE
+    assert cone._proved(-0.5, *arrays, True, one)[0] == UNKNOWN
+    assert cone._proved(10.0, *arrays, True, one * np.nan)[0] == UNKNOWN
+    one[3, 1] = 2.0  # no longer positive, nor what z times it takes away
+    assert cone._proved(10.0, *arrays, True, one)[0] == UNKNOWN
+
+
+@pytest.mark.parametrize("name", RULES_HERE)
+def test_increments_are_those_of_the_moments_recursion(name):
+    draw = np.random.default_rng(seed_of(f"increments of {name}"))
+    system, step = rates.constant_system(rule(name), **RULES[name])
+    k, gradients = system.B.shape
+    for place, problem in places():
+        if problem.coupled:
+            continue
+        m = problem.spectrum.size
+        half = draw.standard_normal((k, k, m))
+        second = np.einsum("abm,cbm->acm", half, half)
+        ahead = moments.advance(problem, system, Moments(second, np.zeros((k, m))), False).second
+        sums, out = np.zeros((gradients, gradients)), np.empty((m, k, k))
+        room, y = np.empty((2 * k + gradients, k + gradients)), np.zeros((gradients, gradients))
+        ends, begin = np.cumsum(system.stages), 0
+        for end in ends:
+            total = np.zeros_like(sums)
+            for i in range(m):
+                x = np.ascontiguousarray(second[..., i])
+                given = problem.own[i], problem.left[i], sums, step, *system[1:4], ends
+                cone._increment_of_many(problem.spectrum[i], *given, x, room, y, out[i])
+                total += problem.right[i] * y
+            sums[begin:end, begin:end] = total[begin:end, begin:end]
+            begin = end
+        for i in range(m):
+            x = np.ascontiguousarray(second[..., i])
+            given = problem.own[i], problem.left[i], sums, step, *system[1:4], ends
+            cone._increment_of_many(problem.spectrum[i], *given, x, room, y, out[i])
+            if gradients == 1:
+                other = np.empty((k, k))
+                one = problem.own[i], problem.left[i], sums[0, 0], step, system.B, system.C
+                cone._increment_of_one(problem.spectrum[i], *one, x, room, y, other)
+                np.testing.assert_allclose(other, out[i], rtol=1e-12, atol=1e-12 * np.abs(x).max())
+        expected = (ahead - second).transpose(2, 0, 1)
+        np.testing.assert_allclose(out, expected, rtol=1e-10, atol=1e-12 * np.abs(second).max())
+
+
+def test_a_double_root_on_a_table_hides_no_growth():
+    """Critical damping: the least eigenvalue of the mean is off by 1e-8 there, and the noise decides."""
+    values = dict(lr=0.30761441514604154, beta=0.9)
+    found = rates.rate(find("heavy_ball"), problems.make("dataset", **DIABETES), **values)
+    assert found.stable is False
+    assert found.rho == pytest.approx(3.46375, rel=1e-6)
+    run = moments.risk(find("heavy_ball"), problems.make("dataset", **DIABETES), 20, **values)
+    assert math.log(run.risk[-1] / run.risk[0]) / 20 == pytest.approx(math.log(found.rho), rel=0.05)
+
+
+def test_a_rate_far_above_one_is_a_number(tmp_path):
+    """One row dominates; it was called beyond the range of float64."""
+    rows = np.random.default_rng(seed_of("one row dominates")).standard_normal((40, 2))
+    rows[0, 0] *= 300
+    np.save(tmp_path / "table.npy", rows)
+    problem = problems.make("dataset", data=str(tmp_path / "table.npy"), target=1)
+    found = rates.rate(find("nesterov"), problem, lr=1.0, beta=0.988)
+    truth = dense.Dense(*rates.constant_system(find("nesterov"), lr=1.0, beta=0.988), problem).gap()
+    assert found.stable is False
+    assert truth > 100
+    assert -found.one_minus_rho == pytest.approx(truth, rel=1e-9)
+
+
+def test_a_rate_next_to_a_pole_of_the_mean_is_found(tmp_path):
+    """Large batches at critical damping: the root is within 1e-12 of the resolvent's pole, relative to its size."""
+    rows = np.random.default_rng(seed_of("next to a pole")).standard_normal((12, 4))
+    np.save(tmp_path / "table.npy", rows)
+    for batch in (10**3, 10**6, 10**9):
+        problem = problems.make("dataset", data=str(tmp_path / "table.npy"), target=3, batch=batch)
+        lam = problem.spectrum[1]
+        for beta in (0.3, 0.9, 0.999):
+            values = dict(lr=(1 - beta**0.5) ** 2 / lam, beta=beta)
+            found = rates.rate(find("heavy_ball"), problem, **values)
+            truth = dense.Dense(*rates.constant_system(find("heavy_ball"), **values), problem).gap()
+            assert -found.one_minus_rho == pytest.approx(truth, rel=1e-7)
+            assert found.one_minus_rho_high - found.one_minus_rho_low <= 1e-5 * abs(truth)
+
+
+def test_fourth_moments_are_those_of_the_noise(tmp_path):
+    rows = np.random.default_rng(seed_of("fourth moments")).standard_normal((9, 5))
+    np.save(tmp_path / "table.npy", rows)
+    problem = problems.make("dataset", data=str(tmp_path / "table.npy"), target=2, batch=3)
+    one = solver("sgd", problem, lr=0.1)
+    y = np.random.default_rng(0).standard_normal(10)
+    np.testing.assert_allclose(one._noise_map @ y, one._noise(y), atol=1e-12)
+
+
+@pytest.mark.parametrize("lr", [1e-3, 1e-9, 1e-13])
+def test_rates_of_two_queries_keep_the_digits_of_one_minus_rho(lr):
+    from fractions import Fraction
+
+    lam, batch = 0.7, 3
+    problem = problems.make("linear_regression", dim=1, spectrum=[lam], batch=batch)
+    x = Fraction(lr) * Fraction(lam)
+    x2 = x**2 * (1 + Fraction(2, batch))
+    gap = 2 * x - 2 * x**2 - x2 + 2 * x2 * x - x2**2
+    found = rates.rate(OWN["extragradient"], problem, lr=lr)
+    assert abs(Fraction(found.one_minus_rho) / gap - 1) < 1e-12
+    assert found.one_minus_rho_low <= gap <= found.one_minus_rho_high
+
+
+def test_what_floats_cannot_decide_is_not_decided(monkeypatch):
+    problem = made("linear_regression")
+    one = solver("sgd", problem, lr=0.1)
+    blind = enclosed(lambda mu: (UNKNOWN, math.nan), one.gap())
+    assert (blind.low, blind.high) == (-1.0, math.inf)
+    found = rates.Rate.of(blind)
+    assert found.stable is None
+    assert found.rho_high == math.inf
+    assert rates.Rate.of(bounds.Enclosure(1e-17, -1e-16, 1e-15)).stable is None
+    assert rates.Rate.of(bounds.Enclosure(-1e-9, -2e-9, -1e-10)).stable is True
+    assert rates.Rate.of(bounds.Enclosure(1e-9, 0.0, 1e-8)).stable is False
+
+
+def test_iterated_and_eliminated_witnesses_prove_the_same(monkeypatch):
+    problem = problems.make("dataset", **DIABETES)
+    found = rates.rate(find("nesterov"), problem, lr=0.003, beta=0.9)
+    monkeypatch.setattr(structured, "_WRITTEN", 4)
+    other = rates.rate(find("nesterov"), problem, lr=0.003, beta=0.9)
+    assert other.one_minus_rho == pytest.approx(found.one_minus_rho, rel=1e-7)
+    assert other.one_minus_rho_high - other.one_minus_rho_low <= 1e-6 * abs(found.one_minus_rho)
