@@ -33,17 +33,23 @@ Integers = np.ndarray[Any, np.dtype[np.int64]]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _seen(c: Array, x: Array) -> float:
+    """Second moment of the only query."""
+    total = 0.0
+    for i in range(c.shape[1]):
+        for j in range(c.shape[1]):
+            total += c[0, i] * x[i, j] * c[0, j]
+    return total
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _increment_of_one(
     lam: float, own: float, left: float, shared: float, step: Array, b: Array, c: Array, x: Array, z: Array, y: Array, out: Array
 ) -> None:
     """As `_increment`, for one query."""
     k = len(step)
-    seen = 0.0
-    for i in range(k):
-        for j in range(k):
-            seen += c[0, i] * x[i, j] * c[0, j]
-    y[0, 0] = seen
-    noise = own * seen + left * shared
+    y[0, 0] = _seen(c, x)
+    noise = own * y[0, 0] + left * shared
     for i in range(k):
         for j in range(k):
             z[i, j] = step[i, j] + lam * b[i, 0] * c[0, j]
@@ -270,7 +276,8 @@ def judged(
     matrix, reads = np.empty((pairs, pairs)), np.empty((max(shared, 1), pairs))
     direct = np.zeros((max(shared, 1), max(shared, 1)))
     scale = np.empty(k)
-    found = np.empty((m, pairs, 1 + shared))
+    witness, responses = np.empty((m, pairs)), np.empty((m if shared else 0, pairs, shared))
+    solution = np.empty((pairs, 1 + shared))
     among, level = np.zeros((max(shared, 1), max(shared, 1))), np.zeros((max(shared, 1), 1))
     for i in range(m):
         for column in range(pairs):
@@ -283,7 +290,6 @@ def judged(
             for s in range(shared):
                 reads[s, column] = y[one[s], two[s]]
         scales(lams[i], step, b, c, scale)
-        solution = found[i]
         for row in range(pairs):
             a = firsts[row]
             solution[row, 0] = scale[a] * scale[a] if a == seconds[row] else 0.0
@@ -298,6 +304,10 @@ def judged(
                 direct[p, s] = y[one[p], two[p]]
         if not _solved(matrix, solution):
             return UNKNOWN, math.nan
+        for row in range(pairs):
+            witness[i, row] = solution[row, 0]
+            for s in range(shared):
+                responses[i, row, s] = solution[row, 1 + s]
         for p in range(shared):
             for column in range(1 + shared):
                 total = direct[p, column - 1] if column else 0.0
@@ -313,11 +323,11 @@ def judged(
             among[p, p] += 1.0
         if not _solved(among[:shared, :shared], level[:shared]):
             return UNKNOWN, math.nan
-    for i in range(m):
-        for row in range(pairs):
-            for s in range(shared):
-                found[i, row, 0] += found[i, row, 1 + s] * level[s, 0]
-    return _proved(mu, lams, own, left, right, step, b, c, d, ends, shared > 0, found[:, :, 0])
+        for i in range(m):
+            for row in range(pairs):
+                for s in range(shared):
+                    witness[i, row] += responses[i, row, s] * level[s, 0]
+    return _proved(mu, lams, own, left, right, step, b, c, d, ends, shared > 0, witness)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -348,7 +358,11 @@ def _proved(
         for first in range(0, m, _CHUNK):
             part[:], size_part[:] = 0.0, 0.0
             for i in range(first, min(first + _CHUNK, m)):
-                _unpacked(witness[i], x, absolute)
+                _unpacked(witness, i, x, absolute)
+                if gradients == 1:
+                    part[0, 0] += right[i] * _seen(c, x)
+                    size_part[0, 0] += right[i] * _seen(bars[2], absolute)
+                    continue
                 _increment(lams[i], own[i], left[i], sums, step, b, c, d, ends, x, room, y, out)
                 _added(part, right[i], y)
                 _increment(
@@ -363,7 +377,7 @@ def _proved(
     trace, inside = 0.0, True
     outside = False
     for i in range(m):
-        _unpacked(witness[i], x, absolute)
+        _unpacked(witness, i, x, absolute)
         _increment(lams[i], own[i], left[i], sums, step, b, c, d, ends, x, room, y, out)
         _increment(
             lams[i], abs(own[i]), left[i], sizes, bars[0], bars[1], bars[2], bars[3], ends, absolute, room, y, error
@@ -387,8 +401,9 @@ def _proved(
         if not _positive(out, -unit * worst - 4 * k * k * _ROUNDING, spare):
             return UNKNOWN, trace
         margin = 4 * k * k * _ROUNDING * largest
-        inside = inside and _positive(x, -margin, spare)
-        outside = outside or not _positive(x, margin, spare)
+        if not _positive(x, -margin, spare):
+            inside = False
+            outside = outside or not _positive(x, margin, spare)
     if outside:
         return BELOW, trace
     return (ABOVE if inside else UNKNOWN), trace
@@ -402,10 +417,10 @@ def _added(total: Array, weight: float, values: Array) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _unpacked(entries: Array, x: Array, absolute: Array) -> None:
+def _unpacked(entries: Array, i: int, x: Array, absolute: Array) -> None:
     place = 0
     for a in range(len(x)):
         for e in range(a, len(x)):
-            x[a, e] = x[e, a] = entries[place]
-            absolute[a, e] = absolute[e, a] = abs(entries[place])
+            x[a, e] = x[e, a] = entries[i, place]
+            absolute[a, e] = absolute[e, a] = abs(entries[i, place])
             place += 1
