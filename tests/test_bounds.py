@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from conftest import seed_of
+from test_rates import OWN, PROBLEMS, RULES, made, rule
 
 from accelsim import problems
 from accelsim.exact import bounds, cone, dense, moments, rates, structured
@@ -12,7 +13,6 @@ from accelsim.exact.bounds import enclosed
 from accelsim.exact.cone import ABOVE, BELOW, UNKNOWN
 from accelsim.exact.moments import Moments
 from accelsim.optimizers import find
-from test_rates import OWN, PROBLEMS, RULES, made, rule
 
 DIABETES = dict(data="diabetes", batch=1)
 RULES_HERE = ["sgd", "heavy_ball", "ademamix_sgd", "ema(sgd)", "mars_exact_sgd", "paired", "extragradient", "decayed"]
@@ -86,7 +86,7 @@ def test_a_spoilt_witness_proves_nothing():
 def test_a_spoilt_witness_proves_nothing_without_coupling():
     problem = made("linear_regression")
     system, step = rates.constant_system(find("heavy_ball"), **RULES["heavy_ball"])
-    arrays = problem.spectrum, problem.own, problem.left, problem.right, step, *system[1:4], np.array([1])
+    arrays = (problem.spectrum, problem.own, problem.left, problem.right), (step, *system[1:4], np.array([1]))
     one = np.zeros((6, 3))
     one[:, 0] = one[:, 2] = 1.0
     # the identity is a witness far above; far below no positive one is
@@ -102,7 +102,7 @@ def test_increments_are_those_of_the_moments_recursion(name):
     draw = np.random.default_rng(seed_of(f"increments of {name}"))
     system, step = rates.constant_system(rule(name), **RULES[name])
     k, gradients = system.B.shape
-    for place, problem in places():
+    for _, problem in places():
         if problem.coupled:
             continue
         m = problem.spectrum.size
@@ -116,18 +116,18 @@ def test_increments_are_those_of_the_moments_recursion(name):
             total = np.zeros_like(sums)
             for i in range(m):
                 x = np.ascontiguousarray(second[..., i])
-                given = problem.own[i], problem.left[i], sums, step, *system[1:4], ends
+                given = problem.own[i], problem.left[i], sums, (step, *system[1:4], ends)
                 cone._increment_of_many(problem.spectrum[i], *given, x, room, y, out[i])
                 total += problem.right[i] * y
             sums[begin:end, begin:end] = total[begin:end, begin:end]
             begin = end
         for i in range(m):
             x = np.ascontiguousarray(second[..., i])
-            given = problem.own[i], problem.left[i], sums, step, *system[1:4], ends
+            given = problem.own[i], problem.left[i], sums, (step, *system[1:4], ends)
             cone._increment_of_many(problem.spectrum[i], *given, x, room, y, out[i])
             if gradients == 1:
                 other = np.empty((k, k))
-                one = problem.own[i], problem.left[i], sums[0, 0], step, system.B, system.C
+                one = problem.own[i], problem.left[i], sums[0, 0], (step, *system[1:4], ends)
                 cone._increment_of_one(problem.spectrum[i], *one, x, room, y, other)
                 np.testing.assert_allclose(other, out[i], rtol=1e-12, atol=1e-12 * np.abs(x).max())
         expected = (ahead - second).transpose(2, 0, 1)

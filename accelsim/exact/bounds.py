@@ -24,9 +24,11 @@ Judge = Callable[[float], tuple[int, float]]  # the side that mu is on, and a nu
 
 _NEAR = 2e-7  # of rho - 1: where it is first looked for beside the guess
 _LEAST = 1e-300
+_UNIT = 2.0**-53  # of rounding
 _WIDER = 4  # factor from one width to the next where a side is not certain
 _PART = 1 / 16  # of the unit of rounding: that of a rotated row, in parts of its length
 _TURNS = 100  # guesses
+_TINY = 1e-18  # of rho - 1: where halving orders of magnitude ends
 _FARTHEST = 1e300
 
 
@@ -41,68 +43,80 @@ class Enclosure(NamedTuple):
 def enclosed(judge: Judge, guess: float) -> Enclosure:
     """The narrowest enclosure of rho - 1 that a judge certifies around the place that a guess leads to.
 
-    Its width is 4e-7 of rho - 1 where rounding allows, else at most four times the least at which both sides are certified.
-    `high` is infinite where nothing is certified to be above.
+    Its width is 4e-7 of rho - 1 where rounding allows, else at most four times the least at which both sides are
+    certified. `high` is infinite where nothing is certified to be above.
     """
-    low, high = -1.0, math.inf
-    poles: dict[float, float] = {}
-    guess = max(guess, -1.0)
-    stuck = 0
+    search = _Search(judge)
+    mu, idle = max(guess, -1.0), 0
     for _ in range(_TURNS):
-        width, up, down = _NEAR * max(abs(guess), _LEAST), False, False
-        before = high - low
-        while not (up and down):
-            for sign, known in ((1, up), (-1, down)):
-                mu = guess + sign * width
-                if known or not low < mu < high:
-                    up, down = up or sign > 0, down or sign < 0
-                    continue
-                side, poles[mu] = judge(mu)
-                if side == ABOVE:
-                    high = mu
-                elif side == BELOW:
-                    low = mu
-                up, down = up or (sign > 0 and side == ABOVE), down or (sign < 0 and side == BELOW)
-                if side == -sign:
-                    break
-            else:
-                width *= _WIDER
-                if width < _FARTHEST:
-                    continue
+        before = search.high - search.low
+        if search.around(mu):
             break
-        else:
-            return Enclosure(guess, low, high)
-        if width >= _FARTHEST:
-            return Enclosure(guess, low, high)
-        stuck = stuck + 1 if high - low > before / 2 else 0
-        guess = _next(low, high, poles, stuck > 1)
-    return Enclosure(min(max(guess, low), high), low, high)
+        idle = idle + 1 if search.high - search.low > before / 2 else 0
+        mu = search.next(halve=idle > 1)
+    return Enclosure(min(max(mu, search.low), search.high), search.low, search.high)
 
 
-def _next(low: float, high: float, poles: dict[float, float], halve: bool) -> float:
-    """A guess between two numbers: where the pole is if it is a simple one, or halfway."""
-    if high == math.inf:
-        return low + 8 * max(abs(low), 1e-3)
-    a, b = poles.get(low, math.nan), poles.get(high, math.nan)
-    if not halve and a < 0 < b:
-        return low + (high - low) * (1 / a) / (1 / a - 1 / b)
-    if low < 0 < high:
-        return 0.0 if low < -1e-18 and high > 1e-18 and -low / high not in (1,) and 0.0 not in poles else (low + high) / 2
-    if max(abs(low), abs(high)) > 4 * max(min(abs(low), abs(high)), 1e-18):
-        return math.copysign(math.sqrt(max(abs(low), 1e-18) * max(abs(high), 1e-18)), low + high)
-    return (low + high) / 2
+class _Search:
+    """What is certified so far: rho - 1 lies from `low` to `high`."""
+
+    def __init__(self, judge: Judge) -> None:
+        self.judge, self.low, self.high = judge, -1.0, math.inf
+        self.poles: dict[float, float] = {}
+
+    def around(self, guess: float) -> bool:
+        """Look on both sides, closely first, until both are certified; False if rho - 1 is seen to be elsewhere."""
+        width, known = _NEAR * max(abs(guess), _LEAST), {ABOVE: False, BELOW: False}
+        while not all(known.values()) and width < _FARTHEST:
+            for side in (ABOVE, BELOW):
+                mu = guess + side * width
+                if known[side] or not self.low < mu < self.high:
+                    known[side] = True
+                    continue
+                seen = self._looked(mu)
+                if seen == -side:
+                    return False
+                known[side] = seen == side
+            width *= _WIDER
+        return True
+
+    def _looked(self, mu: float) -> int:
+        side, self.poles[mu] = self.judge(mu)
+        if side == ABOVE:
+            self.high = mu
+        elif side == BELOW:
+            self.low = mu
+        return side
+
+    def next(self, halve: bool) -> float:
+        """A guess between the two: where the judge's number has a pole if it is a simple one, or halfway."""
+        low, high = self.low, self.high
+        if high == math.inf:
+            return low + 8 * max(abs(low), 1e-3)
+        below, above = self.poles.get(low, math.nan), self.poles.get(high, math.nan)
+        if not halve and below < 0 < above:
+            return low + (high - low) * (1 / below) / (1 / below - 1 / above)
+        if low < 0 < high:
+            return 0.0 if 0.0 not in self.poles else (low + high) / 2
+        near, far = sorted((max(abs(low), _TINY), max(abs(high), _TINY)))
+        return math.copysign(math.sqrt(near * far), low + high) if far > 4 * near else (low + high) / 2
 
 
 def judge_uncoupled(system: System, step: Array, problem: Uncoupled) -> Judge:
     """The judge of a constant system on a problem without coupling; `step` is A - I."""
     try:
-        matrices = [np.ascontiguousarray(a, dtype=float) for a in (step, *system[1:4])]
+        rule = _numbers(system, step)
     except OverflowError:  # of fractions
         return lambda mu: (UNKNOWN, math.nan)
-    arrays = [np.ascontiguousarray(a, dtype=float) for a in (problem.spectrum, problem.own, problem.left, problem.right)]
-    ends = np.cumsum(system.stages)
+    directions = problem.spectrum, problem.own, problem.left, problem.right
+    arrays = tuple(np.ascontiguousarray(values, dtype=float) for values in directions)
     coupled = bool((problem.left * problem.right).any())
-    return lambda mu: cone.judged(mu, *arrays, *matrices, ends, coupled)
+    return lambda mu: cone.judged(mu, arrays, rule, coupled)  # type: ignore[arg-type]
+
+
+def _numbers(system: System, step: Array) -> cone.Rule:
+    a, b, c, d = (np.ascontiguousarray(matrix, dtype=float) for matrix in (step, system.B, system.C, system.D))
+    return a, b, c, d, np.cumsum(system.stages)
 
 
 class CoupledJudge:
@@ -116,16 +130,13 @@ class CoupledJudge:
 
     def __init__(self, system: System, step: Array, problem: Dataset, solve: Callable[[float, Array], Array]) -> None:
         self.system, self.step, self.problem, self.solve = system, step, problem, solve
-        k, lam = len(step), problem.spectrum
-        _, b, c, d, _, _ = system
-        self.scale = np.ones((k, lam.size))
-        for i, one in enumerate(lam):
-            units = np.empty(k)
-            cone.scales(one, step, b, c, units)
-            self.scale[:, i] = units
-        self.bars = System(*(np.abs(matrix) for matrix in system[:5]), system.stages)
-        rows = len(problem.features)
-        self.unit = 2.0**-53 * (16 * (k + len(c) + 4) + 2 * lam.size + rows / 4)
+        k, m = len(step), problem.spectrum.size
+        rule, scale = _numbers(system, step), np.empty((m, k))
+        for i, lam in enumerate(problem.spectrum):
+            cone.scales(lam, rule, scale[i])
+        self.scale = scale.T.copy()
+        self.sizes = system.each(np.abs)
+        self.unit = _UNIT * (16 * (k + system.B.shape[1] + 4) + 2 * m + len(problem.features) / 4)
 
     @property
     def units(self) -> Array:
@@ -148,18 +159,18 @@ class CoupledJudge:
     def proved(self, mu: float, witness: Array) -> tuple[int, float]:
         """What a witness (k, k, m, m) proves; see `cone`."""
         moved = increment(self.problem, self.system, self.step, witness)
-        sizes = increment(_Majorant(self.problem), self.bars, np.abs(self.step), np.abs(witness))
-        x, rest = self._flat(witness), self._flat(mu * witness - moved)
-        error = self.unit * self._flat(abs(mu) * np.abs(witness) + sizes).sum(axis=1).max()
+        sizes = increment(_Majorant(self.problem), self.sizes, np.abs(self.step), np.abs(witness))
+        x, rest = self.flat(witness), self.flat(mu * witness - moved)
+        error = self.unit * self.flat(abs(mu) * np.abs(witness) + sizes).sum(axis=1).max()
         if not (np.isfinite(x).all() and np.isfinite(rest).all() and math.isfinite(error)):
             return UNKNOWN, math.nan
         trace, n = float(np.trace(x)), len(x)
-        if not np.linalg.eigvalsh(rest)[0] > error + 4 * n * 2.0**-53 * np.abs(rest).max() * n:
+        if not np.linalg.eigvalsh(rest)[0] > error + 4 * n**2 * _UNIT * np.abs(rest).max():
             return UNKNOWN, trace
-        least, margin = np.linalg.eigvalsh(x)[0], 4 * n * 2.0**-53 * np.abs(x).sum(axis=1).max()
+        least, margin = np.linalg.eigvalsh(x)[0], 4 * n * _UNIT * np.abs(x).sum(axis=1).max()
         return (ABOVE if least > margin else BELOW if least < -margin else UNKNOWN), trace
 
-    def _flat(self, second: Array) -> Array:
+    def flat(self, second: Array) -> Array:
         """Scaled moments as a matrix (k m, k m)."""
         scaled = second / (self.scale[:, None, :, None] * self.scale[None, :, None, :])
         size = self.scale.size

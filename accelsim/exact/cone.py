@@ -1,6 +1,7 @@
-"""Which side of the spectral radius a number is on, certified: compiled, for problems without coupling.
+"""Certified sides of the spectral radius of second moments, in compiled code, for problems without coupling.
 
-The map L of second moments preserves the cone of positive semidefinite moments. Let Q = z X - L(X) be positive definite:
+The map L of second moments preserves the cone of positive semidefinite moments. Let Q = z X - L(X) be positive
+definite:
 
     X positive definite       proves  z > rho(L),     as then L(X) < z X (Collatz, Wielandt);
     X not positive semidefinite proves z <= rho(L),   as for z > rho the series X = sum_k L^k(Q) / z^(k+1) is.
@@ -30,6 +31,8 @@ _ROUNDING = 2.0**-53
 _CHUNK = 512  # terms of a sum over directions that are added up before they are added to the others
 
 Integers = np.ndarray[Any, np.dtype[np.int64]]
+Directions = tuple[Array, Array, Array, Array]
+Rule = tuple[Array, Array, Array, Array, Integers]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -44,9 +47,10 @@ def _seen(c: Array, x: Array) -> float:
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _increment_of_one(
-    lam: float, own: float, left: float, shared: float, step: Array, b: Array, c: Array, x: Array, z: Array, y: Array, out: Array
+    lam: float, own: float, left: float, shared: float, rule: Rule, x: Array, z: Array, y: Array, out: Array
 ) -> None:
     """As `_increment`, for one query."""
+    step, b, c, _, _ = rule
     k = len(step)
     y[0, 0] = _seen(c, x)
     noise = own * y[0, 0] + left * shared
@@ -73,17 +77,14 @@ def _increment_of_many(
     own: float,
     left: float,
     sums: Array,
-    step: Array,
-    b: Array,
-    c: Array,
-    d: Array,
-    ends: Integers,
+    rule: Rule,
     x: Array,
     z: Array,
     y: Array,
     out: Array,
 ) -> None:
     """As `_increment`, whatever the stages."""
+    step, b, c, d, ends = rule
     k = len(step)
     for i in range(k):
         for j in range(k):
@@ -139,21 +140,17 @@ def _increment(
     own: float,
     left: float,
     sums: Array,
-    step: Array,
-    b: Array,
-    c: Array,
-    d: Array,
-    ends: Integers,
+    rule: Rule,
     x: Array,
     z: Array,
     y: Array,
     out: Array,
 ) -> None:
     """L(X) - X in one direction, into `out`, and the queries' moments into `y`, where the shared sums are given."""
-    if b.shape[1] == 1:
-        _increment_of_one(lam, own, left, sums[0, 0], step, b, c, x, z, y, out)
+    if rule[1].shape[1] == 1:
+        _increment_of_one(lam, own, left, sums[0, 0], rule, x, z, y, out)
     else:
-        _increment_of_many(lam, own, left, sums, step, b, c, d, ends, x, z, y, out)
+        _increment_of_many(lam, own, left, sums, rule, x, z, y, out)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -207,11 +204,12 @@ def _positive(matrix: Array, shift: float, room: Array) -> bool:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def scales(lam: float, step: Array, b: Array, c: Array, scale: Array) -> None:
+def scales(lam: float, rule: Rule, scale: Array) -> None:
     """Units of the states, powers of 2, in which what the first one and each other give one another is balanced.
 
     A state that only listens, or only speaks, is in units of what it keeps of the first one, or gives to it.
     """
+    step, b, c, _, _ = rule
     scale[0] = 1.0
     for a in range(1, len(step)):
         into, out, rest = step[a, 0], step[0, a], step[a, a]
@@ -229,28 +227,17 @@ def scales(lam: float, step: Array, b: Array, c: Array, scale: Array) -> None:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def judged(
-    mu: float,
-    lams: Array,
-    own: Array,
-    left: Array,
-    right: Array,
-    step: Array,
-    b: Array,
-    c: Array,
-    d: Array,
-    ends: Integers,
-    coupled: bool,
-) -> tuple[int, float]:
+def judged(mu: float, problem: Directions, rule: Rule, coupled: bool) -> tuple[int, float]:
     """The side of rho that 1 + mu is on, and the scaled trace of the witness, which has a pole at rho.
 
     Parameters
     ----------
-    lams, own, left, right : (m,) see `problems.Uncoupled`.
-    step, b, c, d : A - I and the other matrices of a constant system.
-    ends : of its stages.
+    problem : lam, own, left and right, (m,) each; see `problems.Uncoupled`.
+    rule : A - I, B, C and D of a constant system, and the ends of its stages.
     coupled : whether the shared sums are anything.
     """
+    lams, own, left, right = problem
+    step, b, _, _, ends = rule
     k, gradients, m = len(step), b.shape[1], len(lams)
     pairs = k * (k + 1) // 2
     firsts, seconds = np.empty(pairs, np.int64), np.empty(pairs, np.int64)
@@ -283,13 +270,13 @@ def judged(
         for column in range(pairs):
             x[:] = 0.0
             x[firsts[column], seconds[column]] = x[seconds[column], firsts[column]] = 1.0
-            _increment(lams[i], own[i], left[i], nothing, step, b, c, d, ends, x, room, y, out)
+            _increment(lams[i], own[i], left[i], nothing, rule, x, room, y, out)
             for row in range(pairs):
                 matrix[row, column] = -out[firsts[row], seconds[row]]
             matrix[column, column] += mu
             for s in range(shared):
                 reads[s, column] = y[one[s], two[s]]
-        scales(lams[i], step, b, c, scale)
+        scales(lams[i], rule, scale)
         for row in range(pairs):
             a = firsts[row]
             solution[row, 0] = scale[a] * scale[a] if a == seconds[row] else 0.0
@@ -297,7 +284,7 @@ def judged(
         for s in range(shared):
             sums[:] = 0.0
             sums[one[s], two[s]] = sums[two[s], one[s]] = 1.0
-            _increment(lams[i], own[i], left[i], sums, step, b, c, d, ends, x, room, y, out)
+            _increment(lams[i], own[i], left[i], sums, rule, x, room, y, out)
             for row in range(pairs):
                 solution[row, 1 + s] = out[firsts[row], seconds[row]]
             for p in range(shared):
@@ -327,32 +314,22 @@ def judged(
             for row in range(pairs):
                 for s in range(shared):
                     witness[i, row] += responses[i, row, s] * level[s, 0]
-    return _proved(mu, lams, own, left, right, step, b, c, d, ends, shared > 0, witness)
+    return _proved(mu, problem, rule, shared > 0, witness)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _proved(
-    mu: float,
-    lams: Array,
-    own: Array,
-    left: Array,
-    right: Array,
-    step: Array,
-    b: Array,
-    c: Array,
-    d: Array,
-    ends: Integers,
-    coupled: bool,
-    witness: Array,
-) -> tuple[int, float]:
+def _proved(mu: float, problem: Directions, rule: Rule, coupled: bool, witness: Array) -> tuple[int, float]:
     """What a witness (m, pairs), on and above the diagonal, proves."""
+    lams, own, left, right = problem
+    step, b, c, d, ends = rule
     k, gradients, m = len(step), b.shape[1], len(lams)
     room = np.empty((2 * k + gradients, k + gradients))
     x, absolute = np.empty((k, k)), np.empty((k, k))
     out, error, spare = np.empty((k, k)), np.empty((k, k)), np.empty((k, k))
-    y, sums, sizes = np.zeros((gradients, gradients)), np.zeros((gradients, gradients)), np.zeros((gradients, gradients))
+    y, sums = np.zeros((gradients, gradients)), np.zeros((gradients, gradients))
+    sizes = np.zeros((gradients, gradients))
     part, size_part = np.zeros((gradients, gradients)), np.zeros((gradients, gradients))
-    scale, bars = np.empty(k), (np.abs(step), np.abs(b), np.abs(c), np.abs(d))
+    scale, bars = np.empty(k), (np.abs(step), np.abs(b), np.abs(c), np.abs(d), ends)
     begin = 0
     for end in ends[: len(ends) if coupled else 0]:  # a later stage's queries feel the sums of those before
         for first in range(0, m, _CHUNK):
@@ -363,11 +340,9 @@ def _proved(
                     part[0, 0] += right[i] * _seen(c, x)
                     size_part[0, 0] += right[i] * _seen(bars[2], absolute)
                     continue
-                _increment(lams[i], own[i], left[i], sums, step, b, c, d, ends, x, room, y, out)
+                _increment(lams[i], own[i], left[i], sums, rule, x, room, y, out)
                 _added(part, right[i], y)
-                _increment(
-                    lams[i], abs(own[i]), left[i], sizes, bars[0], bars[1], bars[2], bars[3], ends, absolute, room, y, out
-                )
+                _increment(lams[i], abs(own[i]), left[i], sizes, bars, absolute, room, y, out)
                 _added(size_part, right[i], y)
             sums[begin:end, begin:end] += part[begin:end, begin:end]
             sizes[begin:end, begin:end] += size_part[begin:end, begin:end]
@@ -378,11 +353,9 @@ def _proved(
     outside = False
     for i in range(m):
         _unpacked(witness, i, x, absolute)
-        _increment(lams[i], own[i], left[i], sums, step, b, c, d, ends, x, room, y, out)
-        _increment(
-            lams[i], abs(own[i]), left[i], sizes, bars[0], bars[1], bars[2], bars[3], ends, absolute, room, y, error
-        )
-        scales(lams[i], step, b, c, scale)
+        _increment(lams[i], own[i], left[i], sums, rule, x, room, y, out)
+        _increment(lams[i], abs(own[i]), left[i], sizes, bars, absolute, room, y, error)
+        scales(lams[i], rule, scale)
         worst, largest = 0.0, 0.0
         for a in range(k):
             row = 0.0

@@ -36,8 +36,7 @@ class Dense:
     def __init__(self, system: System, step: Array, problem: Problem) -> None:
         self.system, self.problem = system, problem
         self.places, self.change = increments(problem, system, step)
-        if isinstance(problem, Dataset):
-            self.judge = CoupledJudge(system, step, problem, self.solved)
+        self.judge = CoupledJudge(system, step, problem, self.solved) if isinstance(problem, Dataset) else None
 
     def gap(self) -> float:
         """rho - 1, from the increments of the moments: near rho = 1 that keeps the digits of the time constant."""

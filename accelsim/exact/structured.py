@@ -54,7 +54,8 @@ class Structured:
         self.system, self.step, self.problem = system, step, problem
         self.judge = CoupledJudge(system, step, problem, self.solved)
         scale = self.judge.scale.T  # (m, k)
-        self.e = (step + problem.spectrum[:, None, None] * (system.B @ system.C)) * (scale[:, None, :] / scale[..., None])
+        mean = step + problem.spectrum[:, None, None] * (system.B @ system.C)
+        self.e = mean * (scale[:, None, :] / scale[..., None])
         self.b, self.c = system.B[:, 0] / scale, system.C[0] * scale
         self.pairs = np.triu_indices(m)
         self.twice = np.where(self.pairs[0] == self.pairs[1], 1.0, 2.0)
@@ -124,7 +125,7 @@ class Structured:
         return second
 
     def _inside(self, blocks: Array) -> bool:
-        flat = self.judge._flat(self._moments(blocks))
+        flat = self.judge.flat(self._moments(blocks))
         return bool(np.isfinite(flat).all() and np.linalg.eigvalsh(flat)[0] > 0)
 
     def _shifted(self, mu: float) -> Any:
@@ -164,7 +165,8 @@ class Structured:
         from scipy.sparse.linalg import LinearOperator, gmres
 
         root = np.sqrt(self.twice)  # in these units the map of symmetric matrices keeps its inner product
-        operator: Any = LinearOperator((len(h), len(h)), lambda n: n - root * self._noise(h * n / root), dtype=np.float64)
+        shape = len(h), len(h)
+        operator: Any = LinearOperator(shape, lambda n: n - root * self._noise(h * n / root), dtype=np.float64)
 
         def iterated(y: Array) -> Array:
             right = root * self._noise(y)
