@@ -25,7 +25,7 @@ Judge = Callable[[float], tuple[int, float]]  # the side that mu is on, and a nu
 _NEAR = 2e-7  # of rho - 1: where it is first looked for beside the guess
 _LEAST = 1e-300
 _UNIT = 2.0**-53  # of rounding
-_WIDER = 4  # factor from one width to the next where a side is not certain
+_WIDER = 2  # factor from one width to the next where a side is not certain
 _PART = 1 / 16  # of the unit of rounding: that of a rotated row, in parts of its length
 _TURNS = 100  # guesses
 _TINY = 1e-18  # of rho - 1: where halving orders of magnitude ends
@@ -43,7 +43,7 @@ class Enclosure(NamedTuple):
 def enclosed(judge: Judge, guess: float) -> Enclosure:
     """The narrowest enclosure of rho - 1 that a judge certifies around the place that a guess leads to.
 
-    Its width is 4e-7 of rho - 1 where rounding allows, else at most four times the least at which both sides are
+    Its width is 4e-7 of rho - 1 where rounding allows, else at most twice the least at which both sides are
     certified. `high` is infinite where nothing is certified to be above.
     """
     search = _Search(judge)
@@ -136,7 +136,7 @@ class CoupledJudge:
             cone.scales(lam, rule, scale[i])
         self.scale = scale.T.copy()
         self.sizes = system.each(np.abs)
-        self.unit = _UNIT * (16 * (k + system.B.shape[1] + 4) + 2 * m + len(problem.features) / 4)
+        self.unit = _UNIT * (4 * (k + system.B.shape[1] + 4) + 2 * m + len(problem.features) / 4)
 
     @property
     def units(self) -> Array:

@@ -348,7 +348,7 @@ def _proved(mu: float, problem: Directions, rule: Rule, coupled: bool, witness: 
             sizes[begin:end, begin:end] += size_part[begin:end, begin:end]
         begin = end
     # of each sum and product, and as much again for the rounding of the problem's own numbers
-    unit = _ROUNDING * (16 * (k + gradients + 4) + (min(m, _CHUNK) + m / _CHUNK if coupled else 0.0))
+    unit = _ROUNDING * (4 * (k + gradients + 4) + (min(m, _CHUNK) + m / _CHUNK if coupled else 0.0))
     trace, inside = 0.0, True
     outside = False
     for i in range(m):
