@@ -29,6 +29,7 @@ from accelsim.optimizer import Optimizer
 from accelsim.problems import Problem, Uncoupled
 from accelsim.spectra import Array
 from accelsim.symbolic.tableau import linear_tableau
+from accelsim.threads import single_threaded
 
 _FACTORS = (2.0,) * 40 + (2.0**32,) * 30  # of the steps in search of an edge: near ones first, then all of float64
 
@@ -124,6 +125,7 @@ def _solver(exact: Realization, stages: tuple[int, ...], problem: Problem) -> _S
     return Structured(system, step, problem) if stages == (1,) else Dense(system, step, problem)
 
 
+@single_threaded
 def rate(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> Rate:
     """Spectral radius per step of a linear rule's second moments.
 
@@ -156,6 +158,7 @@ def _grows(exact: Realization, problem: Problem) -> bool:
     return bool(abs(np.trace(step)) > len(step))
 
 
+@single_threaded
 def gap(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> float:
     """rho - 1, with the digits that rho itself has not; otherwise as `rate`."""
     exact, stages, _ = exact_system(optimizer, **hyperparameters)
@@ -169,6 +172,7 @@ def gap(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> fl
     return found
 
 
+@single_threaded
 def stable(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> bool:
     """Whether rho < 1, for less than the price of a rate; otherwise as `rate`."""
     exact, stages, _ = exact_system(optimizer, **hyperparameters)
@@ -189,6 +193,7 @@ def _settling(exact: Realization, stages: tuple[int, ...], problem: Problem) -> 
         raise
 
 
+@single_threaded
 def floor(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> float | None:
     """Excess risk of the returned iterate in the end; None where the run does not settle.
 
@@ -234,6 +239,7 @@ def _limits(exact: Realization, lasting: tuple[bool, ...], problem: Problem) -> 
     return queries[..., 0].T * optimum, ((system.F @ states)[:, 0, 0] + f[0]) * optimum
 
 
+@single_threaded
 def edge(optimizer: Optimizer, problem: Problem, name: str, /, **hyperparameters: Any) -> float | None:
     """The value of a hyperparameter at which the rule turns unstable, the others as they are.
 
@@ -281,6 +287,7 @@ def step_sizes_of(optimizer: Optimizer) -> list[str]:
     return ["lr"] if "lr" in unbounded else unbounded
 
 
+@single_threaded
 def over_grid(optimizer: Optimizer, problem: Problem, axes: Mapping[str, Array], /, **fixed: Any) -> Array:
     """Time constants over two hyperparameters, infinite where unstable.
 
