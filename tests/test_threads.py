@@ -14,6 +14,8 @@ from accelsim.errors import InputError
 from accelsim.exact import rates
 from accelsim.threads import single_threaded
 
+pytestmark = pytest.mark.numeric
+
 WIDE = dict(features_seed=1, data_exponent=0.5, target_exponent=0.7, dim=300)
 
 
