@@ -6,12 +6,12 @@ from time import perf_counter
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limits
 
 import accelsim
 from accelsim import optimizers, problems
 from accelsim.errors import InputError
-from accelsim.exact import rates
+from accelsim.exact import rates, tuning
 from accelsim.threads import single_threaded
 
 pytestmark = pytest.mark.numeric
@@ -49,6 +49,39 @@ def answers():
         simulation.mean,
         accelsim.tune(rule, table, "rate", budget=30).value,
     ]
+
+
+QUESTIONS = {
+    "rate": lambda rule, problem: rates.rate(rule, problem, lr=0.1, beta=0.5),
+    "gap": lambda rule, problem: rates.gap(rule, problem, lr=0.1, beta=0.5),
+    "stable": lambda rule, problem: rates.stable(rule, problem, lr=0.1, beta=0.5),
+    "floor": lambda rule, problem: rates.floor(rule, problem, lr=0.1, beta=0.5),
+    "edge": lambda rule, problem: rates.edge(rule, problem, "lr", lr=0.1, beta=0.5),
+    "over_grid": lambda rule, problem: rates.over_grid(rule, problem, dict(lr=np.ones(1), beta=np.zeros(1))),
+    "risk": lambda rule, problem: accelsim.risk(rule, problem, 3, lr=0.1, beta=0.5),
+    "simulate": lambda rule, problem: accelsim.simulate(rule, problem, 3, 2, backend="numpy", lr=0.1, beta=0.5),
+    "tune": lambda rule, problem: accelsim.tune(rule, problem, "risk@3", budget=10),
+    "envelope": lambda rule, problem: tuning.envelope(problem, "rate", budget=10),
+}
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_whoever_asks_for_numbers_asks_on_one_thread(two, name):
+    seen = set()
+    libraries = ThreadpoolController().select(user_api="blas").lib_controllers
+    problem = problems.make("quadratic", dim=4, grad_noise=1.0)
+
+    class Watched(type(problem)):
+        def __getattribute__(self, attribute):
+            if attribute in ("spectrum", "start"):
+                seen.update(library.num_threads for library in libraries)
+            return super().__getattribute__(attribute)
+
+    object.__setattr__(problem, "__class__", Watched)
+    QUESTIONS[name](optimizers.find("heavy_ball"), problem)
+    assert seen == {1}
+    assert problem.spectrum.size == 4
+    assert seen == {1, 2}
 
 
 def test_answers_are_the_same_bits_with_one_and_two_threads(two):
