@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: test reproduce figures oracles coq slow gpu-check lint clean
+.PHONY: test reproduce figures machines oracles coq slow gpu-check lint clean
 
 $(VENV)/ready: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -27,6 +27,11 @@ reproduce: $(VENV)/ready  ## the main job in its small size, into accelsim-resul
 figures: $(VENV)/ready  ## every experiment at full size, into figures/
 	$(BIN)/accelsim run --size full --out figures
 	$(BIN)/accelsim figures --out figures
+
+machines: $(VENV)/ready  ## numerical tests under three BLAS kernels, two threads, without AVX2; reproduce on another kernel
+	$(BIN)/python -m pytest tests/slow/machines.py
+
+# rates-check and fuzz (SEED=n) stand here.
 
 oracles: $(VENV)/oracles  ## the rules against real implementations, live
 	$(BIN)/python -m pytest tests/oracles/live.py

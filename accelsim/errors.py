@@ -10,6 +10,15 @@ class InputError(ValueError):
     """Bad input. The command line prints the message alone and exits with code 2."""
 
 
+def reason(error: BaseException) -> str:
+    """The type and message of an exception, in one line.
+
+    >>> reason(ZeroDivisionError("division by zero"))
+    'ZeroDivisionError: division by zero'
+    """
+    return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")
+
+
 def unknown(what: str, name: str, known: Iterable[str]) -> InputError:
     """An `InputError` for a name nobody knows, with the nearest name that exists.
 

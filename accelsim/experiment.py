@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from accelsim import discovery
-from accelsim.errors import InputError, unknown
+from accelsim.errors import InputError, reason, unknown
 from accelsim.results import Result
 
 SIZES = ("tiny", "full")
@@ -62,16 +62,33 @@ def run(name: str, size: str, progress: Progress = lambda fraction, what: None) 
     InputError
         For an unknown experiment or size.
     """
+    outcome = select([name])[name].run(_config(name, size), progress)
+    return _result(name, size, **vars(outcome))
+
+
+def attempt(name: str, size: str, progress: Progress = lambda fraction, what: None) -> Result:
+    """As `run`; where the experiment raises, a result without a verdict that says why."""
+    _config(name, size)  # a name or a size that does not exist is no failure of an experiment
+    try:
+        return run(name, size, progress)
+    except (Exception, SystemExit) as error:
+        failure = reason(error)
+    return _result(name, size, measured={}, predicted={}, relation="", holds=None, error=failure)
+
+
+def _config(name: str, size: str) -> Any:
     if size not in SIZES:
         raise InputError(f"size must be one of {', '.join(SIZES)}, not {size!r}")
+    return getattr(select([name])[name], size.upper())
+
+
+def _result(name: str, size: str, **outcome: Any) -> Result:
     module = select([name])[name]
-    config = getattr(module, size.upper())
-    outcome = module.run(config, progress)
     return Result(
         name=name,
         claim=module.CLAIM,
         assumptions=module.ASSUMPTIONS,
         expected=module.EXPECTED,
-        config={"size": size, **asdict(config)},
-        **{key: getattr(outcome, key) for key in outcome.__dataclass_fields__},
+        config={"size": size, **asdict(_config(name, size))},
+        **outcome,
     )

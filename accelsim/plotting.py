@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from accelsim import experiment, results
-from accelsim.errors import InputError
+from accelsim.errors import InputError, reason
 from accelsim.results import Result
 
 # Okabe and Ito's colors, told apart by the color-blind; black is kept for predictions and references.
@@ -181,37 +181,75 @@ def stored(folder: Path) -> list[Result]:
     return [results.load(path) for path in paths]
 
 
-def gallery(found: list[Result]) -> str:
-    """The gallery page of stored results, in Markdown."""
+def gallery(found: list[Result], undrawn: Mapping[str, str]) -> str:
+    """The gallery page of stored results, in Markdown.
+
+    Parameters
+    ----------
+    undrawn : by name, why a result has no drawing.
+    """
     parts = ["# Figures\n\nDrawn by `accelsim figures` from the results stored beside them; not edited by hand.\n"]
     for result in found:
+        name, conditions = result.name, f"Size: {result.config['size']}. Assumptions: {'; '.join(result.assumptions)}."
+        figure = f"**Not drawn**: {undrawn[name]}" if name in undrawn else f"![{name}]({name}.svg)"
         verdict = "holds" if result.holds else "does not hold"
-        expected = "as expected" if result.holds == result.expected else "**not as expected**"
-        parts.append(
-            f"## {result.name.replace('_', ' ')}\n\n{result.claim}\n\n![{result.name}]({result.name}.svg)\n\n"
-            f"Verdict: {verdict}, {expected} ({result.relation}). Size: {result.config['size']}. "
-            f"Assumptions: {'; '.join(result.assumptions)}.\n"
-        )
+        expected = "as expected" if result.as_expected else "**not as expected**"
+        shown = f"{figure}\n\nVerdict: {verdict}, {expected} ({result.relation})."
+        if result.error is not None:
+            shown = f"**Failed**: {result.error}."
+        parts.append(f"## {name.replace('_', ' ')}\n\n{result.claim}\n\n{shown} {conditions}\n")
     return "\n".join(parts)
 
 
-def _pages(folder: Path) -> Iterator[tuple[Path, bytes]]:
+def _pages(folder: Path, undrawn: dict[str, str]) -> Iterator[tuple[Path, bytes | None]]:
+    """The files of a folder's figures and gallery with what is in them, None for those that must not be there.
+
+    Why a result could not be drawn is noted in `undrawn`.
+    """
     found = stored(folder)
     for result in found:
-        for form, data in render(result).items():
+        drawn: Mapping[str, bytes | None] = dict.fromkeys(FORMATS)
+        if result.error is None:
+            try:
+                drawn = render(result)
+            except Exception as error:
+                undrawn[result.name] = reason(error)
+        for form, data in drawn.items():
             yield folder / f"{result.name}.{form}", data
-    yield folder / "README.md", gallery(found).encode()
+    yield folder / "README.md", gallery(found, undrawn).encode()
 
 
-def draw(folder: Path) -> list[Path]:
-    """Draw the figures and the gallery of a folder of results; returns what was written."""
-    written = []
-    for path, data in _pages(folder):
-        results.write(path, data)
-        written.append(path)
-    return written
+def draw(folder: Path) -> tuple[list[Path], dict[str, str]]:
+    """Draw the figures and the gallery of a folder of results, and remove earlier drawings of those that have none.
+
+    Returns
+    -------
+    The files written, and by name why a result could not be drawn.
+    """
+    written, undrawn = [], dict[str, str]()
+    for path, data in _pages(folder, undrawn):
+        if data is None:
+            path.unlink(missing_ok=True)
+        else:
+            results.write(path, data)
+            written.append(path)
+    return written, undrawn
 
 
-def drifted(folder: Path) -> list[Path]:
-    """The drawings of a folder that are not what its results would draw today."""
-    return [path for path, data in _pages(folder) if not path.is_file() or path.read_bytes() != data]
+def drifted(folder: Path) -> tuple[list[Path], dict[str, str]]:
+    """Compare a folder's drawings and gallery with what its results would draw today, but for rounding.
+
+    Returns
+    -------
+    The files that differ, are missing, or should not be there, and by name why a result could not be drawn.
+    """
+    undrawn: dict[str, str] = {}
+    return [path for path, data in _pages(folder, undrawn) if not _is_there(path, data)], undrawn
+
+
+def _is_there(path: Path, data: bytes | None) -> bool:
+    from accelsim.drift import same
+
+    if data is None or not path.is_file():
+        return data is None and not path.exists()
+    return same(path.suffix[1:], path.read_bytes(), data)

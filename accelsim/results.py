@@ -94,10 +94,11 @@ class Result:
     config : everything that the numbers depend on, the seed included.
     measured, predicted, published : numbers by label; `published` holds those printed by others.
     relation : the comparison that was made, in words.
-    holds : whether the claim holds.
+    holds : whether the claim holds; None where the experiment failed.
     expected : whether our evidence says it should.
     series : arrays for the figure, by name.
     versions : of Python and the packages used.
+    error : why the experiment failed, in one line; None where it did not, which is not stored.
     """
 
     name: str
@@ -107,18 +108,31 @@ class Result:
     measured: dict[str, Any]
     predicted: dict[str, Any]
     relation: str
-    holds: bool
+    holds: bool | None
     expected: bool
     published: dict[str, Any] = field(default_factory=dict)
     series: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=versions)
+    error: str | None = None
 
     def __post_init__(self) -> None:
         for entry in fields(self):
             object.__setattr__(self, entry.name, plain(getattr(self, entry.name)))
 
+    @property
+    def as_expected(self) -> bool:
+        return self.error is None and self.holds == self.expected
 
-_KINDS = {"name": str, "claim": str, "relation": str, "holds": bool, "expected": bool, "assumptions": list}
+
+_KINDS: dict[str, Any] = {
+    "name": str,
+    "claim": str,
+    "relation": str,
+    "holds": bool | None,
+    "expected": bool,
+    "assumptions": list,
+    "error": str,
+}
 
 
 def write(path: Path | str, data: bytes) -> None:
@@ -210,7 +224,10 @@ def save(result: Result, folder: Path | str) -> Path:
         If the folder or the file cannot be written.
     """
     path = prepare(folder) / f"{result.name}.json"
-    write_document(path, FORMAT, asdict(result))
+    document = asdict(result)
+    if result.error is None:
+        del document["error"]
+    write_document(path, FORMAT, document)
     return path
 
 
@@ -223,8 +240,10 @@ def load(path: Path | str) -> Result:
         If the file cannot be read, or is not a stored result.
     """
     document = read_document(path, FORMAT)
-    wrong = set(document) ^ {entry.name for entry in fields(Result)}
+    wrong = (set(document) | {"error"}) ^ {entry.name for entry in fields(Result)}
     wrong |= {name for name in set(document) - wrong if not isinstance(document[name], _KINDS.get(name, dict))}
+    if not wrong and (document["holds"] is None) != ("error" in document):
+        wrong = {"holds"}
     if wrong:
         raise InputError(f"{path} is not a stored result: wrong or missing {', '.join(sorted(wrong))}")
     return Result(**{name: value if name in _KINDS else numbers(value) for name, value in document.items()})

@@ -3,7 +3,7 @@
 import os
 import zlib
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the command line does; pytest's workers share the cores
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # tests look inside too, and pytest's workers share the cores
 
 
 def seed_of(name: str) -> int:

@@ -14,6 +14,8 @@ from accelsim.exact.cone import ABOVE, BELOW, UNKNOWN
 from accelsim.exact.moments import Moments
 from accelsim.optimizers import find
 
+pytestmark = pytest.mark.numeric
+
 DIABETES = dict(data="diabetes", batch=1)
 RULES_HERE = ["sgd", "heavy_ball", "ademamix_sgd", "ema(sgd)", "mars_exact_sgd", "paired", "extragradient", "decayed"]
 JAIN = dict(alpha=0.9972, beta=0.2, gamma=0.03, delta=0.01)

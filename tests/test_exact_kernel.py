@@ -9,6 +9,8 @@ from accelsim.optimizer import real, step_size
 from accelsim.optimizers import find, shipped
 from accelsim.symbolic.tableau import tableau
 
+pytestmark = pytest.mark.numeric
+
 LINEAR = [name for name, rule in shipped().items() if tableau(rule).nonlinearity is None]
 AVERAGED = ["tail_average(schedule_free)", "ema(heavy_ball)", "lookahead(accelerated_sgd)"]
 PROBLEMS = {

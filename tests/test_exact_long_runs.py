@@ -7,6 +7,8 @@ from accelsim.exact import moments
 from accelsim.optimizers import find
 from accelsim.problems import make
 
+pytestmark = pytest.mark.numeric
+
 
 @pytest.mark.parametrize("batch", [1, 16, 4096])
 def test_risk_on_a_table_stays_positive_and_falls_for_a_thousand_steps(batch):

@@ -13,6 +13,8 @@ from accelsim.optimizer import real, step, step_size
 from accelsim.optimizers import find
 from accelsim.program import exact
 
+pytestmark = pytest.mark.numeric
+
 # A table already standardized, in rational numbers: two correlated features, a target with residuals, third moments.
 TABLE = [("5/3", 1, "-1/3"), ("-1/3", -1, "5/3"), ("-1/3", 1, "-1"), ("-1", -1, "-1/3")]
 X = np.array([[Fraction(x) for x in row[:2]] for row in TABLE])

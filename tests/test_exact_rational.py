@@ -9,6 +9,8 @@ from accelsim.exact import moments
 from accelsim.exact.rational import bias_and_variance
 from accelsim.optimizers import find
 
+pytestmark = pytest.mark.numeric
+
 PROBLEM = problems.make("linear_regression", spectrum=[1.0, 1e-3], batch=2, label_noise=0.1, init=[1.0, -2.0])
 CASES = {
     "sgd": dict(lr=0.3),

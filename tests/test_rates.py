@@ -22,6 +22,8 @@ from accelsim.optimizer import momentum, step_size
 from accelsim.optimizers import find
 from accelsim.symbolic.tableau import linear_tableau
 
+pytestmark = pytest.mark.numeric
+
 
 @optimizer(positions="w", memories="m", returns="w", lr=step_size(), beta=momentum())
 def idle(s, t, h):

@@ -64,6 +64,13 @@ def test_any_numbers_come_back_as_they_were(tmp_path, values):
     assert same(loaded.series, values)
 
 
+def test_a_failed_result_comes_back_and_one_that_did_not_fail_says_nothing_of_it(tmp_path):
+    failed = result(holds=None, error="ValueError: no")
+    assert results.load(results.save(failed, tmp_path)).error == "ValueError: no"
+    assert (failed.as_expected, result().as_expected, result(holds=False).as_expected) == (False, True, False)
+    assert "error" not in json.loads(results.save(result(), tmp_path).read_text())
+
+
 def test_a_stored_result_is_valid_json_that_explains_itself(tmp_path):
     def refuse(constant):
         raise AssertionError(constant)
@@ -72,7 +79,7 @@ def test_a_stored_result_is_valid_json_that_explains_itself(tmp_path):
     document = json.loads(path.read_text(), parse_constant=refuse)
     assert path.name == "speed_up.json"
     assert document["format"] == results.FORMAT
-    assert set(document) == {"format"} | {entry.name for entry in fields(Result)}
+    assert set(document) == {"format"} | {entry.name for entry in fields(Result)} - {"error"}
     assert set(document["versions"]) == {"python", "accelsim", "numpy", "scipy", "sympy"}
     assert document["predicted"] == {"ratio": 8.0, "missing": "nan", "below": "-inf"}
 
@@ -146,6 +153,7 @@ def test_a_write_cut_short_leaves_what_was_there(tmp_path, monkeypatch, call, ra
 
 def spoiled(**changes):
     document = {"format": results.FORMAT, **results.jsonable(asdict(result()))}
+    del document["error"]
     return json.dumps({**document, **changes})
 
 
@@ -157,6 +165,8 @@ FOREIGN = {
     "a missing field": json.dumps({"format": results.FORMAT, "name": "speed_up"}),
     "a field too many": spoiled(seconds=3),
     "a verdict that is none": spoiled(holds="yes"),
+    "no verdict and no error": spoiled(holds=None),
+    "a verdict and an error": spoiled(error="ValueError: no"),
     "measured that is no table": spoiled(measured=[1]),
 }
 

@@ -12,6 +12,8 @@ from accelsim.exact.thresholds import Fastest, fastest
 from accelsim.optimizers import find
 from accelsim.symbolic.tableau import linear_tableau
 
+pytestmark = pytest.mark.numeric
+
 
 def noisy(batch=1, dim=12, **options):
     return problems.make("quadratic", spectrum=1 / np.arange(1, dim + 1), grad_noise=1.0, batch=batch, **options)

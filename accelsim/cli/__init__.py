@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from accelsim.cli._common import app
@@ -17,8 +16,6 @@ from accelsim.cli import _rules, _prediction, _simulation, _experiments  # noqa:
 
 def main() -> None:
     """Entry point: run a command; what goes wrong by the user's hand is one line and exit code 2."""
-    # The matrices here are small: threads inside one product cost more than they gain, 6 times on a busy machine.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         code = app(standalone_mode=False)
     except InputError as error:

@@ -41,7 +41,7 @@ def _progress(quiet: bool) -> Iterator[Callable[[str], Callable[[float, str], No
 
 
 def _results(names: list[str], size: str, out: Path | None, quiet: bool) -> list[Any]:
-    """Run experiments, storing each result as soon as it is there."""
+    """Run experiments, storing each result as soon as it is there; one that raises is a result that says why."""
     from accelsim import experiment, results
 
     chosen = experiment.select(names)
@@ -51,14 +51,26 @@ def _results(names: list[str], size: str, out: Path | None, quiet: bool) -> list
     with _progress(quiet) as start:
         for name in chosen:
             report = start(name)
-            found.append(experiment.run(name, size, report))
+            found.append(experiment.attempt(name, size, report))
             report(1.0, "")
             if out is not None:
                 results.save(found[-1], out)
     return found
 
 
-_CLAIM_KEYS = ("name", "claim", "measured", "predicted", "published", "relation", "holds", "expected", "assumptions")
+_CLAIM_KEYS = (
+    "name",
+    "claim",
+    "measured",
+    "predicted",
+    "published",
+    "relation",
+    "holds",
+    "expected",
+    "as_expected",
+    "error",
+    "assumptions",
+)
 
 
 def _claims(found: Iterable[Any]) -> list[dict[str, Any]]:
@@ -67,6 +79,9 @@ def _claims(found: Iterable[Any]) -> list[dict[str, Any]]:
 
 def _evidence(claim: dict[str, Any]) -> Iterator[Any]:
     """A claim, its numbers side by side, and what it assumes."""
+    if claim["error"] is not None:
+        yield f"{claim['name']}: {claim['claim']}\nfailed: {claim['error']}\n"
+        return
     columns = [kind for kind in ("measured", "predicted", "published") if claim[kind]]
     labels = dict.fromkeys(label for kind in columns for label in claim[kind])
     yield f"{claim['name']}: {claim['claim']}"
@@ -75,9 +90,14 @@ def _evidence(claim: dict[str, Any]) -> Iterator[Any]:
 
 
 def _claim_table(claims: list[dict[str, Any]]) -> Any:
-    words = {True: "holds", False: "does not hold"}
+    words = {True: "holds", False: "does not hold", None: "failed"}
     rows = [
-        (c["name"], c["relation"], words[c["holds"]], "as expected" if c["holds"] == c["expected"] else "UNEXPECTED")
+        (
+            c["name"],
+            c["relation"],
+            words[c["holds"]],
+            c["error"] or ("as expected" if c["as_expected"] else "UNEXPECTED"),
+        )
         for c in claims
     ]
     return table_of(["experiment", "relation", "verdict", ""], rows)
@@ -91,7 +111,10 @@ def run(
     quiet: Quiet = False,
     json_: Json = False,
 ) -> None:
-    """Run experiments: measured beside predicted and published; exit 0 only if every verdict is the expected one."""
+    """Run experiments: measured beside predicted and published; exit 0 only if every verdict is the expected one.
+
+    An experiment that fails is listed with its reason, and the others are run.
+    """
     found = _results(list(experiments), size, out, quiet)
     claims = _claims(found)
 
@@ -101,7 +124,7 @@ def run(
         return Group(*(part for claim in claims for part in _evidence(claim)), _claim_table(claims))
 
     emit(claims, json_, text)
-    if any(c["holds"] != c["expected"] for c in claims):
+    if not all(c["as_expected"] for c in claims):
         sys.exit(1)
 
 
@@ -111,14 +134,20 @@ def figures(
     check: Annotated[bool, typer.Option("--check", help="Draw nothing; exit 1 if a drawing has drifted.")] = False,
     json_: Json = False,
 ) -> None:
-    """Draw the figures and the gallery of stored results."""
+    """Draw the figures and the gallery of stored results; exit 1 if one cannot be drawn."""
     from accelsim import plotting
 
-    paths = [str(path) for path in (plotting.drifted(out) if check else plotting.draw(out))]
+    paths, undrawn = plotting.drifted(out) if check else plotting.draw(out)
     words = "drifted from its result" if check else "drawn"
-    emit({"drifted" if check else "drawn": paths}, json_, lambda: "\n".join(f"{path}: {words}" for path in paths))
-    if check and paths:
+    document = {"drifted" if check else "drawn": paths, "undrawn": undrawn}
+    lines = [f"{path}: {words}" for path in paths] + _cannot(undrawn)
+    emit(document, json_, lambda: "\n".join(lines))
+    if undrawn or (check and paths):
         sys.exit(1)
+
+
+def _cannot(undrawn: dict[str, str]) -> list[str]:
+    return [f"{name} cannot be drawn: {reason}" for name, reason in undrawn.items()]
 
 
 @app.command()
@@ -130,7 +159,10 @@ def reproduce(
     quiet: Quiet = False,
     json_: Json = False,
 ) -> None:
-    """The main job: verify every derivation, run every experiment, draw; exit 0 only if all is as expected."""
+    """The main job: verify every derivation, run every experiment, draw; exit 0 only if all is as expected.
+
+    One that fails is listed with its reason, and the others go on.
+    """
     from accelsim import plotting, results
     from accelsim.symbolic import verify as verification
 
@@ -143,20 +175,20 @@ def reproduce(
             verdicts.append(verdict)
             report(len(verdicts) / len(verification.known()), verdict["name"])
     found = _results([], size, out, quiet)
-    plotting.draw(out)
+    _, undrawn = plotting.draw(out)
     claims = _claims(found)
-    good = all(v["holds"] for v in verdicts) and all(c["holds"] == c["expected"] for c in claims)
-    document = {"verify": verdicts, "run": claims, "out": str(out), "as_expected": good}
+    good = not undrawn and all(v["holds"] for v in verdicts) and all(c["as_expected"] for c in claims)
+    document = {"verify": verdicts, "run": claims, "undrawn": undrawn, "out": str(out), "as_expected": good}
 
     def text() -> Any:
         from rich.console import Group
 
-        rows = [(v["name"], v["status"], v["near_miss"]) for v in verdicts]
-        proofs = table_of(["derivation", "status", "near miss"], rows)
+        rows = [(v["name"], v["status"], v["near_miss"], v["error"] or "") for v in verdicts]
+        proofs = table_of(["derivation", "status", "near miss", ""], rows)
         seconds = time.perf_counter() - began
         verdict = "everything is as expected" if good else "NOT everything is as expected"
         close = f"{verdict}; figures and their gallery are in {out} ({seconds:.0f} s, size {size})"
-        return Group(proofs, "", _claim_table(claims), "", close)
+        return Group(proofs, "", _claim_table(claims), "", *_cannot(undrawn), close)
 
     emit(document, json_, text)
     if not good:

@@ -207,6 +207,7 @@ def verify(
         for v in verdicts:
             notes += ["", f"{v['name']}: {v['claim']}"]
             notes += [f"  assuming {item}" for item in v["assumptions"]] + [f"  if {item}" for item in v["conditions"]]
+            notes += [f"  failed: {v['error']}"] if v["error"] else []
             notes += [f"  coq: {v['coq_message']}"] if v.get("coq_message") else []
         return Group(table, "\n".join(notes))
 

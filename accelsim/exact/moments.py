@@ -24,6 +24,7 @@ from accelsim.problems import Problem, Uncoupled
 from accelsim.spectra import Array, fits
 from accelsim.stats import log_spaced
 from accelsim.symbolic.tableau import Tableau, linear_tableau
+from accelsim.threads import single_threaded
 
 POINTS = {"returned": "returned iterate", "query": "query point"}
 PARTS = ("bias", "variance")
@@ -151,6 +152,7 @@ def _runs(problem: Problem, tables: Tables, steps: int, carries_origin: bool) ->
     }
 
 
+@single_threaded
 def risk(optimizer: Optimizer, problem: Problem, steps: int, of: str = "returned", /, **hyperparameters: Any) -> Risk:
     """Exact excess risk of what a linear rule returns, or of the point it queries.
 

@@ -32,6 +32,7 @@ from accelsim.problems import Problem, Uncoupled
 from accelsim.problems.dataset import Dataset
 from accelsim.spectra import Array
 from accelsim.symbolic.tableau import linear_tableau
+from accelsim.threads import single_threaded
 
 _FACTORS = (2.0,) * 40 + (2.0**32,) * 30  # of the steps in search of an edge: near ones first, then all of float64
 
@@ -139,6 +140,7 @@ def _solver(exact: Realization, stages: tuple[int, ...], problem: Problem) -> _S
     return Structured(system, step, problem) if stages == (1,) else Dense(system, step, problem)
 
 
+@single_threaded
 def rate(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> Rate:
     """Spectral radius per step of a linear rule's second moments.
 
@@ -171,6 +173,7 @@ def _grows(exact: Realization, problem: Problem) -> bool:
     return bool(abs(np.trace(step)) > len(step))
 
 
+@single_threaded
 def enclosure(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> Enclosure:
     """rho - 1 and its bounds, with the digits that rho itself has not; otherwise as `rate`."""
     exact, stages, _ = exact_system(optimizer, **hyperparameters)
@@ -193,6 +196,7 @@ def gap(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> fl
     return enclosure(optimizer, problem, **hyperparameters).gap
 
 
+@single_threaded
 def stable(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> bool | None:
     """Whether rho < 1, for less than the price of a rate; None where that is not certain, otherwise as `rate`."""
     exact, stages, _ = exact_system(optimizer, **hyperparameters)
@@ -216,6 +220,7 @@ def _settles(exact: Realization, stages: tuple[int, ...], problem: Problem) -> t
     return {ABOVE: True, BELOW: False, UNKNOWN: None}[side], solver
 
 
+@single_threaded
 def floor(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> float | None:
     """Excess risk of the returned iterate in the end; None where the run is not certain to settle.
 
@@ -261,6 +266,7 @@ def _limits(exact: Realization, lasting: tuple[bool, ...], problem: Problem) -> 
     return queries[..., 0].T * optimum, ((system.F @ states)[:, 0, 0] + f[0]) * optimum
 
 
+@single_threaded
 def edge(optimizer: Optimizer, problem: Problem, name: str, /, **hyperparameters: Any) -> float | None:
     """The value of a hyperparameter at which the rule turns unstable, the others as they are.
 
@@ -311,6 +317,7 @@ def step_sizes_of(optimizer: Optimizer) -> list[str]:
     return ["lr"] if "lr" in unbounded else unbounded
 
 
+@single_threaded
 def over_grid(optimizer: Optimizer, problem: Problem, axes: Mapping[str, Array], /, **fixed: Any) -> Array:
     """Time constants over two hyperparameters, infinite where unstable.
 

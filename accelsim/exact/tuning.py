@@ -19,6 +19,7 @@ from accelsim.optimizers import find
 from accelsim.problems import Problem
 from accelsim.schedules import FAMILIES, Recurrence
 from accelsim.spectra import Array, whole
+from accelsim.threads import single_threaded
 
 BUDGET = 2000  # evaluations
 _FIRST_LOOK = 16  # part of the budget that looks whether a number of steps is enough to reach a target
@@ -55,6 +56,7 @@ class _Free:
     value: Callable[..., Any]
 
 
+@single_threaded
 def tune(
     optimizer: Optimizer,
     problem: Problem,
@@ -201,6 +203,7 @@ def _listed(values: Mapping[str, Any]) -> str:
     )
 
 
+@single_threaded
 def envelope(problem: Problem, objective: str, /, *, budget: int = BUDGET, seed: int = 0) -> Tuned:
     """The best constant one-memory method that returns its query point: accelerated SGD, beta, eta and alpha free.
 

@@ -8,6 +8,7 @@ from typing import Any
 from accelsim import discovery
 from accelsim.errors import InputError, unknown
 from accelsim.problems._problem import Problem, Uncoupled
+from accelsim.threads import single_threaded
 
 __all__ = ["Problem", "Uncoupled", "find", "known", "make"]
 
@@ -36,6 +37,7 @@ def find(name: str) -> type[Problem]:
     return known()[name]
 
 
+@single_threaded
 def make(name: str, **options: Any) -> Problem:
     """A problem from its name and options; an option that is None counts as not given.
 

@@ -24,6 +24,7 @@ from accelsim.simulation.checkpoint import Checkpoint, Folder, settings_of
 from accelsim.simulation.engine import Problem, Run
 from accelsim.simulation.philox import WORD
 from accelsim.simulation.streaming import Statistics
+from accelsim.threads import single_threaded
 
 DTYPES = ("float64", "float32")
 DIVERGED = 1e30  # risk, in multiples of the initial one (of 1 where the run starts at the optimum)
@@ -69,6 +70,7 @@ class Simulation:
     dtype: str
 
 
+@single_threaded
 def simulate(
     optimizer: Optimizer,
     problem: Problem,

@@ -8,11 +8,23 @@ from types import ModuleType
 from typing import Any
 
 from accelsim import discovery
-from accelsim.errors import unknown
+from accelsim.errors import reason, unknown
 from accelsim.symbolic import equivalence, memories
 
 EXPECTED = "proved"
 NEAR_MISS = "refuted"
+_FAILED: dict[str, Any] = {
+    "status": "failed",
+    "near_miss": "",
+    "holds": None,
+    "counterexample": None,
+    "near_miss_counterexample": None,
+    "map": {},
+    "transform": {},
+    "direction": "",
+    "conditions": [],
+    "assumptions": [],
+}
 
 
 def known() -> dict[str, ModuleType]:
@@ -40,8 +52,11 @@ def _with_proofs(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     from accelsim.symbolic.coq import check as compiled
 
     derivations = known()
-    proofs = compiled({v["name"]: derivations[v["name"]].certificate() for v in found})
+    proofs = compiled({v["name"]: derivations[v["name"]].certificate() for v in found if v["error"] is None})
     for verdict in found:
+        if verdict["error"] is not None:
+            verdict |= {"coq": "unsupported", "coq_axioms": [], "coq_message": "there is no claim to check"}
+            continue
         proof = proofs[verdict["name"]]
         verdict |= {"coq": proof.status, "coq_axioms": list(proof.axioms), "coq_message": proof.message}
         verdict["holds"] &= proof.status in ("checked", "absent")
@@ -54,8 +69,9 @@ def results(names: Iterable[str] | None = None) -> Iterator[dict[str, Any]]:
     Yields
     ------
     dict with `name`, `claim`, `source`, `status` (proved, refuted, failed), `expected`, `near_miss` (its status),
-    `holds` (all is as expected), `reason`, `counterexample` (of the certificate, None where proved, and of the near
-    miss), `conditions`, `assumptions`, `direction` and `transform`, `seconds`.
+    `holds` (all is as expected; None where the derivation raised), `error` (what it raised, in one line), `reason`,
+    `counterexample` (of the certificate, None where proved, and of the near miss), `conditions`, `assumptions`,
+    `direction` and `transform`, `seconds`.
     """
     derivations = known()
     wanted = list(derivations if names is None else names)
@@ -72,16 +88,22 @@ def _checked(claim: Any) -> equivalence.Verdict:
 
 def _result(name: str, module: ModuleType) -> dict[str, Any]:
     start = perf_counter()
+    try:
+        outcome = _outcome(module)
+    except (Exception, SystemExit) as error:  # which is no reason to withhold the others
+        outcome = {**_FAILED, "reason": reason(error), "error": reason(error)}
+    about = {"name": name, "claim": module.CLAIM, "source": module.SOURCE, "expected": EXPECTED}
+    return {**about, **outcome, "seconds": perf_counter() - start}
+
+
+def _outcome(module: ModuleType) -> dict[str, Any]:
     claim = module.certificate()
     verdict, missed = _checked(claim), _checked(module.near_miss())
     return {
-        "name": name,
-        "claim": module.CLAIM,
-        "source": module.SOURCE,
         "status": verdict.status,
-        "expected": EXPECTED,
         "near_miss": missed.status,
         "holds": verdict.status == EXPECTED and missed.status == NEAR_MISS,
+        "error": None,
         "reason": verdict.reason,
         "counterexample": verdict.counterexample,
         "near_miss_counterexample": missed.counterexample,
@@ -90,5 +112,4 @@ def _result(name: str, module: ModuleType) -> dict[str, Any]:
         "direction": claim.direction,
         "conditions": list(verdict.conditions),
         "assumptions": list(verdict.assumptions),
-        "seconds": perf_counter() - start,
     }
