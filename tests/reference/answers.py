@@ -51,8 +51,10 @@ def _tune(asked):
     if refusal:
         return "refused", refusal
     own = search.value_of(*setting, **{**asked.values, **found.hyperparameters})
-    least = None
+    least, scale = None, 0.0
+    if asked.objective.startswith("risk@"):
+        scale = float(moments.risks(asked.rule, asked.problem, 0, **{**asked.values, **found.hyperparameters}).risk[0])
     noisy = asked.problem.name == "quadratic" and asked.problem.grad_noise > 0
     if noisy and asked.objective.startswith("risk@"):
         least = limit.least_risk(asked.problem, int(asked.objective.partition("@")[2]))
-    return verdict.of_tuned(found, asked.objective, own, bound, least)
+    return verdict.of_tuned(found, own, bound, least, scale)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reference.numbers import fixed, mp, number
+from reference.numbers import mp, number
 
 NULL = mp.mpf(10) ** -13  # eigenvalues of a table's H below this part of the largest are null directions
 UNSURE = mp.mpf(10) ** -17  # between this and 1e4 NULL it is a matter of taste
@@ -143,8 +143,3 @@ def _standardized(column):
     centered = [value - mean for value in column]
     scale = mp.sqrt(mp.fsum(value**2 for value in centered) / len(centered))
     return [value / scale for value in centered]
-
-
-def share(batch):
-    """1/B and 1 - 1/B, as fixed numbers."""
-    return fixed(mp.one / batch)[()], fixed(1 - mp.one / batch)[()]

@@ -48,11 +48,37 @@ def extended(value, bits=BITS):
     return mp.ldexp(mp.mpf(int(value)), -bits)
 
 
-def times(a, b, bits=BITS):
-    """Entrywise product."""
-    return (a * b) >> bits
+class Fixed:
+    """Arrays of whole multiples of 2^-BITS: products keep every digit above that."""
+
+    one = 1 << BITS
+    of = staticmethod(fixed)
+
+    @staticmethod
+    def times(a, b):
+        """Entrywise product."""
+        return (a * b) >> BITS
+
+    @staticmethod
+    def dot(a, b):
+        """Matrix product, over leading axes alike."""
+        return np.matmul(a, b) >> BITS
+
+    @staticmethod
+    def number(value):
+        """One of the numbers as an extended number."""
+        return extended(value)
 
 
-def dot(a, b, bits=BITS):
-    """Matrix product, over leading axes alike."""
-    return np.matmul(a, b) >> bits
+class Double:
+    """The same in double precision, to screen many points with."""
+
+    one = 1.0
+    times = staticmethod(np.multiply)
+    dot = staticmethod(np.matmul)
+    number = staticmethod(float)
+
+    @staticmethod
+    def of(values):
+        """Extended numbers, rounded."""
+        return np.asarray(values, dtype=object).astype(float)

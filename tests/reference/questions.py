@@ -94,7 +94,7 @@ def find(name):
 def question(seed, place, folder):
     """The question of that place; tables are written into a folder."""
     chance = random.Random(f"{seed}/{place}")
-    kind = chance.choices(["rate", "risk", "tune"], [0.49, 0.49, 0.02])[0]
+    kind = chance.choices(["rate", "risk", "tune"], [0.495, 0.495, 0.01])[0]
     if kind == "tune":
         return _tuning(chance, folder, place)
     long = kind == "risk" and chance.random() < 0.1

@@ -8,7 +8,7 @@ import numpy as np
 
 from reference.inputs import Apart, read
 from reference.moments import ApartMap, TableMap
-from reference.numbers import BITS, extended, fixed, mp
+from reference.numbers import BITS, Fixed, mp
 from reference.rules import Step, constant_step
 
 ZERO = mp.mpf(10) ** -60  # of pivots: those of hyperparameters that are floats are 0, or far above
@@ -60,8 +60,7 @@ def minimal(step):
     n = step.states
     a, b = step.update[:, :n], step.update[:, n:]
     reached = _span([step.start, *b.T], a.T).T  # (n, r)
-    answer = np.array([mp.mpf(i == step.returned) for i in range(n)], dtype=object)
-    shown = _span([answer, *(row[:n] for queries in step.queries for row in queries)], a)  # (o, n)
+    shown = _span([*step.answer, *(row[:n] for queries in step.queries for row in queries)], a)  # (o, n)
     seen = shown @ reached
     kept = _independent(seen)
     columns = _independent(seen[kept].T)
@@ -70,23 +69,29 @@ def minimal(step):
     into = reached @ inverse  # states of the smaller system to states
     update = np.concatenate([shown @ a @ into, shown @ b], axis=1)
     queries = [np.concatenate([q[:, :n] @ into, q[:, n:]], axis=1) for q in step.queries]
-    return Step(queries, update, -1, shown @ step.start)
+    return Step(queries, update, step.answer @ into, shown @ step.start)
 
 
-def matrix(step, law):
-    """The map of second moments on symmetric matrices, as whole multiples of 2^-BITS."""
+def matrix(step, law, numbers=Fixed):
+    """The map of second moments on the lower halves of symmetric matrices, in the numbers asked for."""
     n, d = step.states, law.lam.size
     size, blocks = (n, d) if isinstance(law, Apart) else (n * d, 1)
-    pairs = [(i, j, k) for i in range(blocks) for j in range(size) for k in range(j + 1)]
+    pairs = lower(blocks, size)
     units = np.zeros((len(pairs), blocks, size, size), dtype=int).astype(object)
     for place, (i, j, k) in enumerate(pairs):
-        units[place, i, j, k] = units[place, i, k, j] = 1 << BITS
+        units[place, i, j, k] = units[place, i, k, j] = numbers.one
+    units = units.astype(numbers.of([mp.one]).dtype)
+    quiet = [False] * len(pairs)
     if isinstance(law, Apart):
-        images = ApartMap(law, [False] * len(pairs)).step(units, step)
+        images = ApartMap(law, quiet, numbers).step(units, step)
     else:
-        mean = np.zeros((len(pairs), size), dtype=int).astype(object)
-        images = TableMap(law, [False] * len(pairs)).step(units[:, 0], mean, step)[0][:, None]
-    return np.array([[image[i, j, k] for image in images] for i, j, k in pairs], dtype=object)
+        images = TableMap(law, quiet, numbers).step(units[:, 0], 0 * units[:, 0, 0], step)[0][:, None]
+    return np.array([[image[place] for image in images] for place in pairs])
+
+
+def lower(blocks, size):
+    """Places (block, row, column) of the lower halves of square blocks."""
+    return [(i, j, k) for i in range(blocks) for j in range(size) for k in range(j + 1)]
 
 
 def _log_radius(power):

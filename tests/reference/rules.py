@@ -50,13 +50,13 @@ class Step:
     ----------
     queries : for each stage an array (points, states + gradients before it).
     update : (states, states + gradients).
-    returned : place of the state that the user gets.
+    answer : (1, states) what the user gets.
     start : (states,) 1 for positions, 0 for memories.
     """
 
     queries: list
     update: np.ndarray
-    returned: int
+    answer: np.ndarray
     start: np.ndarray
 
     @property
@@ -85,7 +85,7 @@ def step_of(rule, t, h):
         known += len(points)
     update = _rows([new[name].terms for name in rule.states], names)
     start = np.array([mp.mpf(name in rule.positions) for name in rule.states], dtype=object)
-    return Step(queries, update, rule.states.index(rule.returns), start)
+    return Step(queries, update, _rows([{rule.returns: mp.one}], rule.states), start)
 
 
 def _rows(forms, names):

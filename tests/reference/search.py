@@ -6,12 +6,12 @@ import numpy as np
 
 from reference.inputs import read
 from reference.moments import risks
-from reference.numbers import BITS, mp
+from reference.numbers import Double, Fixed, mp
 from reference.radius import gap, matrix, minimal
 from reference.rules import constant_step
 
-ROUNDS = 5
-POINTS = {1: 41, 2: 11}  # along an axis, by the number of axes
+ROUNDS = 4
+POINTS = {1: 25, 2: 9}  # along an axis, by the number of axes
 
 
 def time_constant(rule, problem, **given):
@@ -22,15 +22,15 @@ def time_constant(rule, problem, **given):
 
 def rough(rule, problem, **given):
     """The spectral radius of the same map in double precision."""
-    whole = matrix(minimal(constant_step(rule, given)), read(problem))
-    return float(max(abs(np.linalg.eigvals((whole / (1 << BITS)).astype(float)))))
+    whole = matrix(minimal(constant_step(rule, given)), read(problem), Double)
+    return float(max(abs(np.linalg.eigvals(whole))))
 
 
-def value_of(rule, problem, objective, **given):
+def value_of(rule, problem, objective, numbers=Fixed, **given):
     """A tuning objective, ``rate`` or ``risk@T``."""
     if objective == "rate":
-        return time_constant(rule, problem, **given)
-    return risks(rule, problem, int(objective.partition("@")[2]), **given).risk[-1]
+        return time_constant(rule, problem, **given) if numbers is Fixed else rough(rule, problem, **given)
+    return risks(rule, problem, int(objective.partition("@")[2]), numbers=numbers, **given).risk[-1]
 
 
 def best(rule, problem, objective, names, fixed=None):
@@ -45,19 +45,13 @@ def best(rule, problem, objective, names, fixed=None):
         places = [np.clip(np.linspace(c - width, c + width, POINTS[len(axes)]), 0, 1) for c in centre]
         for point in itertools.product(*places):
             given = {name: axis(float(u)) for name, axis, u in zip(names, axes, point, strict=True)}
-            score = _screened(rule, problem, objective, {**fixed, **given})
+            score = value_of(rule, problem, objective, Double, **fixed, **given)
             if score < found[0]:
                 found, centre = (score, given), list(point)
         width *= 3 / POINTS[len(axes)]
     if not found[1]:
         return mp.inf, {}
     return value_of(rule, problem, objective, **fixed, **found[1]), found[1]
-
-
-def _screened(rule, problem, objective, given):
-    if objective == "rate":
-        return rough(rule, problem, **given)
-    return float(value_of(rule, problem, objective, **given))
 
 
 def _axis(rule, problem, name):

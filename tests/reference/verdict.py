@@ -6,6 +6,7 @@ from accelsim.errors import InputError
 
 RELATIVE = 1e-6
 SMALL, ABSOLUTE = 1e-6, 1e-9  # gaps smaller than this are held to an absolute tolerance
+ROUNDING = 1e-13
 NOTHING = 1e-100  # references in whole multiples of 2^-420 know no smaller numbers
 KINDS = ("right", "refused", "wide", "wrong")
 
@@ -36,7 +37,7 @@ def of_rate(found, true):
         return "wrong", f"gap {said:.12g} where {true:.12g} is right"
     if found.stable is None:
         return ("wide", "stable is not said") if bounded and low <= 1 <= high else ("wrong", "stable is not said")
-    if found.stable != (true < 0) and true != 0:
+    if found.stable != (true < 0) and abs(true) > NOTHING:
         return "wrong", f"stable {found.stable} at a gap of {true:.6g}"
     return ("wide", f"bounds {high - low:.2g} apart at a gap of {true:.3g}") if wide else ("right", "")
 
@@ -84,7 +85,7 @@ def _of_number(name, said, right, risk, error, step):
     return "wrong", f"{what}, error {error:.2g}" if error else what
 
 
-def of_tuned(found, objective, own, bound, least=None):
+def of_tuned(found, own, bound, least=None, scale=0.0):
     """Verdict and reason on a Tuned.
 
     Parameters
@@ -92,12 +93,14 @@ def of_tuned(found, objective, own, bound, least=None):
     own : what the tuned hyperparameters really score.
     bound : what a grid found.
     least : what no linear method can go below, where that is known.
+    scale : for a risk, that before the first step: roundings of it are no loss.
     """
     value = float(found.value)
-    if not abs(value - float(own)) <= RELATIVE * abs(float(own)):
+    roundings = ROUNDING * scale if scale else 0.05 * (value < 0.1)  # tau below .1: rho is 0 but for roundings
+    if not abs(value - float(own)) <= RELATIVE * abs(float(own)) + roundings:
         return "wrong", f"its value {value:.9g} is really {float(own):.9g}"
     if least is not None and value < float(least) * (1 - 1e-9):
         return "wrong", f"its value {value:.9g} is below the limit {float(least):.9g} of all linear methods"
-    if not value <= 1.01 * float(bound):
+    if not value <= 1.01 * float(bound) + roundings:
         return "wrong", f"its value {value:.6g} where a grid finds {float(bound):.6g}"
     return "right", ""
