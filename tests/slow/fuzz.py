@@ -38,7 +38,6 @@ def main():
         folder = Path(given.folder or scratch)
         folder.mkdir(parents=True, exist_ok=True)
         for place in range(given.count) if given.only is None else [given.only]:
-            then = time.perf_counter()
             asked = question(given.seed, place, folder)
             try:
                 verdict, why = judge(asked)
@@ -47,7 +46,6 @@ def main():
                 where = traceback.extract_tb(error.__traceback__)[-1]
                 why = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
             counts[asked.kind, verdict] += 1
-            if os.environ.get('SLOW') and time.perf_counter()-then>float(os.environ['SLOW']): print('SLOW', place, round(time.perf_counter()-then,2), asked.setting, asked.long, asked)
             if verdict == "refused":
                 refusals[f"{asked.kind}: {why[:110]}"] += 1
             if verdict in given.show.split(",") or given.only is not None:
