@@ -2,11 +2,13 @@
 
 import math
 import random
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from accelsim import optimizers
+from accelsim.optimizers.averaging import COMBINATORS
 from accelsim.problems import make
 
 from reference.own_rules import OWN
@@ -46,10 +48,11 @@ IN_TIME = {
     "lookahead(sgd)": dict(lr="step", slow="weight"),
     "lookahead(heavy_ball)": dict(lr="step", beta="momentum", slow="weight"),
     "windowed": dict(lr="step", beta="weight", power="gain"),
+    "tail_average(windowed)": dict(lr="step", beta="weight", power="gain"),
 }
 STATES = {"sgd": 1, "extragradient": 1, "accsgd": 2, "windowed": 3, "ademamix_sgd": 3, "mars_exact_sgd": 3}
 STATES |= {"mars_sgd": 3, "aggmo": 3, "triple_momentum": 3, "ema(heavy_ball)": 3, "tail_average(heavy_ball)": 3}
-STATES |= {"lookahead(heavy_ball)": 3, "acsa": 2, "with_idle_states": 3}
+STATES |= {"lookahead(heavy_ball)": 3, "tail_average(windowed)": 4, "with_idle_states": 3}
 PROBLEMS = ("quadratic", "linear_regression", "independent", "one_hot", "plrf", "dataset")
 SETTINGS = ("ordinary", "ordinary", "critical", "edge", "tiny", "large batch", "boundary", "swelling")
 TABLES = ("normal", "repeated", "dominant", "collinear", "dependent")
@@ -88,6 +91,9 @@ def _text(value):
 
 def find(name):
     """A shipped rule, a combinator of one, or one of our own."""
+    outer, bracket, inner = name.partition("(")
+    if bracket and inner[:-1] in OWN:
+        return COMBINATORS[outer](OWN[inner[:-1]])
     return OWN.get(name) or optimizers.find(name)
 
 
@@ -102,12 +108,13 @@ def question(seed, place, folder):
     name = chance.choice(list(roles))
     rule, setting = find(name), chance.choice(SETTINGS)
     problem, options = _problem(chance, setting, STATES.get(name, 2), folder, place, table=not long)
-    values = {k: _value(chance, role, problem, setting) for k, role in roles[name].items()}
+    values = {k: _value(chance, role, problem, setting, long) for k, role in roles[name].items()}
     asked = Question(kind, rule, problem, options, values, setting, long=long)
     if setting == "critical":
         _make_critical(chance, name, problem, values)
     if setting == "edge" and kind == "rate":
-        _to_the_edge(chance, asked, roles[name])
+        with suppress(NotImplementedError):
+            _to_the_edge(chance, asked, roles[name])
     if kind == "risk":
         _make_run(chance, asked, roles[name])
     return asked
@@ -194,7 +201,7 @@ def _table(chance, folder, place, features):
         scale = 10 ** chance.uniform(1, 3)
         table[0] = [scale * value for value in table[0]]
     if kind in ("collinear", "dependent") and features > 1:
-        off = 10 ** chance.uniform(-5, -1) if kind == "collinear" else 0
+        off = 10 ** chance.uniform(-4, -1) if kind == "collinear" else 0
         for row in table:
             row[1] = 2 * row[0] + off * row[1]
     if any(len({row[k] for row in table}) < 2 for k in range(features + 1)):
@@ -211,7 +218,7 @@ def _scale(problem):
     return float(1 / (lam.max() + noise))
 
 
-def _value(chance, role, problem, setting):
+def _value(chance, role, problem, setting, long):
     if setting == "boundary" and chance.random() < 0.4:
         ends = dict(step=[0.0, 1e-300, 1e-12], momentum=[0.0, 1e-12, 1 - 1e-9, 1 - 2**-53], weight=[0.0, 1.0, 1e-9])
         ends |= dict(gain=[0.0, 1e-9, 1e3], large=[1.0, 1e6])
@@ -220,7 +227,7 @@ def _value(chance, role, problem, setting):
         low, high = dict(tiny=(-9, -4), swelling=(0, 1.2)).get(setting, (-3, 0.5))
         return _scale(problem) * 10 ** chance.uniform(low, high)
     if role == "momentum":
-        return 1 - 10 ** chance.uniform(-4, 0)
+        return 1 - 10 ** chance.uniform(-9 if long else -4, 0)
     if role == "weight":
         return chance.choice([chance.random(), 10 ** chance.uniform(-4, 0), 1 - 10 ** chance.uniform(-4, 0)])
     return 10 ** (chance.uniform(-2, 1) if role == "gain" else chance.uniform(0, 3))
@@ -241,7 +248,7 @@ def _make_critical(chance, name, problem, values):
         values["decay"] = 1 - values["lr"] * lam if values["lr"] else 0.5
     step = next(k for k in values if k in ("lr", "eta", "alpha", "eta1", "gamma", "g2"))
     near = chance.choice([0, 0, 1e-15, 1e-12, 1e-9, 1e-6]) * chance.choice([-1, 1])
-    high = optimizers.find(name).hyperparameters[step].high if name not in OWN else math.inf
+    high = find(name).hyperparameters[step].high
     values[step] = min(values[step] * (1 + near), high)
 
 
