@@ -91,6 +91,15 @@ def test_rates_known_in_closed_form():
     assert float(radius.gap(find("sgd"), one, lr=1e-13)) == pytest.approx(-2e-13, rel=1e-9)
 
 
+def test_powers_go_on_until_directions_are_felt_that_couple_little():
+    # SGD in two directions alike: the map is [[u + v, v], [v, u + v]], whose powers begin like those of u + v.
+    lam, lr, kurtosis = 5e-5, 0.27, 1.0
+    problem = make("independent", spectrum=[lam, lam], batch=3, kurtosis=kurtosis)
+    x = lr * lam
+    expected = -2 * x + x**2 * (1 - 1 / 3) + x**2 * (kurtosis + 1) / 3
+    assert float(radius.gap(find("sgd"), problem, lr=lr)) == pytest.approx(expected, rel=1e-9)
+
+
 @pytest.mark.parametrize("name", ["with_dead_memory", "with_idle_states"])
 def test_states_that_nobody_sees_or_reaches_invent_no_rate(name):
     problem = make("linear_regression", dim=2, batch=2)

@@ -3,7 +3,7 @@
 from accelsim.optimizer import Hyperparameter, momentum, optimizer, step_size, weight
 
 
-@optimizer(positions="base mean out", returns="out", lr=step_size(), beta=weight(), power=Hyperparameter(low=0, high=100))
+@optimizer(positions="base mean out", returns="out", lr=step_size(), beta=weight(), power=Hyperparameter(low=0))
 def windowed(s, t, h):
     """Schedule-Free's points, averaged with weights that grow like a power of their number."""
     g = yield h.beta * s.mean + (1 - h.beta) * s.base

@@ -13,7 +13,8 @@ from reference.rules import Step, constant_step
 
 ZERO = mp.mpf(10) ** -60  # of pivots: those of hyperparameters that are floats are 0, or far above
 BITS_OF_POWERS = 360
-MOST = 110  # squarings
+CONSTANT = mp.mpf(200)  # log C + j log m of every map here is less
+RELATIVE, ABSOLUTE = mp.mpf(2) ** -34, mp.mpf(2) ** -80
 
 
 def gap(rule, problem, **given):
@@ -96,16 +97,15 @@ def lower(blocks, size):
 
 def _log_radius(power):
     """log rho of a matrix of whole multiples of 2^-BITS."""
-    shift, last = -BITS, None  # power is the matrix's 2^count-th, over 2^-shift
-    for count in range(MOST):
+    shift, count = -BITS, 0  # power is the matrix's 2^count-th, over 2^shift
+    while True:
         largest = max(abs(x) for x in power.reshape(-1))
         if not largest:
             return -mp.inf
         excess = largest.bit_length() - BITS_OF_POWERS
         power, shift = (power >> excess if excess > 0 else power << -excess), shift + excess
-        estimate = mp.ldexp(mp.log(mp.mpf(max(abs(x) for x in power.reshape(-1)))) + shift * mp.ln2, -count)
-        # A power is C m^j rho^m, so that the estimate is off by (log C + j log m) / m, as much as the last step was.
-        if count > 20 and abs(estimate - last) <= max(abs(estimate) * mp.mpf(2) ** -33, mp.mpf(2) ** -100):
+        estimate = mp.ldexp(mp.log(mp.ldexp(mp.mpf(largest), -excess)) + shift * mp.ln2, -count)
+        # A power m is C m^j rho^m, so that the estimate is off by (log C + j log m) / m.
+        if mp.ldexp(CONSTANT, -count) <= max(abs(estimate) * RELATIVE, ABSOLUTE):
             return estimate
-        power, shift, last = power @ power, 2 * shift, estimate
-    return estimate
+        power, shift, count = power @ power, 2 * shift, count + 1

@@ -28,6 +28,7 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--only", type=int, help="ask the question of this place alone")
+    parser.add_argument("--kind", choices=["rate", "risk", "tune"], help="ask these alone")
     parser.add_argument("--folder", help="tables are left here")
     parser.add_argument("--show", default="wrong", help="print these verdicts, separated by commas")
     given = parser.parse_args()
@@ -39,6 +40,8 @@ def main():
         folder.mkdir(parents=True, exist_ok=True)
         for place in range(given.count) if given.only is None else [given.only]:
             asked = question(given.seed, place, folder)
+            if given.kind not in (None, asked.kind):
+                continue
             try:
                 verdict, why = judge(asked)
             except Exception as error:  # an answer that is no answer and no refusal
