@@ -4,6 +4,7 @@ import math
 import random
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from accelsim.optimizers.averaging import COMBINATORS
 from accelsim.problems import make
 
 from reference.own_rules import OWN
+from reference.rules import constant_step
 from reference.search import rough
 
 # What a hyperparameter is, by rule.
@@ -110,8 +112,8 @@ def question(seed, place, folder):
     problem, options = _problem(chance, setting, STATES.get(name, 2), folder, place, table=not long)
     values = {k: _value(chance, role, problem, setting, long) for k, role in roles[name].items()}
     asked = Question(kind, rule, problem, options, values, setting, long=long)
-    if setting == "critical":
-        _make_critical(chance, name, problem, values)
+    if setting == "critical" and roles is CONSTANT:
+        _make_critical(chance, asked, roles[name])
     if setting == "edge" and kind == "rate":
         with suppress(NotImplementedError):
             _to_the_edge(chance, asked, roles[name])
@@ -152,7 +154,7 @@ def _tuning(chance, folder, place):
 
 
 def _problem(chance, setting, states, folder, place, table=True):
-    name = chance.choice(PROBLEMS if table else PROBLEMS[:-1])
+    name = chance.choice([*PROBLEMS, "dataset"] if table else PROBLEMS[:-1])
     batch = round(2 ** chance.uniform(10, 50)) if setting == "large batch" else chance.choice([1, 1, 2, 3, 8, 64, 4096])
     dim = chance.randint(1, max(1, min(4, 6 // states) if states > 1 else 4))
     options = dict(problem=name, batch=batch)
@@ -233,34 +235,43 @@ def _value(chance, role, problem, setting, long):
     return 10 ** (chance.uniform(-2, 1) if role == "gain" else chance.uniform(0, 3))
 
 
-def _make_critical(chance, name, problem, values):
-    """A double root in one eigendirection, or next to it."""
-    lam = float(chance.choice(list(problem.spectrum)))
-    beta = values.get("beta", 0.0)
-    if name == "heavy_ball":
-        values["lr"] = (1 + chance.choice([-1, 1]) * math.sqrt(beta)) ** 2 / lam
-    elif name == "nesterov":
-        values["lr"] = ((1 - beta) / (1 + beta)) ** 2 / lam
-    elif name == "accelerated_sgd":
-        alpha = values["alpha"] = min(values["alpha"], 1 / lam)
-        values["eta"] = (1 + beta - 2 * math.sqrt(beta * (1 - alpha * lam))) / lam - alpha
-    elif name == "ema(sgd)" and values["lr"] * lam < 1:
-        values["decay"] = 1 - values["lr"] * lam if values["lr"] else 0.5
-    step = next(k for k in values if k in ("lr", "eta", "alpha", "eta1", "gamma", "g2"))
-    near = chance.choice([0, 0, 1e-15, 1e-12, 1e-9, 1e-6]) * chance.choice([-1, 1])
-    high = find(name).hyperparameters[step].high
-    values[step] = min(values[step] * (1 + near), high)
+def _make_critical(chance, asked, roles):
+    """Scale the step sizes to a double root in one eigendirection, or next to one."""
+    lam = float(chance.choice(list(asked.problem.spectrum)))
+    near = 1 + chance.choice([0, 0, 1e-15, 1e-12, 1e-9, 1e-6]) * chance.choice([-1, 1])
+    scales = np.geomspace(1e-3, 1e2, 24) * (1 + 1e-3 * chance.random())
+    signs = [_discriminant(asked, roles, lam, scale) > 0 for scale in scales]
+    changes = [k for k in range(len(signs) - 1) if signs[k] != signs[k + 1]]
+    if not changes:
+        return
+    k = chance.choice(changes)
+    low, high = scales[k], scales[k + 1]
+    for _ in range(50):
+        middle = math.sqrt(low * high)
+        low, high = (middle, high) if (_discriminant(asked, roles, lam, middle) > 0) == signs[k] else (low, middle)
+    asked.values = _scaled(asked, roles, float(low) * near)
+
+
+def _scaled(asked, roles, by):
+    """The hyperparameters with step sizes scaled."""
+    return {k: v * by if roles[k] == "step" else v for k, v in asked.values.items()}
+
+
+def _discriminant(asked, roles, lam, by):
+    """Of the characteristic polynomial of the rule's mean in a direction: it changes sign at double roots."""
+    step = constant_step(asked.rule, _scaled(asked, roles, by))
+    states = np.eye(step.states)
+    for queries in step.queries:
+        states = np.vstack([states, lam * queries.astype(float) @ states])
+    roots = np.linalg.eigvals(step.update.astype(float) @ states)
+    return math.prod((x - y) ** 2 for x, y in combinations(roots, 2)).real
 
 
 def _to_the_edge(chance, asked, roles):
     """Scale the step sizes to the edge of stability, then a little off it."""
-    steps = [k for k, role in roles.items() if role == "step"]
-
-    def scaled(by):
-        return {**asked.values, **{k: asked.values[k] * by for k in steps}}
 
     def stable(by):
-        return rough(asked.rule, asked.problem, **scaled(by)) < 1
+        return rough(asked.rule, asked.problem, **_scaled(asked, roles, by)) < 1
 
     low, high = 1e-4, 1e4
     if not stable(low) or stable(high):
@@ -268,4 +279,4 @@ def _to_the_edge(chance, asked, roles):
     for _ in range(45):
         middle = math.sqrt(low * high)
         low, high = (middle, high) if stable(middle) else (low, middle)
-    asked.values = scaled(low * (1 + chance.choice([-1, 1]) * 10 ** chance.uniform(-14, -2)))
+    asked.values = _scaled(asked, roles, low * (1 + chance.choice([-1, 1]) * 10 ** chance.uniform(-14, -2)))
