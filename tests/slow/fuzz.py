@@ -29,6 +29,7 @@ def main():
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--only", type=int, help="ask the question of this place alone")
     parser.add_argument("--kind", choices=["rate", "risk", "tune"], help="ask these alone")
+    parser.add_argument("--setting", help="and of this setting alone, such as critical, edge, swelling")
     parser.add_argument("--folder", help="tables are left here")
     parser.add_argument("--show", default="wrong", help="print these verdicts, separated by commas")
     given = parser.parse_args()
@@ -40,7 +41,7 @@ def main():
         folder.mkdir(parents=True, exist_ok=True)
         for place in range(given.count) if given.only is None else [given.only]:
             asked = question(given.seed, place, folder)
-            if given.kind not in (None, asked.kind):
+            if given.kind not in (None, asked.kind) or given.setting not in (None, asked.setting):
                 continue
             try:
                 verdict, why = judge(asked)
