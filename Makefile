@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: test reproduce figures machines oracles coq slow gpu-check lint clean
+.PHONY: test reproduce figures machines rates-check fuzz oracles coq slow gpu-check lint clean
 
 $(VENV)/ready: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -31,7 +31,8 @@ figures: $(VENV)/ready  ## every experiment at full size, into figures/
 machines: $(VENV)/ready  ## numerical tests under three BLAS kernels, two threads, without AVX2; reproduce on another kernel
 	$(BIN)/python -m pytest tests/slow/machines.py
 
-# rates-check and fuzz (SEED=n) stand here.
+rates-check: $(VENV)/ready  ## rates on random tables under several BLAS kernels, against sixty digits
+	$(BIN)/python -m pytest tests/slow/rates_on_tables.py
 
 oracles: $(VENV)/oracles  ## the rules against real implementations, live
 	$(BIN)/python -m pytest tests/oracles/live.py
@@ -41,6 +42,9 @@ coq: $(VENV)/ready  ## every derivation checked by Coq's kernel (Debian's packag
 
 slow: $(VENV)/ready  ## equivalences of rules made by chance, five hundred each way; python-control's transfer functions; every kernel
 	$(BIN)/python -m pytest --numprocesses 2 tests/slow/equivalence.py tests/slow/kernels.py
+
+fuzz: $(VENV)/ready  ## random questions to rate, risk and tune against independent references: SEED=n [COUNT=n]
+	$(BIN)/python tests/slow/fuzz.py --seed $(or $(SEED),0) --count $(or $(COUNT),1000)
 
 gpu-check: $(VENV)/ready  ## on an NVIDIA GPU: kernels against the reference, and their speed into benchmarks/results/gpu.json
 	@driver=$$(nvidia-smi --query-gpu=driver_version --format=csv,noheader 2> /dev/null | sed 's/[.].*//;q'); \

@@ -1,0 +1,134 @@
+"""The linear map of one step of a rule, read off a run of the rule itself on formal sums."""
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import numpy as np
+
+from accelsim.optimizer import step
+from accelsim.schedules import Recurrence, Schedule
+from reference.numbers import mp, number
+
+PROBED = (1, 2, 17, 1000)  # steps at which a rule of constant hyperparameters is the one of step 0, or varies in time
+
+
+class Form:
+    """A formal sum: coefficients by name. Products of two have no meaning, so a rule that is not linear fails."""
+
+    def __init__(self, terms):
+        self.terms = terms
+
+    def __add__(self, other):
+        if not isinstance(other, Form):
+            return NotImplemented
+        return Form({k: self.terms.get(k, 0) + other.terms.get(k, 0) for k in {**self.terms, **other.terms}})
+
+    def __mul__(self, scale):
+        if isinstance(scale, Form):
+            return NotImplemented
+        return Form({k: v * scale for k, v in self.terms.items()})
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, scale):
+        if isinstance(scale, Form):
+            return NotImplemented
+        return Form({k: v / scale for k, v in self.terms.items()})
+
+    def __neg__(self):
+        return self * -1
+
+    def __sub__(self, other):
+        return self + -other
+
+
+@dataclass
+class Step:
+    """One step on x = (states, gradients): queries[j] of stage j, and the new states.
+
+    Attributes
+    ----------
+    queries : for each stage an array (points, states + gradients before it).
+    update : (states, states + gradients).
+    answer : (1, states) what the user gets.
+    start : (states,) 1 for positions, 0 for memories.
+    """
+
+    queries: list
+    update: np.ndarray
+    answer: np.ndarray
+    start: np.ndarray
+
+    @property
+    def states(self):
+        return len(self.update)
+
+
+def step_of(rule, t, h):
+    """The linear map of step t of a rule, in extended numbers."""
+    names, asked = list(rule.states), []
+    if any(rule.memories.values()):
+        raise NotImplementedError("memories that start elsewhere than at zero")
+
+    def gradient(*points):
+        base = len(rule.states) + sum(map(len, asked))
+        asked.append([point.terms for point in points])
+        names.extend(range(base, base + len(points)))
+        fresh = tuple(Form({base + k: mp.one}) for k in range(len(points)))
+        return fresh if len(points) > 1 else fresh[0]
+
+    state = {name: Form({name: mp.one}) for name in rule.states}
+    new = step(rule, state, t, h, gradient)
+    queries, known = [], len(rule.states)
+    for points in asked:
+        queries.append(_rows(points, names[:known]))
+        known += len(points)
+    update = _rows([new[name].terms for name in rule.states], names)
+    start = np.array([mp.mpf(name in rule.positions) for name in rule.states], dtype=object)
+    return Step(queries, update, _rows([{rule.returns: mp.one}], rule.states), start)
+
+
+def _rows(forms, names):
+    return np.array([[mp.mpf(form.get(name, 0)) for name in names] for form in forms], dtype=object)
+
+
+def rows(rule, given):
+    """(t, hyperparameters) step by step, without end, in extended numbers."""
+    values = rule.resolve(**given)
+    memories = {k: dict(v.start) for k, v in values.items() if isinstance(v, Recurrence)}
+    constants = {k: number(v) for k, v in values.items() if not isinstance(v, Schedule | Recurrence)}
+    count = 0
+    while True:
+        t, h = number(count), dict(constants)
+        for name, value in values.items():
+            if isinstance(value, Schedule):
+                h[name] = mp.mpf(value.function(t))
+        for name, memory in memories.items():
+            h[name], memories[name] = values[name].update(SimpleNamespace(**memory), t, SimpleNamespace(**h))
+        yield t, h
+        count += 1
+
+
+def same(a, b):
+    """Whether two steps are one linear map."""
+    return (a.update == b.update).all() and all((p == q).all() for p, q in zip(a.queries, b.queries, strict=True))
+
+
+def constant_step(rule, given, last=0):
+    """The one step of a rule whose coefficients do not vary in time, else None."""
+    values = rule.resolve(**given)
+    if any(isinstance(value, Schedule | Recurrence) for value in values.values()):
+        return None
+    h = {k: number(v) for k, v in values.items()}
+    first = step_of(rule, number(0), h)
+    return first if all(same(first, step_of(rule, number(t), h)) for t in (*PROBED, last)) else None
+
+
+def steps_of(rule, given, count):
+    """The steps 0, 1, ..., count of a rule."""
+    constant = constant_step(rule, given, count)
+    if constant is not None:
+        yield from [constant] * (count + 1)
+        return
+    for (t, h), _ in zip(rows(rule, given), range(count + 1), strict=False):
+        yield step_of(rule, t, h)
