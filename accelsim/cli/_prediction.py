@@ -135,7 +135,7 @@ def risk(
         "notices": list(problem.notices),
     }
     in_samples(document, x, problem.batch)
-    columns = [x, "risk", "bias", "variance", "cross"]
+    columns = [x, "risk", "bias", "variance", "cross", "error"]
     if split:
         document = {name: value for name, value in document.items() if name not in columns}
         columns = ["eigenvalue", *found.by_direction]

@@ -17,7 +17,9 @@ from typing import Any
 import numpy as np
 
 from accelsim.errors import InputError
+from accelsim.exact import rounding
 from accelsim.exact.kernel import OVERFLOW, Drift, Kernel
+from accelsim.exact.roots import Roots
 from accelsim.exact.tables import Moments, System, Tables, left_mapped, mapped, mapped_pair, right_mapped
 from accelsim.optimizer import Optimizer
 from accelsim.problems import Problem, Uncoupled
@@ -32,6 +34,7 @@ _CHUNK = 1 << 14  # steps whose coefficients are in memory
 # Seconds: of a step in NumPy, by calls and by entry of the moments; and from which on a run is worth a kernel, which is
 # compiled in one second, once.
 _CALLS, _ENTRY, _COMPILING = 7e-5, 1e-8, 0.05
+_FOLD, _PATIENCE = 1.5e-5, 30.0  # seconds of a step by square roots, a direction; and up to which they are taken
 _COPIES = 4  # of all moments, in the runs together
 
 
@@ -48,8 +51,10 @@ class Risk:
     cross : risk - bias - variance on problems where the two do not add up, else None.
     diverged : the step at which moments left the range of float64, which ends the record; None where they did not.
     by_direction : (m,) shares of the eigendirections in the last bias and variance recorded, by these names.
+    error : absolute errors of the risk, by rounding and by what the way of taking steps leaves out. Step by step they
+        are a bound, to first order in the rounding of numbers and operations (`rounding`); by leaps and frozen blocks
+        estimates on the safe side (`travel`).
     way : how the steps were taken: ``step by step``, ``leaps`` or ``frozen blocks``.
-    error : estimated largest relative error of the risk where steps were not taken one by one, else None.
     """
 
     steps: np.ndarray
@@ -59,8 +64,8 @@ class Risk:
     cross: Array | None
     diverged: int | None
     by_direction: dict[str, Array]
+    error: Array
     way: str = "step by step"
-    error: float | None = None
 
 
 def with_gradients(problem: Problem, system: System, moments: Moments, noisy: bool) -> Moments:
@@ -88,7 +93,12 @@ def _append(problem: Problem, rows: Array, moments: Moments, noisy: bool) -> Mom
 
 def advance(problem: Problem, system: System, moments: Moments, noisy: bool) -> Moments:
     """Moments of the states after one more step."""
-    second, mean = mapped(np.hstack([system.A, system.B]), with_gradients(problem, system, moments, noisy))
+    return stepped_on(system, with_gradients(problem, system, moments, noisy))
+
+
+def stepped_on(system: System, both: Moments) -> Moments:
+    """Moments of the new states from those of the states and the step's gradients."""
+    second, mean = mapped(np.hstack([system.A, system.B]), both)
     # Left alone, what rounding makes asymmetric grows by itself where the moments themselves decay.
     return Moments((second + _transposed(second)) / 2, mean)
 
@@ -108,24 +118,48 @@ def starts(tableau: Tableau, problem: Problem, at_optimum: bool) -> Moments:
 
 
 class Reference:
-    """Moments of one run, advanced by NumPy: what compiled code is tested against, and what coupled problems take."""
+    """Moments of one run, advanced by NumPy: what compiled code is tested against, and what coupled problems take.
 
-    def __init__(self, problem: Problem, moments: Moments, noisy: bool) -> None:
+    Parameters
+    ----------
+    doubted : whether to carry what rounding errors come to, see `rounding`.
+    """
+
+    def __init__(self, problem: Problem, moments: Moments, noisy: bool, doubted: bool = False) -> None:
         self.problem, self.moments, self.noisy = problem, moments, noisy
+        self.doubt = 0 * moments.second if doubted else None
 
     def advance(self, systems: System, steps: int) -> int | None:
         """Take steps; see `Kernel.advance`."""
         with np.errstate(over="ignore", invalid="ignore"):
             for step in range(steps):
-                self.moments = advance(self.problem, systems.at(step), self.moments, self.noisy)
+                self._step(systems.at(step))
                 if not _trace(self.moments.second) < OVERFLOW:
                     return step + 1
         return None
 
+    def _step(self, system: System) -> None:
+        before = self.moments
+        both = with_gradients(self.problem, system, before, self.noisy)
+        self.moments = stepped_on(system, both)
+        if self.doubt is not None:
+            doubt = rounding.raised(self.doubt, rounding.diagonal(before.second))
+            moved = advance(self.problem, system, Moments(doubt, 0 * before.mean), False)
+            self.doubt = rounding.raised(moved.second, rounding.reach(self.problem, system, both) ** 2)
+
     def directions(self, row: Array) -> Array:
         """(m,) second moment of a row (n,) of states and w*, by eigendirection."""
-        second = mapped_pair(row[None], self.moments.second, row[None])[0, 0]
-        return np.diagonal(second) if self.problem.coupled else second
+        return self._seen(self.moments.second, row)
+
+    def doubts(self, row: Array) -> Array:
+        """(m,) what rounding errors in them come to, see `rounding`."""
+        terms = np.abs(row) @ np.sqrt(np.maximum(rounding.diagonal(self.moments.second), 0))
+        assert self.doubt is not None
+        return self._seen(self.doubt, row) + terms**2
+
+    def _seen(self, second: Array, row: Array) -> Array:
+        found = mapped_pair(row[None], second, row[None])[0, 0]
+        return np.diagonal(found) if self.problem.coupled else found
 
 
 def _trace(second: Array) -> float:
@@ -133,22 +167,59 @@ def _trace(second: Array) -> float:
     return float(np.einsum("aaii->" if second.ndim == 4 else "aai->", second[:-1, :-1]))
 
 
-def _runs(problem: Problem, tables: Tables, steps: int, carries_origin: bool) -> dict[str, Any]:
-    """What is carried: the run without lasting noise, the one from w* that noise moves, and both where they mix."""
+@dataclass
+class Runs:
+    """What is carried along: the parts of the risk, and the whole of it with what rounding errors come to.
+
+    Attributes
+    ----------
+    parts : the run without lasting noise, the one from w* that noise moves, and both where they mix.
+    whole : the run whose `doubts` bound the errors.
+    rooted : whether parts are carried as square roots.
+    """
+
+    parts: dict[str, Any]
+    whole: Reference
+    rooted: bool = False
+
+    def error(self, row: Array, steps: int, quantities: int) -> float:
+        """Bound of the relative error of the risk."""
+        weights = self.whole.problem.spectrum / 2
+        doubt, risk = float(weights @ self.whole.doubts(row)), float(weights @ self.whole.directions(row))
+        if self.whole.problem.coupled:
+            quantities *= weights.size
+        if self.rooted:
+            return rounding.coherent(rounding.GIVEN + rounding.of_roots(quantities), quantities, steps, doubt, risk)
+        by_sums = rounding.of_sums(quantities) * doubt
+        return by_sums + rounding.coherent(rounding.GIVEN, quantities, steps, doubt, risk)
+
+
+def _runs(problem: Problem, tables: Tables, steps: int, carries_origin: bool) -> Runs:
     start, still = (starts(tables.tableau, problem, at_optimum) for at_optimum in (False, True))
     begun = {"bias": (start, False), "variance": (still, True)}
-    if problem.coupled:
-        begun["risk"] = (start, True)
+    whole = Reference(problem, start, True, doubted=True)
     n, _, m = start.second.shape[:3]
     if not isinstance(problem, Uncoupled):
-        return {name: Reference(problem, moments, noisy) for name, (moments, noisy) in begun.items()}
+        parts = {name: Reference(problem, moments, noisy) for name, (moments, noisy) in begun.items()}
+        return Runs(parts | {"risk": whole}, whole)
     if not problem.floor.any():
         del begun["variance"]
     if steps * (_CALLS + n * n * m * _ENTRY) < _COMPILING:
-        return {name: Reference(problem, moments, noisy) for name, (moments, noisy) in begun.items()}
-    return {
-        name: Kernel(problem, tables, moments.second, noisy, carries_origin) for name, (moments, noisy) in begun.items()
-    }
+        return Runs({name: Reference(problem, moments, noisy) for name, (moments, noisy) in begun.items()}, whole)
+    return Runs(
+        {
+            name: Kernel(problem, tables, moments.second, noisy, carries_origin)
+            for name, (moments, noisy) in begun.items()
+        },
+        whole,
+    )
+
+
+def _rooted(problem: Uncoupled, tables: Tables) -> Runs:
+    """The same by square roots."""
+    start, still = (starts(tables.tableau, problem, at_optimum) for at_optimum in (False, True))
+    parts = {"bias": Roots(problem, start.mean, False, OVERFLOW), "variance": Roots(problem, still.mean, True, OVERFLOW)}
+    return Runs(parts, Reference(problem, start, True, doubted=True), rooted=True)
 
 
 def risk(optimizer: Optimizer, problem: Problem, steps: int, of: str = "returned", /, **hyperparameters: Any) -> Risk:
@@ -192,35 +263,71 @@ def risk(optimizer: Optimizer, problem: Problem, steps: int, of: str = "returned
     if way:
         return way(problem, tables, int(steps), of)
     try:
-        return stepped(problem, tables, int(steps), of, tables.take(0).drives)[0]
+        found = stepped(problem, tables, int(steps), of, tables.take(0).drives)[0]
     except Drift:
-        return stepped(problem, Tables(tableau, hyperparameters), int(steps), of, True)[0]
+        tables = Tables(tableau, hyperparameters)
+        found = stepped(problem, tables, int(steps), of, True)[0]
+    if (found.error <= rounding.WANTED * found.risk).all():
+        return found
+    if isinstance(problem, Uncoupled) and Roots.takes(problem) and steps * problem.spectrum.size * _FOLD < _PATIENCE:
+        tables = Tables(tableau, hyperparameters)
+        return stepped(problem, tables, int(steps), of, True, _rooted(problem, tables))[0]
+    return told(found)
 
 
-def stepped(problem: Problem, tables: Tables, steps: int, of: str, carries_origin: bool) -> tuple[Risk, dict[str, Any]]:
+def told(found: Risk) -> Risk:
+    """The risk, unless rounding left nothing of it.
+
+    Raises
+    ------
+    InputError
+        If a risk, bias or variance is negative.
+    """
+    parts = [part for part in (found.risk, found.bias, found.variance) if len(part)]
+    lost = np.flatnonzero(np.min(parts, axis=0) < 0) if parts else []
+    if len(lost):
+        raise InputError(
+            f"rounding leaves no digit of the risk after {found.steps[lost[0]]} steps, which is off by up to "
+            f"{found.error[lost[0]]:.2g}: take fewer steps, or hyperparameters whose risk swells less on the way"
+        )
+    return found
+
+
+def stepped(
+    problem: Problem, tables: Tables, steps: int, of: str, carries_origin: bool, runs: Runs | None = None
+) -> tuple[Risk, dict[str, Any]]:
     """The risk step by step, and the runs it was taken from, after the last step."""
-    runs = _runs(problem, tables, steps, carries_origin)
+    runs = runs or _runs(problem, tables, steps, carries_origin)
+    quantities = len(tables.tableau.states) + 1 + tables.tableau.gradients
     wanted = log_spaced(steps).tolist()
     kept: list[dict[str, float]] = []
+    errors: list[float] = []
     shares: dict[str, Array] = {}
     diverged = None
+    parts = list(runs.parts.values())
+    others = [] if runs.whole in parts else [runs.whole]
     # One core a run: within a step there is too little to share.
-    with ThreadPoolExecutor(len(runs)) as pool:
-        each = pool.map if len(runs) > 1 else map
+    with ThreadPoolExecutor(len(parts) + len(others)) as pool:
         for until in wanted:
-            diverged = _advanced(tables, list(runs.values()), until, each)
+            diverged = _advanced(tables, parts, others, until, pool.map)
             if diverged is not None:
                 break
             system = tables.take(0).at(-1)
             row = (system.F if of == "returned" else system.C)[0]
-            shares = {name: problem.spectrum / 2 * run.directions(row) for name, run in runs.items()}
+            shares = {name: problem.spectrum / 2 * run.directions(row) for name, run in runs.parts.items()}
             kept.append({name: float(share.sum()) for name, share in shares.items()})
+            errors.append(runs.error(row, until, quantities))
     series = {name: np.array([found[name] for found in kept]) for name in shares}
-    return assembled(problem, np.array(wanted[: len(kept)]), series, shares, diverged), runs
+    return assembled(problem, np.array(wanted[: len(kept)]), series, shares, diverged, np.array(errors)), runs.parts
 
 
 def assembled(
-    problem: Problem, steps: np.ndarray, series: dict[str, Array], shares: dict[str, Array], diverged: int | None
+    problem: Problem,
+    steps: np.ndarray,
+    series: dict[str, Array],
+    shares: dict[str, Array],
+    diverged: int | None,
+    error: Array,
 ) -> Risk:
     """The record from its parts over the steps, and from the eigendirections' shares in the last of them."""
     bias = series["bias"]
@@ -228,7 +335,7 @@ def assembled(
     total = series["risk"] if problem.coupled else bias + variance
     cross = total - bias - variance if problem.coupled else None
     by_direction = {name: shares.get(name, np.zeros_like(problem.spectrum)) for name in PARTS}
-    return Risk(steps, total, bias, variance, cross, diverged, by_direction)
+    return Risk(steps, total, bias, variance, cross, diverged, by_direction, error)
 
 
 def _check_memory(problem: Problem, quantities: int) -> None:
@@ -237,12 +344,15 @@ def _check_memory(problem: Problem, quantities: int) -> None:
     fits(_COPIES * moments, f"second moments of {what}")
 
 
-def _advanced(tables: Tables, runs: list[Any], until: int, each: Callable[..., Any]) -> int | None:
-    """Take all runs to a step; the step at which the first of them diverged, None where none did."""
+def _advanced(
+    tables: Tables, runs: list[Any], others: list[Any], until: int, each: Callable[..., Any]
+) -> int | None:
+    """Take all runs to a step; the step at which the first of them diverged, of those that are no others."""
     while tables.step < until:
         start, count = tables.step, min(_CHUNK, until - tables.step)
         systems = tables.take(count)
-        ends = [end for end in each(lambda run: run.advance(systems, count), runs) if end is not None]  # noqa: B023
+        ends = list(each(lambda run: run.advance(systems, count), runs + others))[: len(runs)]  # noqa: B023
+        ends = [end for end in ends if end is not None]
         if ends:
             return start + min(ends)
     return None

@@ -144,8 +144,9 @@ class Voyage:
 def by_leaps(problem: Problem, tables: Tables, steps: int, of: str) -> Risk:
     """Risk after any number of steps of a rule whose coefficients are constant.
 
-    The error is estimated by a second run in which every number of the step's map is off by its rounding; what any
-    power loses by its exponent alone is added.
+    The error is an estimate: by a second run in which every number of the step's map is off by its rounding, up or
+    down by chance, and every product of matrices by that of its terms. What any power loses by its exponent alone is
+    added.
     """
     voyage = Voyage(problem, tables, of, tables.take(0).drives)
     one = voyage.steps([0])[0]
@@ -157,8 +158,12 @@ def by_leaps(problem: Problem, tables: Tables, steps: int, of: str) -> Risk:
     if good < len(wanted):
         diverged = int(wanted[good - 1]) + _first_outside(voyage, one, found[good - 1])
     shares = voyage.shares(found[:good], rows[:good])
-    other = voyage.shares(leapt(_rounded(one), x, voyage.noise, wanted[:good]), rows[:good])
-    error = _SAFETY * _difference(shares, other) + _SAFETY * np.finfo(float).eps * _exponent(shares)
+    chance = _Chance()
+    other = voyage.shares(leapt(chance.rounded(one), x, voyage.noise, wanted[:good], chance.times), rows[:good])
+    moved = np.abs([_sum(shares[name]) - _sum(other[name]) for name in voyage.names]).max(axis=0)
+    total = np.abs(_sum(shares["risk"]) if problem.coupled else _sum(shares["bias"]) + _sum(shares["variance"]))
+    relative = np.divide(moved, total, out=np.zeros_like(total), where=total > 0)
+    error = _SAFETY * (np.maximum.accumulate(relative) + np.finfo(float).eps * (1 + _exponent(shares))) * total
     return _risk(problem, wanted[:good], shares, diverged, "leaps", error)
 
 
@@ -188,13 +193,13 @@ def by_blocks(problem: Problem, tables: Tables, steps: int, of: str) -> Risk:
     halvings = [_frozen(voyage, x, blocks, count) for count in range(3)] if blocks else []
     records, diverged = {len(found) for found, _ in halvings}, halvings[-1][1] if blocks else None
     if records == {0}:
-        return replace(begun, diverged=diverged, way="frozen blocks", error=0.0)
+        return replace(begun, diverged=diverged, way="frozen blocks")
     rest = _extrapolated(voyage, blocks, [found for found, _ in halvings], diverged) if len(records) == 1 else None
     if rest is None:
         return _one_by_one(problem, tables, steps, of, carries_origin)
     joined: dict[str, Any] = {
         name: np.concatenate([getattr(begun, name), getattr(rest, name)])
-        for name in ("steps", "risk", "bias", "variance")
+        for name in ("steps", "risk", "bias", "variance", "error")
     }
     return replace(rest, **joined)
 
@@ -207,9 +212,10 @@ def _extrapolated(voyage: Voyage, blocks: list[Array], halvings: list[Array], di
     found = {name: _romberg(*(part[name] for part in parts)) for name in voyage.names}
     shares = {name: share for name, (share, _) in found.items()}
     moved = sum(off for _, off in found.values())
-    risk = sum(share.sum(axis=1) for share in shares.values())
-    error = float((moved / np.maximum(np.abs(risk), np.finfo(float).tiny)).max())
-    return _risk(voyage.problem, wanted, shares, diverged, "frozen blocks", error) if error < _WORST else None
+    risk = np.abs(sum(map(_sum, shares.values())))
+    relative = float((moved / np.maximum(risk, np.finfo(float).tiny)).max())  # at one record it may vanish by chance
+    good = relative < _WORST
+    return _risk(voyage.problem, wanted, shares, diverged, "frozen blocks", relative * risk) if good else None
 
 
 def _romberg(one: Array, two: Array, three: Array) -> tuple[Array, Array]:
@@ -308,10 +314,14 @@ def _lengths(begin: int, end: int) -> Iterator[int]:
         begin += length
 
 
-def _risk(problem: Problem, steps: Any, shares: dict[str, Array], diverged: int | None, way: str, error: float) -> Risk:
-    series = {name: share.sum(axis=1) for name, share in shares.items()}
+def _risk(problem: Problem, steps: Any, shares: dict[str, Array], diverged: int | None, way: str, error: Array) -> Risk:
+    series = {name: _sum(share) for name, share in shares.items()}
     last = {name: share[-1] for name, share in shares.items()}
-    return replace(assembled(problem, steps, series, last, diverged), way=way, error=error)
+    return replace(assembled(problem, steps, series, last, diverged, error), way=way)
+
+
+def _sum(shares: Array) -> Array:
+    return shares.sum(axis=1)
 
 
 def _first_outside(voyage: Voyage, one: Leap, x: Array) -> int:
@@ -328,23 +338,23 @@ def _first_outside(voyage: Voyage, one: Leap, x: Array) -> int:
     return taken + 1
 
 
-def _rounded(leap: Leap) -> Leap:
-    """A step whose numbers are each off by their rounding, up or down by chance."""
-    chance = np.random.default_rng(0)
+class _Chance:
+    """Numbers off by their rounding, up or down by chance."""
 
-    def off(values: Array) -> Array:
-        return values * (1 + np.finfo(float).eps * chance.choice([-1, 1], values.shape))
+    def __init__(self) -> None:
+        self._chance = np.random.default_rng(0)
 
-    return Leap.of(off(leap.change), off(leap.across), off(leap.source))
+    def _off(self, size: Array) -> Array:
+        return np.finfo(float).eps * size * self._chance.choice([-1.0, 1.0], size.shape)
 
+    def rounded(self, leap: Leap) -> Leap:
+        """A step whose numbers are each off by their rounding."""
+        change, across, source = (x + self._off(x) for x in (leap.change, leap.across, leap.source))
+        return Leap.of(change, across, source)
 
-def _difference(shares: dict[str, Array], other: dict[str, Array]) -> float:
-    """Largest relative difference between two records of the risk's parts."""
-    worst = 0.0
-    for one, two in zip(shares.values(), other.values(), strict=True):
-        a, b = one.sum(axis=1), two.sum(axis=1)
-        worst = max(worst, float((np.abs(a - b) / np.maximum(np.abs(a), np.finfo(float).tiny)).max(initial=0.0)))
-    return worst
+    def times(self, a: Array, b: Array) -> Array:
+        """A product of matrices, off by the rounding of the terms that it is a sum of."""
+        return a @ b + self._off(np.abs(a) @ np.abs(b))
 
 
 def _exponent(shares: dict[str, Array]) -> float:
