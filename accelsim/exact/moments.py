@@ -127,7 +127,7 @@ class Reference:
 
     def __init__(self, problem: Problem, moments: Moments, noisy: bool, doubted: bool = False) -> None:
         self.problem, self.moments, self.noisy = problem, moments, noisy
-        self.doubt = 0 * moments.second if doubted else None
+        self.doubt = _raised(0 * moments.second, diagonal(moments.second)) if doubted else None
 
     def advance(self, systems: System, steps: int) -> int | None:
         """Take steps; see `Kernel.advance`."""
@@ -139,13 +139,12 @@ class Reference:
         return None
 
     def _step(self, system: System) -> None:
-        before = self.moments
-        both = with_gradients(self.problem, system, before, self.noisy)
+        both = with_gradients(self.problem, system, self.moments, self.noisy)
         self.moments = stepped_on(system, both)
         if self.doubt is not None:
-            doubt = rounding.raised(self.doubt, rounding.diagonal(before.second))
-            moved = advance(self.problem, system, Moments(doubt, 0 * before.mean), False)
-            self.doubt = rounding.raised(moved.second, rounding.reach(self.problem, system, both) ** 2)
+            moved = advance(self.problem, system, Moments(self.doubt, 0 * self.moments.mean), False)
+            own = diagonal(self.moments.second) + rounding.reach(self.problem, system, diagonal(both.second)) ** 2
+            self.doubt = _raised(moved.second, own)
 
     def directions(self, row: Array) -> Array:
         """(m,) second moment of a row (n,) of states and w*, by eigendirection."""
@@ -153,13 +152,24 @@ class Reference:
 
     def doubts(self, row: Array) -> Array:
         """(m,) what rounding errors in them come to, see `rounding`."""
-        terms = np.abs(row) @ np.sqrt(np.maximum(rounding.diagonal(self.moments.second), 0))
         assert self.doubt is not None
-        return self._seen(self.doubt, row) + terms**2
+        return self._seen(self.doubt, row)
 
     def _seen(self, second: Array, row: Array) -> Array:
         found = mapped_pair(row[None], second, row[None])[0, 0]
         return np.diagonal(found) if self.problem.coupled else found
+
+
+def diagonal(second: Array) -> Array:
+    """(n, m) second moments of each quantity in each eigendirection."""
+    return np.einsum("aaii->ai" if second.ndim == 4 else "aai->ai", second)
+
+
+def _raised(second: Array, by: Array) -> Array:
+    """Second moments with (n, m) added to their diagonal."""
+    found = second.copy()
+    diagonal(found)[...] += by
+    return found
 
 
 def _trace(second: Array) -> float:
@@ -179,7 +189,7 @@ class Runs:
     """
 
     parts: dict[str, Any]
-    whole: Reference
+    whole: Reference | Kernel
     rooted: bool = False
 
     def error(self, row: Array, steps: int, quantities: int) -> float:
@@ -197,22 +207,22 @@ class Runs:
 def _runs(problem: Problem, tables: Tables, steps: int, carries_origin: bool) -> Runs:
     start, still = (starts(tables.tableau, problem, at_optimum) for at_optimum in (False, True))
     begun = {"bias": (start, False), "variance": (still, True)}
-    whole = Reference(problem, start, True, doubted=True)
     n, _, m = start.second.shape[:3]
     if not isinstance(problem, Uncoupled):
+        whole = Reference(problem, start, True, doubted=True)
         parts = {name: Reference(problem, moments, noisy) for name, (moments, noisy) in begun.items()}
         return Runs(parts | {"risk": whole}, whole)
     if not problem.floor.any():
         del begun["variance"]
     if steps * (_CALLS + n * n * m * _ENTRY) < _COMPILING:
+        whole = Reference(problem, start, True, doubted=True)
         return Runs({name: Reference(problem, moments, noisy) for name, (moments, noisy) in begun.items()}, whole)
-    return Runs(
-        {
-            name: Kernel(problem, tables, moments.second, noisy, carries_origin)
-            for name, (moments, noisy) in begun.items()
-        },
-        whole,
-    )
+
+    def compiled(problem: Uncoupled, second: Array, noisy: bool, doubted: bool = False) -> Kernel:
+        return Kernel(problem, tables, second, noisy, carries_origin, doubted)
+
+    kernels = {name: compiled(problem, moments.second, noisy) for name, (moments, noisy) in begun.items()}
+    return Runs(kernels, compiled(*rounding.grouped(problem, start.second), True, True))
 
 
 def _rooted(problem: Uncoupled, tables: Tables) -> Runs:

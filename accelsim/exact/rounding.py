@@ -13,16 +13,18 @@ Higham 2002, Accuracy and Stability of Numerical Algorithms, sections 3.5 and 19
 
 from __future__ import annotations
 
+import copy
 import math
 
 import numpy as np
 
-from accelsim.exact.tables import Moments, System
-from accelsim.problems import Problem
+from accelsim.exact.tables import System
+from accelsim.problems import Problem, Uncoupled
 from accelsim.spectra import Array
 
 UNIT = 2.0**-53
 GIVEN = 4 * UNIT  # relative error of coefficients and of the problem's numbers, as floats
+_MANY, _NEAR = 512, 0.01  # directions from which on those are one whose eigenvalues differ by less than that part
 WANTED = 1e-6  # relative error of a risk that is good enough
 
 
@@ -42,23 +44,40 @@ def coherent(relative: float, quantities: int, steps: int, doubt: float, risk: f
     return moved * (2 * math.sqrt(max(risk, 0.0)) + moved) + relative * steps * abs(risk)
 
 
-def reach(problem: Problem, system: System, both: Moments) -> Array:
-    """(n, m) u: what the new states are sums of, term by term, from the moments of states and gradients."""
+def reach(problem: Problem, system: System, squares: Array) -> Array:
+    """(n, m) u: new states summed up term by term, from second moments (n + G, m) of the states and gradients."""
     n = len(system.A)
-    deviations = np.sqrt(np.maximum(diagonal(both.second), 0))
+    deviations = np.sqrt(np.maximum(squares, 0))
     for place, (row, earlier) in enumerate(zip(np.abs(system.C), np.abs(system.D), strict=True)):
-        terms = row @ deviations[:n] + earlier @ deviations[n:]
-        deviations[n + place] += problem.spectrum * terms
+        deviations[n + place] += problem.spectrum * (row @ deviations[:n] + earlier @ deviations[n:])
     return np.asarray(np.abs(np.hstack([system.A, system.B])) @ deviations)
 
 
-def diagonal(second: Array) -> Array:
-    """(n, m) second moments of each quantity in each eigendirection."""
-    return np.einsum("aaii->ai" if second.ndim == 4 else "aai->ai", second).copy()
+def grouped(problem: Uncoupled, second: Array) -> tuple[Uncoupled, Array]:
+    """The problem and moments (n, n, m) with directions of nearly the same eigenvalue as one, where they are many."""
+    lam = problem.spectrum
+    if lam.size <= _MANY:
+        return problem, second
+    _, where = np.unique(np.floor(np.log(lam) / _NEAR), return_inverse=True)
+    counts = np.bincount(where)
+    middle = np.exp(np.bincount(where, np.log(lam)) / counts)
 
+    def together(values: Array) -> Array:
+        return np.bincount(where, values * lam / middle[where])
 
-def raised(second: Array, by: Array) -> Array:
-    """Second moments with (n, m) added to their diagonal."""
-    found = second.copy()
-    np.einsum("aaii->ai" if second.ndim == 4 else "aai->ai", found)[...] += by
-    return found
+    def largest(values: Array) -> Array:
+        found = np.full(middle.shape, -np.inf)
+        np.maximum.at(found, where, values)
+        return found
+
+    case = copy.copy(problem)
+    values = {
+        "spectrum": middle,
+        "own": largest(problem.own / lam**2) * middle**2,
+        "left": together(problem.left),
+        "right": largest(problem.right / lam) * middle,
+        "floor": together(problem.floor),
+    }
+    for name, value in values.items():
+        object.__setattr__(case, name, value)
+    return case, np.apply_along_axis(together, 2, second)
