@@ -179,57 +179,79 @@ def _trace(second: Array) -> float:
 
 @dataclass
 class Runs:
-    """What is carried along: the parts of the risk, and the whole of it with what rounding errors come to.
+    """What is carried along.
 
     Attributes
     ----------
     parts : the run without lasting noise, the one from w* that noise moves, and both where they mix.
-    whole : the run whose `doubts` bound the errors.
+    doubted : runs whose `doubts` bound the errors of parts of the same name, with directions grouped where many.
     rooted : whether parts are carried as square roots.
     """
 
     parts: dict[str, Any]
-    whole: Reference | Kernel
+    doubted: dict[str, Any]
     rooted: bool = False
 
-    def error(self, row: Array, steps: int, quantities: int) -> float:
-        """Bound of the relative error of the risk."""
-        weights = self.whole.problem.spectrum / 2
-        doubt, risk = float(weights @ self.whole.doubts(row)), float(weights @ self.whole.directions(row))
-        if self.whole.problem.coupled:
-            quantities *= weights.size
-        if self.rooted:
-            return rounding.coherent(rounding.GIVEN + rounding.of_roots(quantities), quantities, steps, doubt, risk)
-        by_sums = rounding.of_sums(quantities) * doubt
-        return by_sums + rounding.coherent(rounding.GIVEN, quantities, steps, doubt, risk)
+    @property
+    def all(self) -> list[Any]:
+        """Each run once, the parts first."""
+        return list({id(run): run for run in (*self.parts.values(), *self.doubted.values())}.values())
+
+    def errors(self, row: Array, steps: int, quantities: int) -> dict[str, float]:
+        """Bounds of the errors of parts, by name."""
+        found = {}
+        for name, run in self.doubted.items():
+            weights = run.problem.spectrum / 2
+            doubt, risk = float(weights @ run.doubts(row)), float(weights @ run.directions(row))
+            count = quantities * (weights.size if run.problem.coupled else 1)
+            of_states = rounding.GIVEN + (rounding.of_roots(count) if self.rooted else 0)
+            by_sums = 0 if self.rooted else rounding.of_sums(count) * doubt
+            found[name] = by_sums + rounding.coherent(of_states, count, steps, doubt, risk)
+        return found
 
 
 def _runs(problem: Problem, tables: Tables, steps: int, carries_origin: bool) -> Runs:
-    start, still = (starts(tables.tableau, problem, at_optimum) for at_optimum in (False, True))
-    begun = {"bias": (start, False), "variance": (still, True)}
-    n, _, m = start.second.shape[:3]
+    begun = _begun(problem, tables)
     if not isinstance(problem, Uncoupled):
-        whole = Reference(problem, start, True, doubted=True)
-        parts = {name: Reference(problem, moments, noisy) for name, (moments, noisy) in begun.items()}
-        return Runs(parts | {"risk": whole}, whole)
-    if not problem.floor.any():
-        del begun["variance"]
+        parts = {
+            name: Reference(problem, moments, noisy, doubted=name == "risk") for name, (moments, noisy) in begun.items()
+        }
+        return Runs(parts, {"risk": parts["risk"]})
+    n, _, m = begun["bias"][0].second.shape
     if steps * (_CALLS + n * n * m * _ENTRY) < _COMPILING:
-        whole = Reference(problem, start, True, doubted=True)
-        return Runs({name: Reference(problem, moments, noisy) for name, (moments, noisy) in begun.items()}, whole)
+        parts = {name: Reference(problem, moments, noisy, True) for name, (moments, noisy) in begun.items()}
+        return Runs(parts, parts)
 
-    def compiled(problem: Uncoupled, second: Array, noisy: bool, doubted: bool = False) -> Kernel:
+    def compiled(problem: Uncoupled, second: Array, noisy: bool, doubted: bool) -> Kernel:
         return Kernel(problem, tables, second, noisy, carries_origin, doubted)
 
-    kernels = {name: compiled(problem, moments.second, noisy) for name, (moments, noisy) in begun.items()}
-    return Runs(kernels, compiled(*rounding.grouped(problem, start.second), True, True))
+    doubted = {
+        name: compiled(*rounding.grouped(problem, moments.second), noisy, True)
+        for name, (moments, noisy) in begun.items()
+    }
+    if doubted["bias"].problem is problem:
+        return Runs(doubted, doubted)
+    parts = {name: compiled(problem, moments.second, noisy, False) for name, (moments, noisy) in begun.items()}
+    return Runs(parts, doubted)
+
+
+def _begun(problem: Problem, tables: Tables) -> dict[str, tuple[Moments, bool]]:
+    """Moments before the first step, and whether there is lasting noise, by part."""
+    start, still = (starts(tables.tableau, problem, at_optimum) for at_optimum in (False, True))
+    if problem.coupled:
+        return {"bias": (start, False), "variance": (still, True), "risk": (start, True)}
+    noisy = isinstance(problem, Uncoupled) and problem.floor.any()
+    return {"bias": (start, False), **({"variance": (still, True)} if noisy else {})}
 
 
 def _rooted(problem: Uncoupled, tables: Tables) -> Runs:
     """The same by square roots."""
-    start, still = (starts(tables.tableau, problem, at_optimum) for at_optimum in (False, True))
-    parts = {"bias": Roots(problem, start.mean, False, OVERFLOW), "variance": Roots(problem, still.mean, True, OVERFLOW)}
-    return Runs(parts, Reference(problem, start, True, doubted=True), rooted=True)
+    begun = _begun(problem, tables)
+    return Runs(
+        {name: Roots(problem, moments.mean, noisy, OVERFLOW) for name, (moments, noisy) in begun.items()},
+        {name: Reference(problem, moments, noisy, True) for name, (moments, noisy) in begun.items()},
+        rooted=True,
+    )
 
 
 def risk(optimizer: Optimizer, problem: Problem, steps: int, of: str = "returned", /, **hyperparameters: Any) -> Risk:
@@ -271,18 +293,18 @@ def risk(optimizer: Optimizer, problem: Problem, steps: int, of: str = "returned
     _check_memory(problem, len(tableau.states) + 1 + tableau.gradients)
     way = travel.way(problem, tables, int(steps))
     if way:
-        return way(problem, tables, int(steps), of)
+        return told(way(problem, tables, int(steps), of))
     try:
-        found = stepped(problem, tables, int(steps), of, tables.take(0).drives)[0]
+        found, _, sure = stepped(problem, tables, int(steps), of, tables.take(0).drives)
     except Drift:
         tables = Tables(tableau, hyperparameters)
-        found = stepped(problem, tables, int(steps), of, True)[0]
-    if (found.error <= rounding.WANTED * found.risk).all():
-        return found
-    if isinstance(problem, Uncoupled) and Roots.takes(problem) and steps * problem.spectrum.size * _FOLD < _PATIENCE:
-        tables = Tables(tableau, hyperparameters)
-        return stepped(problem, tables, int(steps), of, True, _rooted(problem, tables))[0]
-    return told(found)
+        found, _, sure = stepped(problem, tables, int(steps), of, True)
+    if sure or not isinstance(problem, Uncoupled) or not Roots.takes(problem):
+        return told(found)
+    if steps * problem.spectrum.size * _FOLD > _PATIENCE:
+        return told(found)
+    tables = Tables(tableau, hyperparameters)
+    return stepped(problem, tables, int(steps), of, True, _rooted(problem, tables))[0]
 
 
 def told(found: Risk) -> Risk:
@@ -305,30 +327,32 @@ def told(found: Risk) -> Risk:
 
 def stepped(
     problem: Problem, tables: Tables, steps: int, of: str, carries_origin: bool, runs: Runs | None = None
-) -> tuple[Risk, dict[str, Any]]:
-    """The risk step by step, and the runs it was taken from, after the last step."""
+) -> tuple[Risk, dict[str, Any], bool]:
+    """The risk step by step, the runs it was taken from, after the last step, and whether all have their digits."""
     runs = runs or _runs(problem, tables, steps, carries_origin)
     quantities = len(tables.tableau.states) + 1 + tables.tableau.gradients
     wanted = log_spaced(steps).tolist()
     kept: list[dict[str, float]] = []
-    errors: list[float] = []
+    errors: list[dict[str, float]] = []
     shares: dict[str, Array] = {}
     diverged = None
-    parts = list(runs.parts.values())
-    others = [] if runs.whole in parts else [runs.whole]
     # One core a run: within a step there is too little to share.
-    with ThreadPoolExecutor(len(parts) + len(others)) as pool:
+    with ThreadPoolExecutor(len(runs.all)) as pool:
+        each = pool.map if len(runs.all) > 1 else map
         for until in wanted:
-            diverged = _advanced(tables, parts, others, until, pool.map)
+            diverged = _advanced(tables, runs, until, each)
             if diverged is not None:
                 break
             system = tables.take(0).at(-1)
             row = (system.F if of == "returned" else system.C)[0]
             shares = {name: problem.spectrum / 2 * run.directions(row) for name, run in runs.parts.items()}
             kept.append({name: float(share.sum()) for name, share in shares.items()})
-            errors.append(runs.error(row, until, quantities))
+            errors.append(runs.errors(row, until, quantities))
     series = {name: np.array([found[name] for found in kept]) for name in shares}
-    return assembled(problem, np.array(wanted[: len(kept)]), series, shares, diverged, np.array(errors)), runs.parts
+    error = np.array([sum(found.values()) for found in errors])
+    sure = all(off <= rounding.WANTED * here[name] for here, off_by in zip(kept, errors, strict=True) for name, off in off_by.items())
+    found = assembled(problem, np.array(wanted[: len(kept)]), series, shares, diverged, error)
+    return found, runs.parts, sure
 
 
 def assembled(
@@ -354,14 +378,12 @@ def _check_memory(problem: Problem, quantities: int) -> None:
     fits(_COPIES * moments, f"second moments of {what}")
 
 
-def _advanced(
-    tables: Tables, runs: list[Any], others: list[Any], until: int, each: Callable[..., Any]
-) -> int | None:
-    """Take all runs to a step; the step at which the first of them diverged, of those that are no others."""
+def _advanced(tables: Tables, runs: Runs, until: int, each: Callable[..., Any]) -> int | None:
+    """Take all runs to a step; the step at which the first of the parts diverged, None where none did."""
     while tables.step < until:
         start, count = tables.step, min(_CHUNK, until - tables.step)
         systems = tables.take(count)
-        ends = list(each(lambda run: run.advance(systems, count), runs + others))[: len(runs)]  # noqa: B023
+        ends = list(each(lambda run: run.advance(systems, count), runs.all))[: len(runs.parts)]  # noqa: B023
         ends = [end for end in ends if end is not None]
         if ends:
             return start + min(ends)

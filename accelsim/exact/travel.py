@@ -182,7 +182,7 @@ def by_blocks(problem: Problem, tables: Tables, steps: int, of: str) -> Risk:
     """
     carries_origin = tables.at(np.geomspace(1, steps, 64)).drives or tables.take(0).drives
     voyage = Voyage(problem, tables, of, carries_origin)
-    begun, runs = stepped(problem, tables, FIRST, of, carries_origin)
+    begun, runs, _ = stepped(problem, tables, FIRST, of, carries_origin)
     if begun.diverged is not None:
         return begun
     still = runs["bias"].moments
