@@ -314,7 +314,9 @@ class _Writer:
         sums = self._summed()
         yield from self._both([f"    t{c}_{d} = 0.0" for c, d in sums])
         if sums:
-            yield from self._pass(self._both([f"t{c}_{d} += {self._times_right(f'p{c}_{d}', c, d)}" for c, d in sums]), 1)
+            yield from self._pass(
+                self._both([f"t{c}_{d} += {self._times_right(f'p{c}_{d}', c, d)}" for c, d in sums]), 1
+            )
         yield "    for t in range(steps):"
         yield "        row = min(t, len(table) - 1)"
         yield from (f"        k{i} = table[row, {i}]" for i in range(self.free))

@@ -34,7 +34,7 @@ _CHUNK = 1 << 14  # steps whose coefficients are in memory
 # Seconds: of a step in NumPy, by calls and by entry of the moments; and from which on a run is worth a kernel, which is
 # compiled in one second, once.
 _CALLS, _ENTRY, _COMPILING = 7e-5, 1e-8, 0.05
-_FOLD, _PATIENCE = 1.5e-5, 30.0  # seconds of a step by square roots, a direction; and up to which they are taken
+_FOLD, _PATIENCE = 2e-6, 30.0  # seconds of a step by square roots, a direction; and up to which they are taken
 _COPIES = 4  # of all moments, in the runs together
 
 
@@ -217,22 +217,26 @@ def _runs(problem: Problem, tables: Tables, steps: int, carries_origin: bool) ->
             name: Reference(problem, moments, noisy, doubted=name == "risk") for name, (moments, noisy) in begun.items()
         }
         return Runs(parts, {"risk": parts["risk"]})
-    n, _, m = begun["bias"][0].second.shape
-    if steps * (_CALLS + n * n * m * _ENTRY) < _COMPILING:
-        parts = {name: Reference(problem, moments, noisy, True) for name, (moments, noisy) in begun.items()}
-        return Runs(parts, parts)
-
-    def compiled(problem: Uncoupled, second: Array, noisy: bool, doubted: bool) -> Kernel:
-        return Kernel(problem, tables, second, noisy, carries_origin, doubted)
-
-    doubted = {
-        name: compiled(*rounding.grouped(problem, moments.second), noisy, True)
-        for name, (moments, noisy) in begun.items()
-    }
+    doubted = _doubted(problem, tables, steps, carries_origin)
     if doubted["bias"].problem is problem:
         return Runs(doubted, doubted)
-    parts = {name: compiled(problem, moments.second, noisy, False) for name, (moments, noisy) in begun.items()}
+    parts = {
+        name: Kernel(problem, tables, moments.second, noisy, carries_origin) for name, (moments, noisy) in begun.items()
+    }
     return Runs(parts, doubted)
+
+
+def _doubted(problem: Uncoupled, tables: Tables, steps: int, carries_origin: bool) -> dict[str, Any]:
+    """Runs that carry what rounding errors come to, by part."""
+    begun = _begun(problem, tables)
+    n, _, m = begun["bias"][0].second.shape
+    if steps * (_CALLS + n * n * m * _ENTRY) < _COMPILING:
+        return {name: Reference(problem, moments, noisy, True) for name, (moments, noisy) in begun.items()}
+    found = {}
+    for name, (moments, noisy) in begun.items():
+        near, second = rounding.grouped(problem, moments.second)
+        found[name] = Kernel(near, tables, second, noisy, carries_origin, doubted=True)
+    return found
 
 
 def _begun(problem: Problem, tables: Tables) -> dict[str, tuple[Moments, bool]]:
@@ -244,14 +248,11 @@ def _begun(problem: Problem, tables: Tables) -> dict[str, tuple[Moments, bool]]:
     return {"bias": (start, False), **({"variance": (still, True)} if noisy else {})}
 
 
-def _rooted(problem: Uncoupled, tables: Tables) -> Runs:
-    """The same by square roots."""
+def _rooted(problem: Uncoupled, tables: Tables, steps: int) -> Runs:
+    """The same by square roots, in the coordinates of the states themselves."""
     begun = _begun(problem, tables)
-    return Runs(
-        {name: Roots(problem, moments.mean, noisy, OVERFLOW) for name, (moments, noisy) in begun.items()},
-        {name: Reference(problem, moments, noisy, True) for name, (moments, noisy) in begun.items()},
-        rooted=True,
-    )
+    parts = {name: Roots(problem, moments.mean, noisy, OVERFLOW) for name, (moments, noisy) in begun.items()}
+    return Runs(parts, _doubted(problem, tables, steps, carries_origin=True), rooted=True)
 
 
 def risk(optimizer: Optimizer, problem: Problem, steps: int, of: str = "returned", /, **hyperparameters: Any) -> Risk:
@@ -304,7 +305,7 @@ def risk(optimizer: Optimizer, problem: Problem, steps: int, of: str = "returned
     if steps * problem.spectrum.size * _FOLD > _PATIENCE:
         return told(found)
     tables = Tables(tableau, hyperparameters)
-    return stepped(problem, tables, int(steps), of, True, _rooted(problem, tables))[0]
+    return stepped(problem, tables, int(steps), of, True, _rooted(problem, tables, int(steps)))[0]
 
 
 def told(found: Risk) -> Risk:
@@ -350,7 +351,11 @@ def stepped(
             errors.append(runs.errors(row, until, quantities))
     series = {name: np.array([found[name] for found in kept]) for name in shares}
     error = np.array([sum(found.values()) for found in errors])
-    sure = all(off <= rounding.WANTED * here[name] for here, off_by in zip(kept, errors, strict=True) for name, off in off_by.items())
+    sure = all(
+        off <= rounding.WANTED * here[name]
+        for here, off_by in zip(kept, errors, strict=True)
+        for name, off in off_by.items()
+    )
     found = assembled(problem, np.array(wanted[: len(kept)]), series, shares, diverged, error)
     return found, runs.parts, sure
 

@@ -13,6 +13,7 @@ Kailath, Sayed and Hassibi 2000, Linear Estimation, chapter 12 (array algorithms
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 
 from accelsim.exact.tables import System
 from accelsim.problems import Uncoupled
@@ -20,7 +21,7 @@ from accelsim.spectra import Array
 
 
 class Roots:
-    """Square roots (m, n, columns) of the moments of one run of an uncoupled problem without negative noise.
+    """Square roots S (m, n, n) of the moments of one run of an uncoupled problem without negative noise.
 
     Parameters
     ----------
@@ -29,10 +30,11 @@ class Roots:
     """
 
     def __init__(self, problem: Uncoupled, mean: Array, noisy: bool, limit: float) -> None:
-        self.problem, self.limit = problem, limit
-        self.root = mean.T[:, :, None].copy()
-        self._own, self._left, self._right = (np.sqrt(x) for x in (problem.own, problem.left, problem.right))
-        self._floor = np.sqrt(problem.floor) * noisy
+        self.limit = limit
+        self.root = np.zeros((mean.shape[1], len(mean), len(mean)))
+        self.root[:, :, 0] = mean.T
+        rows = [problem.own, problem.left, problem.right, problem.floor * noisy]
+        self._noise = np.array([problem.spectrum, *(np.sqrt(row) for row in rows)])
 
     @staticmethod
     def takes(problem: Uncoupled) -> bool:
@@ -40,45 +42,92 @@ class Roots:
         return bool(min(problem.own.min(), problem.left.min(), problem.right.min()) >= 0)
 
     def advance(self, systems: System, steps: int) -> int | None:
-        """Take steps; see `Kernel.advance`."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            for step in range(steps):
-                self.root = folded(self._stepped(systems.at(step)))
-                if not (self.root[:, :-1] ** 2).sum() < self.limit:
-                    return step + 1
-        return None
-
-    def _stepped(self, system: System) -> Array:
-        both, taken = self.root, 0
-        for count in system.stages:
-            rows = np.hstack([system.C[taken : taken + count], system.D[taken : taken + count, :taken]])
-            queries = rows @ both
-            gradients = self.problem.spectrum[:, None, None] * queries
-            noise = self._noise(queries)
-            above = np.concatenate([both, np.zeros((*both.shape[:2], noise.shape[2]))], axis=2)
-            both = np.concatenate([above, np.concatenate([gradients, noise], axis=2)], axis=1)
-            taken += count
-        return np.hstack([system.A, system.B]) @ both
-
-    def _noise(self, queries: Array) -> Array:
-        """A root (m, q, columns) of the noise of gradients on one sample, from one of the query errors' moments."""
-        m, q, _ = queries.shape
-        weighed = (self._right[:, None, None] * queries).transpose(1, 0, 2).reshape(1, q, -1)
-        shared = folded(weighed) * self._left[:, None, None]
-        floor = np.broadcast_to(self._floor[:, None, None], (m, q, 1))
-        return folded(np.concatenate([self._own[:, None, None] * queries, shared, floor], axis=2))
+        """Take steps; see `kernel.Kernel.advance`."""
+        update = np.concatenate([systems.A, systems.B], axis=-1)
+        queries = np.concatenate([systems.C, systems.D], axis=-1)
+        end = _advance(self.root, update, queries, np.array(systems.stages), self._noise, steps, self.limit)
+        return None if end < 0 else end
 
     def directions(self, row: Array) -> Array:
         """(m,) second moment of a row (n,) of states and w*, by eigendirection."""
-        return ((row @ self.root) ** 2).sum(axis=1)
+        return np.asarray(((row @ self.root) ** 2).sum(axis=1))
 
 
-def folded(root: Array) -> Array:
-    """A root (m, n, at most n) of the same moments, lower triangular."""
-    if root.shape[1] == 1:
-        largest = np.abs(root).max(axis=2, keepdims=True)
-        scale = np.where(largest > 0, largest, 1)
-        return np.asarray(scale * np.sqrt(((root / scale) ** 2).sum(axis=2, keepdims=True)))
-    if not np.isfinite(root).all():
-        return np.full((*root.shape[:2], 1), np.inf)
-    return np.linalg.qr(root.transpose(0, 2, 1), mode="r").transpose(0, 2, 1)
+@njit(nogil=True, cache=True, error_model="numpy")
+def fold(root: Array) -> None:
+    """Make a root (rows, columns) lower triangular in place, by Householder reflections of its columns."""
+    rows, columns = root.shape
+    for i in range(min(rows, columns)):
+        tail = 0.0
+        for j in range(i + 1, columns):
+            tail += root[i, j] ** 2
+        if tail == 0.0:
+            continue
+        end = -np.copysign(np.sqrt(root[i, i] ** 2 + tail), root[i, i])
+        root[i, i] -= end
+        size = root[i, i] ** 2 + tail
+        for k in range(i + 1, rows):
+            along = 0.0
+            for j in range(i, columns):
+                along += root[i, j] * root[k, j]
+            along *= 2 / size
+            for j in range(i, columns):
+                root[k, j] -= along * root[i, j]
+        root[i, i] = end
+        root[i, i + 1 :] = 0.0
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _advance(root: Array, update: Array, queries: Array, stages: Array, noise: Array, steps: int, limit: float) -> int:
+    """Step roots in place: after how many steps the moments reached a limit, -1 where they did not.
+
+    Parameters
+    ----------
+    update, queries : (steps, n, n + G) and (steps, G, n + G); the last ones stand for all after them.
+    noise : lam, and roots of own, left, right and floor of `problems.Uncoupled`, (5, m).
+    """
+    m, n = root.shape[0], root.shape[1]
+    lam, own, left, right, floor = noise[0], noise[1], noise[2], noise[3], noise[4]
+    wide = n + queries.shape[1]
+    both, new = np.zeros((m, wide, wide)), np.empty((n, wide))
+    for step in range(steps):
+        t = min(step, len(update) - 1)
+        both[:, :n, :n] = root
+        both[:, n:] = 0.0
+        known = n
+        for count in stages:
+            after = known + count
+            shared = np.zeros((count, count + known))
+            for i in range(m):
+                for a in range(known, after):
+                    for k in range(known):
+                        for j in range(known):
+                            both[i, a, j] += queries[t, a - n, k] * both[i, k, j]
+                if left.any():
+                    shared[:, count:] = right[i] * both[i, known:after, :known]
+                    fold(shared)
+            drawn = np.empty((count, known + count + 1))
+            for i in range(m):
+                drawn[:, :known] = own[i] * both[i, known:after, :known]
+                drawn[:, known:-1] = left[i] * shared[:, :count]
+                drawn[:, -1] = floor[i]
+                fold(drawn)
+                both[i, known:after, :known] *= lam[i]
+                both[i, known:after, known:after] = drawn[:, :count]
+            known = after
+        total = 0.0
+        for i in range(m):
+            for a in range(n):
+                for j in range(wide):
+                    new[a, j] = 0.0
+                for k in range(wide):
+                    for j in range(wide):
+                        new[a, j] += update[t, a, k] * both[i, k, j]
+            fold(new)
+            root[i] = new[:, :n]
+            for a in range(n - 1):
+                for j in range(n):
+                    total += root[i, a, j] ** 2
+        if not total < limit:
+            return step + 1
+    return -1

@@ -31,6 +31,7 @@ _SMOOTH = 1e-8  # part of the coefficients' variation on a block that polynomial
 _LOW, _DEGREE = 8, 16
 _NODES = np.cos(np.pi * np.arange(_DEGREE + 1) / _DEGREE)
 _HIGH = np.linalg.inv(np.polynomial.chebyshev.chebvander(_NODES, _DEGREE))[_LOW:]  # coefficients from values at nodes
+_LARGE = 10**4  # entries of a matrix from which on half the precision does for sizes
 _QUICK, _DAY = 2.0, 86400.0  # seconds: what is not worth a choice, and what is refused
 
 
@@ -345,16 +346,24 @@ class _Chance:
         self._chance = np.random.default_rng(0)
 
     def _off(self, size: Array) -> Array:
-        return np.finfo(float).eps * size * self._chance.choice([-1.0, 1.0], size.shape)
+        up, down = (self._chance.choice([-1.0, 1.0], count) for count in size.shape[-2:])
+        return np.finfo(float).eps * up[:, None] * size * down
 
     def rounded(self, leap: Leap) -> Leap:
         """A step whose numbers are each off by their rounding."""
-        change, across, source = (x + self._off(x) for x in (leap.change, leap.across, leap.source))
-        return Leap.of(change, across, source)
+        source = leap.source[:, None]
+        change, across, source = (x + self._off(x) for x in (leap.change, leap.across, source))
+        return Leap.of(change, across, source[:, 0])
 
     def times(self, a: Array, b: Array) -> Array:
         """A product of matrices, off by the rounding of the terms that it is a sum of."""
-        return a @ b + self._off(np.abs(a) @ np.abs(b))
+        rows, columns = np.abs(a), np.abs(b)
+        if columns.size < _LARGE:
+            return a @ b + self._off(rows @ columns)
+        largest = rows.max(axis=1, keepdims=True), columns.max(axis=0, keepdims=True)
+        left, right = (x / np.where(most > 0, most, 1) for x, most in zip((rows, columns), largest, strict=True))
+        near = left.astype(np.float32) @ right.astype(np.float32)
+        return a @ b + self._off(near * largest[0] * largest[1])
 
 
 def _exponent(shares: dict[str, Array]) -> float:
