@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from accelsim.errors import InputError
+from accelsim.exact import spans
 from accelsim.exact.kernel import OVERFLOW
 from accelsim.exact.leaps import Layout, Leap, leapt, unknowns
 from accelsim.exact.moments import PARTS, Moments, Risk, assembled, mapped, starts, stepped
@@ -278,7 +279,7 @@ def _blocks(tables: Tables, ends: list[int]) -> list[Array]:
         rough = np.array([begin + np.cumsum(lengths) - lengths, lengths])
         smooth = rough[:, :0]
         while rough.size:
-            is_rough = _rough(tables, rough, level)
+            is_rough = _rough(tables, rough, level) | ((rough[1] > 1) & ~spans.smooth(tables, *rough, _DEGREE))
             smooth = np.concatenate([smooth, rough[:, ~is_rough]], axis=1)
             rough = _halves(*rough[:, is_rough])
             if smooth.shape[1] + rough.shape[1] > _MOST:
@@ -358,7 +359,7 @@ class _Chance:
     def times(self, a: Array, b: Array) -> Array:
         """A product of matrices, off by the rounding of the terms that it is a sum of."""
         rows, columns = np.abs(a), np.abs(b)
-        if columns.size < _LARGE:
+        if a.ndim > 2 or columns.size < _LARGE:
             return a @ b + self._off(rows @ columns)
         largest = rows.max(axis=1, keepdims=True), columns.max(axis=0, keepdims=True)
         left, right = (x / np.where(most > 0, most, 1) for x, most in zip((rows, columns), largest, strict=True))
