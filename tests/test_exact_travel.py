@@ -218,6 +218,7 @@ def test_frozen_blocks_are_as_exact_as_reported_where_a_schedule_ends(monkeypatc
     assert (off <= relative).all()
     assert 1e-13 < off.max() < relative.max() < 2e-3
     monkeypatch.setattr(travel, "_rough", lambda tables, blocks, level: np.zeros(blocks.shape[1], bool))
+    monkeypatch.setattr(travel.spans, "smooth", lambda tables, begins, lengths, degree: np.ones(begins.size, bool))
     monkeypatch.setattr(travel, "_WORST", np.inf)
     careless = blocks(find(name), problem, 20000, **values)
     assert (np.abs(careless.risk / reference.risk - 1) > 4 * off + 1e-9).any()

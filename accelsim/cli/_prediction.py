@@ -139,7 +139,8 @@ def risk(
     if split:
         document = {name: value for name, value in document.items() if name not in columns}
         columns = ["eigenvalue", *found.by_direction]
-        document = {"step": found.steps[-1], "eigenvalue": problem.spectrum, **found.by_direction} | document
+        last = {"step": found.steps[-1], "error": found.error[-1]}
+        document = last | {"eigenvalue": problem.spectrum, **found.by_direction} | document
     emit(document, json_, lambda: columns_of(document, columns))
 
 

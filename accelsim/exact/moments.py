@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -51,9 +51,10 @@ class Risk:
     cross : risk - bias - variance on problems where the two do not add up, else None.
     diverged : the step at which moments left the range of float64, which ends the record; None where they did not.
     by_direction : (m,) shares of the eigendirections in the last bias and variance recorded, by these names.
-    error : absolute errors of the risk, by rounding and by what the way of taking steps leaves out. Step by step they
-        are a bound, to first order in the rounding of numbers and operations (`rounding`); by leaps and frozen blocks
-        estimates on the safe side (`travel`).
+    error : absolute errors of the risk, which bias and variance do not exceed either: by rounding, and by what the way
+        of taking steps leaves out. Step by step they are a bound to first order in the rounding of numbers and
+        operations (`rounding`; with more than 512 uncoupled eigendirections an estimate, from those of one percent of
+        eigenvalues together); by leaps and frozen blocks they are estimates on the safe side (`travel`).
     way : how the steps were taken: ``step by step``, ``leaps`` or ``frozen blocks``.
     """
 
@@ -213,10 +214,8 @@ class Runs:
 def _runs(problem: Problem, tables: Tables, steps: int, carries_origin: bool) -> Runs:
     begun = _begun(problem, tables)
     if not isinstance(problem, Uncoupled):
-        parts = {
-            name: Reference(problem, moments, noisy, doubted=name == "risk") for name, (moments, noisy) in begun.items()
-        }
-        return Runs(parts, {"risk": parts["risk"]})
+        coupled = {name: Reference(problem, *moments, doubted=name == "risk") for name, moments in begun.items()}
+        return Runs(coupled, {"risk": coupled["risk"]})
     doubted = _doubted(problem, tables, steps, carries_origin)
     if doubted["bias"].problem is problem:
         return Runs(doubted, doubted)
@@ -309,21 +308,23 @@ def risk(optimizer: Optimizer, problem: Problem, steps: int, of: str = "returned
 
 
 def told(found: Risk) -> Risk:
-    """The risk, unless rounding left nothing of it.
+    """The risk, with parts at zero where they are less but for rounding, within the error.
 
     Raises
     ------
     InputError
-        If a risk, bias or variance is negative.
+        If rounding left nothing of a risk.
     """
-    parts = [part for part in (found.risk, found.bias, found.variance) if len(part)]
-    lost = np.flatnonzero(np.min(parts, axis=0) < 0) if parts else []
+    least = np.minimum(found.bias, found.variance)
+    lost = np.flatnonzero((found.risk < 0) | (least < -found.error))
     if len(lost):
         raise InputError(
             f"rounding leaves no digit of the risk after {found.steps[lost[0]]} steps, which is off by up to "
             f"{found.error[lost[0]]:.2g}: take fewer steps, or hyperparameters whose risk swells less on the way"
         )
-    return found
+    if not (least < 0).any():
+        return found
+    return replace(found, bias=np.maximum(found.bias, 0), variance=np.maximum(found.variance, 0))
 
 
 def stepped(

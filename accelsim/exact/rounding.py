@@ -63,7 +63,7 @@ def grouped(problem: Uncoupled, second: Array) -> tuple[Uncoupled, Array]:
     middle = np.exp(np.bincount(where, np.log(lam)) / counts)
 
     def together(values: Array) -> Array:
-        return np.bincount(where, values * lam / middle[where])
+        return np.asarray(np.bincount(where, values * lam / middle[where]), dtype=np.float64)
 
     def largest(values: Array) -> Array:
         found = np.full(middle.shape, -np.inf)

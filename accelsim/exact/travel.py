@@ -22,6 +22,7 @@ from accelsim.stats import PER_DECADE, log_spaced
 from accelsim.symbolic.tableau import Numeric
 
 FIRST = 10**6  # steps always taken one by one where coefficients vary; a power of ten, as of the grid of records
+_DRAWS = 4  # of rounding, where a run takes little: in a few numbers one may come to nothing
 _SAFETY = 16  # of the error seen when every number of a step is off by its rounding
 _CAUTION = 8  # times what a halving moves: the length of a block is whole, so the error's terms are not all even
 _PART = 0.25  # of the steps before a block, and of those left until the next record
@@ -112,7 +113,8 @@ class Voyage:
         drive[:, -1] = 0
         kept = slice(None if self.carries_origin else -1)
         a, b, c, d, f, stages = found
-        change = self.apart @ (a[:, kept, kept] - self.one) @ self.together
+        a = a[:, kept, kept]
+        change = self.apart @ (a - self.one) @ self.together
         change[..., self.base] = drive[:, kept] @ self.apart.T  # A e - e, which is zero exactly where nothing drives
         matrices = a, self.apart @ b[:, kept], c[..., kept] @ self.together, d, f[..., kept] @ self.together
         return change.astype(np.float64), System(*matrices, stages).each(lambda matrix: matrix.astype(np.float64))
@@ -182,10 +184,12 @@ def by_leaps(problem: Problem, tables: Tables, steps: int, of: str) -> Risk:
     if good < len(wanted):
         diverged = int(wanted[good - 1]) + _first_outside(voyage, one, found[good - 1])
     shares = voyage.shares(found[:good], rows[:good])
-    chance = _Chance()
-    shaken = voyage.steps([0], chance)[0]
-    other = voyage.shares(leapt(shaken, x, voyage.noise, wanted[:good], chance.times), rows[:good])
-    moved = np.abs([_sum(shares[name]) - _sum(other[name]) for name in voyage.names]).max(axis=0)
+    moved = np.zeros(good)
+    for draw in range(1 if len(x) ** 2 > _LARGE else _DRAWS):
+        chance = _Chance(draw)
+        shaken = voyage.steps([0], chance)[0]
+        other = voyage.shares(leapt(shaken, x, voyage.noise, wanted[:good], chance.times), rows[:good])
+        moved = np.maximum(moved, np.abs([_sum(shares[name]) - _sum(other[name]) for name in voyage.names]).max(axis=0))
     total = np.abs(_sum(shares["risk"]) if problem.coupled else _sum(shares["bias"]) + _sum(shares["variance"]))
     relative = np.divide(moved, total, out=np.zeros_like(total), where=total > 0)
     error = _SAFETY * (np.maximum.accumulate(relative) + np.finfo(float).eps * (1 + _exponent(shares))) * total
@@ -316,7 +320,9 @@ def _blocks(tables: Tables, ends: list[int]) -> list[Array]:
         rough = np.array([begin + np.cumsum(lengths) - lengths, lengths])
         smooth = rough[:, :0]
         while rough.size:
-            is_rough = _rough(tables, rough, level) | ((rough[1] > 1) & ~spans.smooth(tables, *rough, _DEGREE))
+            is_rough = _rough(tables, rough, level) | (
+                (rough[1] > 1) & ~spans.smooth(tables, rough[0], rough[1], _DEGREE)
+            )
             smooth = np.concatenate([smooth, rough[:, ~is_rough]], axis=1)
             rough = _halves(*rough[:, is_rough])
             if smooth.shape[1] + rough.shape[1] > _MOST:
@@ -380,11 +386,13 @@ def _first_outside(voyage: Voyage, one: Leap, x: Array) -> int:
 class _Chance:
     """Numbers off by their rounding, up or down by chance."""
 
-    def __init__(self) -> None:
-        self._chance = np.random.default_rng(0)
+    def __init__(self, draw: int = 0) -> None:
+        self._chance = np.random.default_rng(draw)
 
     def off(self, size: Array) -> Array:
         """Numbers of some sizes, of either sign."""
+        if size.size <= _LARGE:  # signs of rows times signs of columns could be a change of units, which moves nothing
+            return size * self._chance.choice([-1.0, 1.0], size.shape)
         up, down = (self._chance.choice([-1.0, 1.0], count) for count in size.shape[-2:])
         return np.asarray(up[:, None] * size * down)
 
