@@ -157,8 +157,8 @@ def leapt() -> dict[str, Any]:
     """A billion steps at d = 300."""
     problem = make("linear_regression", dim=300, batch=4, label_noise=1.0)
     took = timed(lambda: moments.risk(find("accelerated_sgd"), problem, 10**9, eta=1e-4, alpha=2e-3, beta=0.99))
-    error = moments.risk(find("accelerated_sgd"), problem, 10**9, eta=1e-4, alpha=2e-3, beta=0.99).error
-    return {"seconds": took, "error": error}
+    found = moments.risk(find("accelerated_sgd"), problem, 10**9, eta=1e-4, alpha=2e-3, beta=0.99)
+    return {"seconds": took, "relative error": float((found.error / found.risk).max())}
 
 
 def grown(shrink: int) -> float:

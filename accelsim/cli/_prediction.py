@@ -143,11 +143,12 @@ def risk(
         "notices": list(problem.notices),
     }
     in_samples(document, x, problem.batch)
-    columns = [x, "risk", "bias", "variance", "cross"]
+    columns = [x, "risk", "bias", "variance", "cross", "error"]
     if split:
         document = {name: value for name, value in document.items() if name not in columns}
         columns = ["eigenvalue", *found.by_direction]
-        document = {"step": found.steps[-1], "eigenvalue": problem.spectrum, **found.by_direction} | document
+        last = {"step": found.steps[-1], "error": found.error[-1]}
+        document = last | {"eigenvalue": problem.spectrum, **found.by_direction} | document
     emit(document, json_, lambda: columns_of(document, columns))
 
 

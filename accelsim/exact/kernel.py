@@ -12,6 +12,7 @@ its query error itself, and the problem's arrays, divided by powers of lam, are 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import combinations_with_replacement
@@ -40,15 +41,25 @@ class Kernel:
     ----------
     second : (n, n, m) moments of the states and w* before the first step.
     carries_origin : whether the row of w* is carried; without it a drive raises `Drift`.
+    doubted : whether to carry what rounding errors come to, see `rounding`.
     """
 
-    def __init__(self, problem: Uncoupled, tables: Tables, second: Array, noisy: bool, carries_origin: bool) -> None:
+    def __init__(
+        self,
+        problem: Uncoupled,
+        tables: Tables,
+        second: Array,
+        noisy: bool,
+        carries_origin: bool,
+        doubted: bool = False,
+    ) -> None:
+        self.problem = problem
         self.size = len(second) - (not carries_origin)
         self.carries_origin, self.translation = carries_origin, tables.tableau.translation
         self._kinds = [1 if moves else -1 for moves in (*self.translation, 1)][: self.size]
         self._pairs = list(combinations_with_replacement(range(self.size), 2))
         forms = _Forms(problem, noisy)
-        writer = self._write(tables, forms)
+        writer = self._write(tables, forms, doubted)
         self._run, self._parameters = compiled(writer.source), forms.scales
         spread = min(problem.spectrum.min(), 1 / problem.spectrum.max())
         self._limit = OVERFLOW * spread * (1e-6 if self._framed else 1)
@@ -56,10 +67,13 @@ class Kernel:
         inside = mapped_pair(self._seen, second[: self.size, : self.size], self._seen)
         self._units = [problem.spectrum ** ((self._kinds[a] + self._kinds[b]) / 2) for a, b in self._pairs]
         within = [inside[pair] * unit for pair, unit in zip(self._pairs, self._units, strict=True)]
-        self._blocks = _in_blocks([*within, *forms.rows, *[1 / problem.spectrum] * writer.inverse])
+        rows = [*within, *forms.rows, *[1 / problem.spectrum] * writer.inverse]
+        self._doubts = len(rows)  # those after them, if any
+        doubts = [(a == b) * row for (a, b), row in zip(self._pairs, within, strict=True)]
+        self._blocks = _in_blocks([*rows, *doubts] if doubted else rows)
         self._directions = problem.spectrum.size
 
-    def _write(self, tables: Tables, forms: _Forms) -> _Writer:
+    def _write(self, tables: Tables, forms: _Forms, doubted: bool) -> _Writer:
         """The shorter of the sources for the states and for what is seen from the query."""
         folded = (
             self._carried(tables.take(0))
@@ -73,8 +87,9 @@ class Kernel:
         written = [_Writer(_rows(rows), rows.stages, forms.powers, self._kinds) for rows in structures]
         writer = min(written, key=lambda one: one.operations)
         self._framed = writer is not written[0]
-        self._free = [np.isnan(rows) for rows in _rows(structures[self._framed])]
-        return writer
+        rows = _rows(structures[self._framed])
+        self._free = [np.isnan(row) for row in rows]
+        return _Writer(rows, writer.stages, forms.powers, self._kinds, doubted=True) if doubted else writer
 
     def _carried(self, systems: System) -> System:
         n = self.size
@@ -137,14 +152,21 @@ class Kernel:
 
     def directions(self, row: Array) -> Array:
         """(m,) second moment of a row (n,) of states and w*, by eigendirection."""
+        return self._seen_from(row, 0)
+
+    def doubts(self, row: Array) -> Array:
+        """(m,) what rounding errors in them come to, see `rounding`."""
+        return self._seen_from(row, self._doubts)
+
+    def _seen_from(self, row: Array, first: int) -> Array:
         weights = row[: self.size] @ self._back
         total = np.zeros(self._directions)
         for place, (a, b) in enumerate(self._pairs):
-            total += (2 - (a == b)) * weights[a] * weights[b] * self._moment(place)
+            total += (2 - (a == b)) * weights[a] * weights[b] * self._moment(place, first)
         return total
 
-    def _moment(self, place: int) -> Array:
-        return self._blocks[:, place].ravel()[: self._directions] / self._units[place]
+    def _moment(self, place: int, first: int = 0) -> Array:
+        return self._blocks[:, first + place].ravel()[: self._directions] / self._units[place]
 
 
 def _in_blocks(rows: list[Array]) -> Array:
@@ -214,6 +236,17 @@ def _sum(terms: Iterator[str] | list[str]) -> str:
     return " + ".join(term for term in terms if term != "0") or "0"
 
 
+def _squares(row: list[str], sizes: list[str]) -> str:
+    """Square of a sum of terms, by their mean squares and Cauchy's inequality."""
+    terms = [f"({entry}) * ({entry}) * {size}" for entry, size in zip(row, sizes, strict=False) if entry != "0"]
+    return f"{len(terms)}.0 * ({' + '.join(terms)})" if terms else "0.0"
+
+
+def _of_doubts(line: str) -> str:
+    """The line with every moment in it replaced by what rounding errors in it come to."""
+    return re.sub(r"\b([lnpstwxy]\d+_\d+)\b", r"d\1", line)
+
+
 class _Writer:
     """Writes the source; quantities are the states, then the gradients of the step, by number.
 
@@ -222,6 +255,7 @@ class _Writer:
     rows : update (n, n + G) and queries (G, n + G): 0, 1, -1, or NaN where a number comes from the table.
     powers : see `_Forms`.
     kinds : of the states, 1 for positions and -1 for memories.
+    doubted : whether what rounding errors come to is carried too, in rows after all others.
 
     Attributes
     ----------
@@ -231,14 +265,19 @@ class _Writer:
     """
 
     def __init__(
-        self, rows: list[Array], stages: tuple[int, ...], powers: tuple[int | None, ...], kinds: list[int]
+        self,
+        rows: list[Array],
+        stages: tuple[int, ...],
+        powers: tuple[int | None, ...],
+        kinds: list[int],
+        doubted: bool = False,
     ) -> None:
         names = iter(f"k{i}" for i in range(sum(row.size for row in rows)))
         self.free = sum(int(np.isnan(row).sum()) for row in rows)
         update, queries = [
             [[next(names) if np.isnan(x) else str(int(x)) for x in line] for line in row] for row in rows
         ]
-        self.n, self.stages, self.kinds = len(update), stages, kinds
+        self.n, self.stages, self.kinds, self.doubted = len(update), stages, kinds, doubted
         self.shifted: dict[str, str] = {}  # entries times a power of lam, by name
         self.given = queries
         columns = [*kinds, *[-1] * sum(stages)]
@@ -252,7 +291,8 @@ class _Writer:
         self.own, self.left, self.floor, self.right = powers
         self.coupled = self.left != -1 and self.right != -1
         self.rows = 1 + sum(array is not None for array in self.arrays)
-        self.stride = WIDTH * (len(self.pairs) + self.rows + self.inverse)
+        self.doubts = len(self.pairs) + self.rows + self.inverse
+        self.stride = WIDTH * (self.doubts + len(self.pairs) * doubted)
         self.source = "\n".join(self._lines()) + "\n"
         self.operations = sum(self.source.count(sign) for sign in ("+ ", "* "))
 
@@ -272,23 +312,47 @@ class _Writer:
         yield "def kernel(z, table, steps, blocks, scales, limit):"
         yield "    own, left, floor, right = scales[0], scales[1], scales[2], scales[3]"
         sums = self._summed()
-        yield from (f"    t{c}_{d} = 0.0" for c, d in sums)
+        yield from self._both([f"    t{c}_{d} = 0.0" for c, d in sums])
         if sums:
-            yield from self._pass([f"t{c}_{d} += {self._times_right(f'p{c}_{d}', c, d)}" for c, d in sums], 1)
+            yield from self._pass(
+                self._both([f"t{c}_{d} += {self._times_right(f'p{c}_{d}', c, d)}" for c, d in sums]), 1
+            )
         yield "    for t in range(steps):"
         yield "        row = min(t, len(table) - 1)"
         yield from (f"        k{i} = table[row, {i}]" for i in range(self.free))
         for stage, (first, after) in enumerate(self._spans()):
             yield from self._totals(stage, first, after)
-        yield from (f"        t{c}_{d} = 0.0" for c, d in sums)
+        yield from self._both([f"        t{c}_{d} = 0.0" for c, d in sums])
         yield "        trace = 0.0"
-        update = list(self._gradients(len(self.stages))) + list(self._step())
-        update += [f"t{c}_{d} += {self._times_right(f'n{c}_{d}', c, d)}" for c, d in sums]
+        update = [*self._gradients(len(self.stages), True), *self._step()]
+        if self.doubted:
+            update += [_of_doubts(line) for line in (*self._gradients(len(self.stages), False), *self._step())]
+            update += self._reach()
+        update += self._both([f"t{c}_{d} += {self._times_right(f'n{c}_{d}', c, d)}" for c, d in sums])
         update += [f"trace += {' + '.join(f'n{a}_{a}' for a in range(self.n))}"]
+        update += self._kept(0, "n")
+        if self.doubted:
+            update += self._kept(self.doubts, "dn")
         yield from self._pass(update, 2)
         yield "        if not trace < limit:"
         yield "            return t + 1"
         yield "    return -1"
+
+    def _both(self, lines: list[str]) -> list[str]:
+        """Lines for the moments, and the same for what rounding errors come to."""
+        return [*lines, *map(_of_doubts, lines)] if self.doubted else lines
+
+    def _kept(self, first: int, name: str) -> list[str]:
+        return [f"z[i + {(first + place) * WIDTH}] = {name}{a}_{b}" for place, (a, b) in enumerate(self.pairs)]
+
+    def _reach(self) -> Iterator[str]:
+        """Add to doubts what a step's own rounding may be: the sums, term by term, that new states come from."""
+        size = [f"p{a}_{a}" for a in range(self.n)]
+        for j, row in enumerate(self.queries):
+            yield f"e{j} = 2.0 * (x{self.n + j}_{self.n + j} + {_squares(row, size)})"
+            size.append(f"e{j}")
+        for a, row in enumerate(self.update):
+            yield f"dn{a}_{a} += n{a}_{a} + {_squares(row, size)}"
 
     def _spans(self) -> Iterator[tuple[int, int]]:
         taken = 0
@@ -304,6 +368,8 @@ class _Writer:
         yield f"{indent}        i = block * {self.stride} + j"
         for place, (a, b) in enumerate(self.pairs):
             yield f"{indent}        p{a}_{b} = z[i + {place * WIDTH}]"
+            if self.doubted:
+                yield f"{indent}        dp{a}_{b} = z[i + {(self.doubts + place) * WIDTH}]"
         for array in (0, *(array for array in self.arrays if array is not None)):
             yield f"{indent}        c{array} = z[i + {(len(self.pairs) + array) * WIDTH}]"
         if self.inverse:
@@ -343,11 +409,14 @@ class _Writer:
                     for d in range(self.n)
                     if self.queries[a][c] != "0" and self.queries[b][d] != "0"
                 ]
-                yield f"        s{a}_{b} = right * ({_sum(terms)})"
+                yield from self._both([f"        s{a}_{b} = right * ({_sum(terms)})"])
         else:
-            yield from (f"        s{a}_{b} = 0.0" for a, b in pairs)
-            body = list(self._gradients(stage)) + list(self._queried(first, after))
-            body += [f"s{a}_{b} += right * {self._times_right(f'y{a}_{b}')}" for a, b in pairs]
+            yield from self._both([f"        s{a}_{b} = 0.0" for a, b in pairs])
+            after_gradients = list(self._queried(first, after))
+            after_gradients += [f"s{a}_{b} += right * {self._times_right(f'y{a}_{b}')}" for a, b in pairs]
+            body = [*self._gradients(stage, True), *after_gradients]
+            if self.doubted:
+                body += [_of_doubts(line) for line in (*self._gradients(stage, False), *after_gradients)]
             yield from self._pass(body, 2)
 
     def _queried(self, first: int, after: int) -> Iterator[str]:
@@ -359,7 +428,7 @@ class _Writer:
         for i, j in combinations_with_replacement(range(first, after), 2):
             yield f"y{i}_{j} = {_sum([_scaled(self.queries[i][c], f'w{c}_{j}') for c in known])}"
 
-    def _gradients(self, stages: int) -> Iterator[str]:
+    def _gradients(self, stages: int, noisy: bool) -> Iterator[str]:
         """Moments x of the gradients of the first stages with everything before them."""
         for first, after in list(self._spans())[:stages]:
             yield from self._queried(first, after)
@@ -367,14 +436,15 @@ class _Writer:
                 for q in range(self.n + first):
                     yield f"x{q}_{self.n + j} = w{q}_{j}"
             for i, j in combinations_with_replacement(range(first, after), 2):
-                yield f"x{self.n + i}_{self.n + j} = {self._gradient(i, j)}"
+                yield f"x{self.n + i}_{self.n + j} = {self._gradient(i, j, noisy)}"
 
-    def _gradient(self, i: int, j: int) -> str:
+    def _gradient(self, i: int, j: int, noisy: bool) -> str:
         """Own Y + left S + floor as a polynomial in lam, as far as they are one."""
         terms: list[list[str]] = [[], []]
         loose = []
         shared = [("left", self.left, 1, f"s{i}_{j}")] * self.coupled
-        for name, power, place, value in [("own", self.own, 0, f"y{i}_{j}"), *shared, ("floor", self.floor, 2, "1")]:
+        lasting = [("floor", self.floor, 2, "1")] * noisy
+        for name, power, place, value in [("own", self.own, 0, f"y{i}_{j}"), *shared, *lasting]:
             if power is None:
                 loose.append(_scaled(value, f"c{self.arrays[place]}"))
             elif power >= 0:
@@ -401,4 +471,3 @@ class _Writer:
         for a, c in wanted:
             yield f"l{a}_{c} = {_sum([_scaled(self.update[a][q], self._second(q, c)) for q in support[a]])}"
         yield from closed
-        yield from (f"z[i + {place * WIDTH}] = n{a}_{b}" for place, (a, b) in enumerate(self.pairs))

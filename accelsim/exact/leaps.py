@@ -23,6 +23,7 @@ from accelsim.spectra import Array
 
 _DECAYED = 0.5  # spectral radius of a block from which on its power is kept itself
 _SMALL = 32  # size of blocks whose spectral radius is cheap; of larger ones the norm bounds it
+Product = Callable[[Array, Array], Array]
 
 
 @dataclass(frozen=True)
@@ -51,23 +52,26 @@ class Leap:
         own[:] = 0
         return cls(change, np.eye(change.shape[1]) + change, across, source)
 
-    def doubled(self) -> Leap:
+    def doubled(self, times: Product = np.matmul) -> Leap:
         """The leap of twice as many steps."""
         blocks = len(self.change)
-        across = self.across @ self.across if blocks > 1 else self.across.copy()
+        across = times(self.across, self.across) if blocks > 1 else self.across.copy()
         own = _diagonal(across, blocks)
-        change = 2 * self.change + self.change @ self.change + own
-        power = self.power @ self.power + own
+        change = 2 * self.change + times(self.change, self.change) + own
+        power = times(self.power, self.power) + own
         own[:] = 0
-        across += _rows(self.power, self.across) + _rows(self.power.transpose(0, 2, 1), self.across.T).T
+        if blocks > 1:
+            ahead, behind = self.power, self.power.transpose(0, 2, 1)
+            across += _rows(ahead, self.across, times) + _rows(behind, self.across.T, times).T
         one = np.eye(change.shape[1])
         decayed = (_radius(power) < _DECAYED)[:, None, None]
-        source = self.source + self(self.source[:, None], 0.0)[:, 0]
+        source = self.source + self(self.source[:, None], 0.0, times)[:, 0]
         return Leap(np.where(decayed, power - one, change), np.where(decayed, power, one + change), across, source)
 
-    def __call__(self, x: Array, constant: Any) -> Array:
+    def __call__(self, x: Array, constant: Any, times: Product = np.matmul) -> Array:
         """Moments (b p, columns) after the leap; `constant` (columns,) weighs the source."""
-        return _rows(self.power, x) + self.across @ x + self.source[:, None] * constant
+        moved = _rows(self.power, x, times)
+        return (moved + times(self.across, x) if len(self.change) > 1 else moved) + self.source[:, None] * constant
 
 
 def _diagonal(matrix: Array, blocks: int) -> Array:
@@ -76,9 +80,9 @@ def _diagonal(matrix: Array, blocks: int) -> Array:
     return np.einsum("bibj->bij", matrix.reshape(blocks, size, blocks, size))
 
 
-def _rows(blocks: Array, matrix: Array) -> Array:
+def _rows(blocks: Array, matrix: Array, times: Product) -> Array:
     """A block diagonal matrix times a matrix."""
-    return (blocks @ matrix.reshape(len(blocks), blocks.shape[1], -1)).reshape(matrix.shape)
+    return times(blocks, matrix.reshape(len(blocks), blocks.shape[1], -1)).reshape(matrix.shape)
 
 
 def _radius(blocks: Array) -> Array:
@@ -89,7 +93,7 @@ def _radius(blocks: Array) -> Array:
     return np.abs(np.linalg.eigvals(blocks)).max(axis=1)
 
 
-def leapt(leap: Leap, x: Array, constant: Array, steps: Any) -> Array:
+def leapt(leap: Leap, x: Array, constant: Array, steps: Any, times: Product = np.matmul) -> Array:
     """Moments after several numbers of steps.
 
     Parameters
@@ -97,6 +101,7 @@ def leapt(leap: Leap, x: Array, constant: Array, steps: Any) -> Array:
     x : (b p, runs) moments before.
     constant : (runs,) weight of the source in each run.
     steps : (n,) whole numbers.
+    times : multiplies matrices.
 
     Returns
     -------
@@ -109,12 +114,12 @@ def leapt(leap: Leap, x: Array, constant: Array, steps: Any) -> Array:
             odd = left % 2 == 1
             if odd.any():
                 columns = np.concatenate(list(found[odd]), axis=1)
-                columns = leap(columns, np.tile(constant, odd.sum()))
+                columns = leap(columns, np.tile(constant, odd.sum()), times)
                 found[odd] = columns.reshape(len(x), odd.sum(), -1).transpose(1, 0, 2)
             left = left // 2
             if not left.any():
                 return found
-            leap = leap.doubled()
+            leap = leap.doubled(times)
 
 
 class Layout:

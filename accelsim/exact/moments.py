@@ -11,13 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from accelsim.errors import InputError
+from accelsim.exact import rounding
 from accelsim.exact.kernel import OVERFLOW, Drift, Kernel
+from accelsim.exact.roots import Roots
 from accelsim.exact.tables import Moments, System, Tables, left_mapped, mapped, mapped_pair, right_mapped
 from accelsim.optimizer import Optimizer
 from accelsim.problems import Problem, Uncoupled
@@ -33,6 +35,7 @@ _CHUNK = 1 << 14  # steps whose coefficients are in memory
 # Seconds: of a step in NumPy, by calls and by entry of the moments; and from which on a run is worth a kernel, which is
 # compiled in one second, once.
 _CALLS, _ENTRY, _COMPILING = 7e-5, 1e-8, 0.05
+_FOLD, _PATIENCE = 2e-6, 30.0  # seconds of a step by square roots, a direction; and up to which they are taken
 _COPIES = 4  # of all moments, in the runs together
 
 
@@ -49,8 +52,11 @@ class Risk:
     cross : risk - bias - variance on problems where the two do not add up, else None.
     diverged : the step at which moments left the range of float64, which ends the record; None where they did not.
     by_direction : (m,) shares of the eigendirections in the last bias and variance recorded, by these names.
+    error : absolute errors of the risk, which bias and variance do not exceed either: by rounding, and by what the way
+        of taking steps leaves out. Step by step they are a bound to first order in the rounding of numbers and
+        operations (`rounding`; with more than 512 uncoupled eigendirections an estimate, from those of one percent of
+        eigenvalues together); by leaps and frozen blocks they are estimates on the safe side (`travel`).
     way : how the steps were taken: ``step by step``, ``leaps`` or ``frozen blocks``.
-    error : estimated largest relative error of the risk where steps were not taken one by one, else None.
     """
 
     steps: np.ndarray
@@ -60,8 +66,8 @@ class Risk:
     cross: Array | None
     diverged: int | None
     by_direction: dict[str, Array]
+    error: Array
     way: str = "step by step"
-    error: float | None = None
 
 
 def with_gradients(problem: Problem, system: System, moments: Moments, noisy: bool) -> Moments:
@@ -89,7 +95,12 @@ def _append(problem: Problem, rows: Array, moments: Moments, noisy: bool) -> Mom
 
 def advance(problem: Problem, system: System, moments: Moments, noisy: bool) -> Moments:
     """Moments of the states after one more step."""
-    second, mean = mapped(np.hstack([system.A, system.B]), with_gradients(problem, system, moments, noisy))
+    return stepped_on(system, with_gradients(problem, system, moments, noisy))
+
+
+def stepped_on(system: System, both: Moments) -> Moments:
+    """Moments of the new states from those of the states and the step's gradients."""
+    second, mean = mapped(np.hstack([system.A, system.B]), both)
     # Left alone, what rounding makes asymmetric grows by itself where the moments themselves decay.
     return Moments((second + _transposed(second)) / 2, mean)
 
@@ -109,24 +120,58 @@ def starts(tableau: Tableau, problem: Problem, at_optimum: bool) -> Moments:
 
 
 class Reference:
-    """Moments of one run, advanced by NumPy: what compiled code is tested against, and what coupled problems take."""
+    """Moments of one run, advanced by NumPy: what compiled code is tested against, and what coupled problems take.
 
-    def __init__(self, problem: Problem, moments: Moments, noisy: bool) -> None:
+    Parameters
+    ----------
+    doubted : whether to carry what rounding errors come to, see `rounding`.
+    """
+
+    def __init__(self, problem: Problem, moments: Moments, noisy: bool, doubted: bool = False) -> None:
         self.problem, self.moments, self.noisy = problem, moments, noisy
+        self.doubt = _raised(0 * moments.second, diagonal(moments.second)) if doubted else None
 
     def advance(self, systems: System, steps: int) -> int | None:
         """Take steps; see `Kernel.advance`."""
         with np.errstate(over="ignore", invalid="ignore"):
             for step in range(steps):
-                self.moments = advance(self.problem, systems.at(step), self.moments, self.noisy)
+                self._step(systems.at(step))
                 if not _trace(self.moments.second) < OVERFLOW:
                     return step + 1
         return None
 
+    def _step(self, system: System) -> None:
+        both = with_gradients(self.problem, system, self.moments, self.noisy)
+        self.moments = stepped_on(system, both)
+        if self.doubt is not None:
+            moved = advance(self.problem, system, Moments(self.doubt, 0 * self.moments.mean), False)
+            own = diagonal(self.moments.second) + rounding.reach(self.problem, system, diagonal(both.second)) ** 2
+            self.doubt = _raised(moved.second, own)
+
     def directions(self, row: Array) -> Array:
         """(m,) second moment of a row (n,) of states and w*, by eigendirection."""
-        second = mapped_pair(row[None], self.moments.second, row[None])[0, 0]
-        return np.diagonal(second) if self.problem.coupled else second
+        return self._seen(self.moments.second, row)
+
+    def doubts(self, row: Array) -> Array:
+        """(m,) what rounding errors in them come to, see `rounding`."""
+        assert self.doubt is not None
+        return self._seen(self.doubt, row)
+
+    def _seen(self, second: Array, row: Array) -> Array:
+        found = mapped_pair(row[None], second, row[None])[0, 0]
+        return np.diagonal(found) if self.problem.coupled else found
+
+
+def diagonal(second: Array) -> Array:
+    """(n, m) second moments of each quantity in each eigendirection."""
+    return np.einsum("aaii->ai" if second.ndim == 4 else "aai->ai", second)
+
+
+def _raised(second: Array, by: Array) -> Array:
+    """Second moments with (n, m) added to their diagonal."""
+    found = second.copy()
+    diagonal(found)[...] += by
+    return found
 
 
 def _trace(second: Array) -> float:
@@ -134,22 +179,80 @@ def _trace(second: Array) -> float:
     return float(np.einsum("aaii->" if second.ndim == 4 else "aai->", second[:-1, :-1]))
 
 
-def _runs(problem: Problem, tables: Tables, steps: int, carries_origin: bool) -> dict[str, Any]:
-    """What is carried: the run without lasting noise, the one from w* that noise moves, and both where they mix."""
-    start, still = (starts(tables.tableau, problem, at_optimum) for at_optimum in (False, True))
-    begun = {"bias": (start, False), "variance": (still, True)}
-    if problem.coupled:
-        begun["risk"] = (start, True)
-    n, _, m = start.second.shape[:3]
+@dataclass
+class Runs:
+    """What is carried along.
+
+    Attributes
+    ----------
+    parts : the run without lasting noise, the one from w* that noise moves, and both where they mix.
+    doubted : runs whose `doubts` bound the errors of parts of the same name, with directions grouped where many.
+    rooted : whether parts are carried as square roots.
+    """
+
+    parts: dict[str, Any]
+    doubted: dict[str, Any]
+    rooted: bool = False
+
+    @property
+    def all(self) -> list[Any]:
+        """Each run once, the parts first."""
+        return list({id(run): run for run in (*self.parts.values(), *self.doubted.values())}.values())
+
+    def errors(self, row: Array, steps: int, quantities: int) -> dict[str, float]:
+        """Bounds of the errors of parts, by name."""
+        found = {}
+        for name, run in self.doubted.items():
+            weights = run.problem.spectrum / 2
+            doubt, risk = float(weights @ run.doubts(row)), float(weights @ run.directions(row))
+            count = quantities * (weights.size if run.problem.coupled else 1)
+            of_states = rounding.GIVEN + (rounding.of_roots(count) if self.rooted else 0)
+            by_sums = 0 if self.rooted else rounding.of_sums(count) * doubt
+            found[name] = by_sums + rounding.coherent(of_states, count, steps, doubt, risk)
+        return found
+
+
+def _runs(problem: Problem, tables: Tables, steps: int, carries_origin: bool) -> Runs:
+    begun = _begun(problem, tables)
     if not isinstance(problem, Uncoupled):
-        return {name: Reference(problem, moments, noisy) for name, (moments, noisy) in begun.items()}
-    if not problem.floor.any():
-        del begun["variance"]
-    if steps * (_CALLS + n * n * m * _ENTRY) < _COMPILING:
-        return {name: Reference(problem, moments, noisy) for name, (moments, noisy) in begun.items()}
-    return {
+        coupled = {name: Reference(problem, *moments, doubted=name == "risk") for name, moments in begun.items()}
+        return Runs(coupled, {"risk": coupled["risk"]})
+    doubted = _doubted(problem, tables, steps, carries_origin)
+    if doubted["bias"].problem is problem:
+        return Runs(doubted, doubted)
+    parts = {
         name: Kernel(problem, tables, moments.second, noisy, carries_origin) for name, (moments, noisy) in begun.items()
     }
+    return Runs(parts, doubted)
+
+
+def _doubted(problem: Uncoupled, tables: Tables, steps: int, carries_origin: bool) -> dict[str, Any]:
+    """Runs that carry what rounding errors come to, by part."""
+    begun = _begun(problem, tables)
+    n, _, m = begun["bias"][0].second.shape
+    if steps * (_CALLS + n * n * m * _ENTRY) < _COMPILING:
+        return {name: Reference(problem, moments, noisy, True) for name, (moments, noisy) in begun.items()}
+    found = {}
+    for name, (moments, noisy) in begun.items():
+        near, second = rounding.grouped(problem, moments.second)
+        found[name] = Kernel(near, tables, second, noisy, carries_origin, doubted=True)
+    return found
+
+
+def _begun(problem: Problem, tables: Tables) -> dict[str, tuple[Moments, bool]]:
+    """Moments before the first step, and whether there is lasting noise, by part."""
+    start, still = (starts(tables.tableau, problem, at_optimum) for at_optimum in (False, True))
+    if problem.coupled:
+        return {"bias": (start, False), "variance": (still, True), "risk": (start, True)}
+    noisy = isinstance(problem, Uncoupled) and problem.floor.any()
+    return {"bias": (start, False), **({"variance": (still, True)} if noisy else {})}
+
+
+def _rooted(problem: Uncoupled, tables: Tables, steps: int) -> Runs:
+    """The same by square roots, in the coordinates of the states themselves."""
+    begun = _begun(problem, tables)
+    parts = {name: Roots(problem, moments.mean, noisy, OVERFLOW) for name, (moments, noisy) in begun.items()}
+    return Runs(parts, _doubted(problem, tables, steps, carries_origin=True), rooted=True)
 
 
 @single_threaded
@@ -192,37 +295,81 @@ def risk(optimizer: Optimizer, problem: Problem, steps: int, of: str = "returned
     _check_memory(problem, len(tableau.states) + 1 + tableau.gradients)
     way = travel.way(problem, tables, int(steps))
     if way:
-        return way(problem, tables, int(steps), of)
+        return told(way(problem, tables, int(steps), of))
     try:
-        return stepped(problem, tables, int(steps), of, tables.take(0).drives)[0]
+        found, _, sure = stepped(problem, tables, int(steps), of, tables.take(0).drives)
     except Drift:
-        return stepped(problem, Tables(tableau, hyperparameters), int(steps), of, True)[0]
+        tables = Tables(tableau, hyperparameters)
+        found, _, sure = stepped(problem, tables, int(steps), of, True)
+    if sure or not isinstance(problem, Uncoupled) or not Roots.takes(problem):
+        return told(found)
+    if steps * problem.spectrum.size * _FOLD > _PATIENCE:
+        return told(found)
+    tables = Tables(tableau, hyperparameters)
+    return stepped(problem, tables, int(steps), of, True, _rooted(problem, tables, int(steps)))[0]
 
 
-def stepped(problem: Problem, tables: Tables, steps: int, of: str, carries_origin: bool) -> tuple[Risk, dict[str, Any]]:
-    """The risk step by step, and the runs it was taken from, after the last step."""
-    runs = _runs(problem, tables, steps, carries_origin)
+def told(found: Risk) -> Risk:
+    """The risk, with parts at zero where they are less but for rounding, within the error.
+
+    Raises
+    ------
+    InputError
+        If rounding left nothing of a risk.
+    """
+    least = np.minimum(found.bias, found.variance)
+    lost = np.flatnonzero((found.risk < 0) | (least < -found.error))
+    if len(lost):
+        raise InputError(
+            f"rounding leaves no digit of the risk after {found.steps[lost[0]]} steps, which is off by up to "
+            f"{found.error[lost[0]]:.2g}: take fewer steps, or hyperparameters whose risk swells less on the way"
+        )
+    if not (least < 0).any():
+        return found
+    return replace(found, bias=np.maximum(found.bias, 0), variance=np.maximum(found.variance, 0))
+
+
+def stepped(
+    problem: Problem, tables: Tables, steps: int, of: str, carries_origin: bool, runs: Runs | None = None
+) -> tuple[Risk, dict[str, Any], bool]:
+    """The risk step by step, the runs it was taken from, after the last step, and whether all have their digits."""
+    runs = runs or _runs(problem, tables, steps, carries_origin)
+    quantities = len(tables.tableau.states) + 1 + tables.tableau.gradients
     wanted = log_spaced(steps).tolist()
     kept: list[dict[str, float]] = []
+    errors: list[dict[str, float]] = []
     shares: dict[str, Array] = {}
     diverged = None
     # One core a run: within a step there is too little to share.
-    with ThreadPoolExecutor(len(runs)) as pool:
-        each = pool.map if len(runs) > 1 else map
+    with ThreadPoolExecutor(len(runs.all)) as pool:
+        each = pool.map if len(runs.all) > 1 else map
         for until in wanted:
-            diverged = _advanced(tables, list(runs.values()), until, each)
+            diverged = _advanced(tables, runs, until, each)
             if diverged is not None:
                 break
             system = tables.take(0).at(-1)
             row = (system.F if of == "returned" else system.C)[0]
-            shares = {name: problem.spectrum / 2 * run.directions(row) for name, run in runs.items()}
+            shares = {name: problem.spectrum / 2 * run.directions(row) for name, run in runs.parts.items()}
             kept.append({name: float(share.sum()) for name, share in shares.items()})
+            errors.append(runs.errors(row, until, quantities))
     series = {name: np.array([found[name] for found in kept]) for name in shares}
-    return assembled(problem, np.array(wanted[: len(kept)]), series, shares, diverged), runs
+    error = np.array([sum(found.values()) for found in errors])
+    sure = all(
+        off <= rounding.WANTED * here[name]
+        for here, off_by in zip(kept, errors, strict=True)
+        for name, off in off_by.items()
+    )
+    found = assembled(problem, np.array(wanted[: len(kept)]), series, shares, diverged, error)
+    return found, runs.parts, sure
 
 
 def assembled(
-    problem: Problem, steps: np.ndarray, series: dict[str, Array], shares: dict[str, Array], diverged: int | None
+    problem: Problem,
+    steps: np.ndarray,
+    series: dict[str, Array],
+    shares: dict[str, Array],
+    diverged: int | None,
+    error: Array,
 ) -> Risk:
     """The record from its parts over the steps, and from the eigendirections' shares in the last of them."""
     bias = series["bias"]
@@ -230,7 +377,7 @@ def assembled(
     total = series["risk"] if problem.coupled else bias + variance
     cross = total - bias - variance if problem.coupled else None
     by_direction = {name: shares.get(name, np.zeros_like(problem.spectrum)) for name in PARTS}
-    return Risk(steps, total, bias, variance, cross, diverged, by_direction)
+    return Risk(steps, total, bias, variance, cross, diverged, by_direction, error)
 
 
 def _check_memory(problem: Problem, quantities: int) -> None:
@@ -239,12 +386,13 @@ def _check_memory(problem: Problem, quantities: int) -> None:
     fits(_COPIES * moments, f"second moments of {what}")
 
 
-def _advanced(tables: Tables, runs: list[Any], until: int, each: Callable[..., Any]) -> int | None:
-    """Take all runs to a step; the step at which the first of them diverged, None where none did."""
+def _advanced(tables: Tables, runs: Runs, until: int, each: Callable[..., Any]) -> int | None:
+    """Take all runs to a step; the step at which the first of the parts diverged, None where none did."""
     while tables.step < until:
         start, count = tables.step, min(_CHUNK, until - tables.step)
         systems = tables.take(count)
-        ends = [end for end in each(lambda run: run.advance(systems, count), runs) if end is not None]  # noqa: B023
+        ends = list(each(lambda run: run.advance(systems, count), runs.all))[: len(runs.parts)]  # noqa: B023
+        ends = [end for end in ends if end is not None]
         if ends:
             return start + min(ends)
     return None

@@ -9,16 +9,20 @@ from typing import Any
 
 import numpy as np
 
+from accelsim import program
 from accelsim.errors import InputError
+from accelsim.exact import spans
 from accelsim.exact.kernel import OVERFLOW
 from accelsim.exact.leaps import Layout, Leap, leapt, unknowns
 from accelsim.exact.moments import PARTS, Moments, Risk, assembled, mapped, starts, stepped
-from accelsim.exact.tables import System, Tables
+from accelsim.exact.tables import System, Tables, anchored
 from accelsim.problems import Problem
 from accelsim.spectra import Array
 from accelsim.stats import PER_DECADE, log_spaced
+from accelsim.symbolic.tableau import Numeric
 
 FIRST = 10**6  # steps always taken one by one where coefficients vary; a power of ten, as of the grid of records
+_DRAWS = 4  # of rounding, where a run takes little: in a few numbers one may come to nothing
 _SAFETY = 16  # of the error seen when every number of a step is off by its rounding
 _CAUTION = 8  # times what a halving moves: the length of a block is whole, so the error's terms are not all even
 _PART = 0.25  # of the steps before a block, and of those left until the next record
@@ -31,6 +35,7 @@ _SMOOTH = 1e-8  # part of the coefficients' variation on a block that polynomial
 _LOW, _DEGREE = 8, 16
 _NODES = np.cos(np.pi * np.arange(_DEGREE + 1) / _DEGREE)
 _HIGH = np.linalg.inv(np.polynomial.chebyshev.chebvander(_NODES, _DEGREE))[_LOW:]  # coefficients from values at nodes
+_LARGE, _FEW = 10**4, 4  # entries of a matrix that couples directions whose terms are not looked at, but taken as that
 _QUICK, _DAY = 2.0, 86400.0  # seconds: what is not worth a choice, and what is refused
 
 
@@ -69,23 +74,32 @@ def _stepping(problem: Problem, tables: Tables) -> float:
 class Voyage:
     """What leaps of a rule's moments need: one step's map in coordinates in which what is slow is apart.
 
-    The coordinates are the first position's error, the others' distances from it, and the memories: a translation of
-    all positions, which an equivariant rule keeps, moves the first alone, and its slow decay is then not a difference.
+    The coordinates are the error of the position that counts most in the risk, the others' distances from it, and the
+    memories: a translation of all positions, which an equivariant rule keeps, moves that one alone, and its slow decay
+    is then not a difference, nor is an average that moves far less than what it averages.
     """
 
     def __init__(self, problem: Problem, tables: Tables, of: str, carries_origin: bool) -> None:
         self.problem, self.tables, self.of, self.carries_origin = problem, tables, of, carries_origin
         e = np.array([*tables.tableau.translation, *[0] * carries_origin])
-        self.apart: Array = np.eye(len(e)) - np.outer(e * (np.arange(len(e)) > 0), np.eye(len(e))[0])
-        self.together = 2 * np.eye(len(e)) - self.apart
+        seen = tables.at(np.array([float(FIRST)]))
+        weights = (seen.F if of == "returned" else seen.C)[0, 0, : len(e)]
+        self.one, self.base = np.eye(len(e), dtype=int), int(np.argmax(np.abs(weights) * e))
+        self.apart = self.one - np.outer(e * (np.arange(len(e)) != self.base), self.one[self.base])
+        self.together = 2 * self.one - self.apart
+        self.exact = _exactly(tables)
         self.layout = Layout(problem, len(e))
         self.names = [*PARTS, *["risk"] * problem.coupled]
         self.noise = np.array([0.0, 1.0, 1.0])[: len(self.names)]
 
-    def steps(self, t: Any) -> list[Leap]:
-        """The steps at t, one each, as leaps."""
+    def steps(self, t: Any, chance: _Chance | None = None) -> list[Leap]:
+        """The steps at t, one each, as leaps; with numbers off by their rounding if chance is given."""
         change, system = self._systems(t)
-        return [self.layout.leap(system.at(i), change[i]) for i in range(len(change))]
+        if chance and self.exact is None:
+            terms = np.abs(system.A) + self.one
+            change = change + float(np.finfo(np.longdouble).eps) * chance.off(terms * (change != 0))
+        leaps = [self.layout.leap(system.at(i), change[i]) for i in range(len(change))]
+        return [chance.rounded(leap) for leap in leaps] if chance else leaps
 
     def row(self, t: int) -> Array:
         """What the risk is that of, as a row over the states, at step t."""
@@ -94,13 +108,14 @@ class Voyage:
 
     def _systems(self, t: Any) -> tuple[Array, System]:
         """A - 1 at steps t, with its digits, and the systems."""
-        found = self.tables.at(np.asarray(t, dtype=np.longdouble))
+        found = self.exact or self.tables.at(np.asarray(t, dtype=np.longdouble))
         drive = found.A[..., -1].copy()
         drive[:, -1] = 0
         kept = slice(None if self.carries_origin else -1)
         a, b, c, d, f, stages = found
-        change = self.apart @ (a - np.eye(a.shape[-1]))[:, kept, kept] @ self.together
-        change[..., 0] = drive[:, kept] @ self.apart.T  # A e - e, which is zero exactly where nothing drives
+        a = a[:, kept, kept]
+        change = self.apart @ (a - self.one) @ self.together
+        change[..., self.base] = drive[:, kept] @ self.apart.T  # A e - e, which is zero exactly where nothing drives
         matrices = a, self.apart @ b[:, kept], c[..., kept] @ self.together, d, f[..., kept] @ self.together
         return change.astype(np.float64), System(*matrices, stages).each(lambda matrix: matrix.astype(np.float64))
 
@@ -141,11 +156,23 @@ class Voyage:
         return float(np.einsum("aaii->" if self.problem.coupled else "aai->", kept))
 
 
+def _exactly(tables: Tables) -> System | None:
+    """The system of a rule whose coefficients are constant and rational, in fractions."""
+    if not tables.constant:
+        return None
+    try:
+        numeric = next(tables.tableau.rows(program.exact, **tables.values))
+    except InputError:  # a root that is irrational
+        return None
+    return anchored(tables.tableau, Numeric(*(matrix[None] for matrix in numeric)))
+
+
 def by_leaps(problem: Problem, tables: Tables, steps: int, of: str) -> Risk:
     """Risk after any number of steps of a rule whose coefficients are constant.
 
-    The error is estimated by a second run in which every number of the step's map is off by its rounding; what any
-    power loses by its exponent alone is added.
+    The error is an estimate: by a second run in which every number of the step's map is off by its rounding, up or
+    down by chance, and every product of matrices by that of its terms. What any power loses by its exponent alone is
+    added.
     """
     voyage = Voyage(problem, tables, of, tables.take(0).drives)
     one = voyage.steps([0])[0]
@@ -157,8 +184,15 @@ def by_leaps(problem: Problem, tables: Tables, steps: int, of: str) -> Risk:
     if good < len(wanted):
         diverged = int(wanted[good - 1]) + _first_outside(voyage, one, found[good - 1])
     shares = voyage.shares(found[:good], rows[:good])
-    other = voyage.shares(leapt(_rounded(one), x, voyage.noise, wanted[:good]), rows[:good])
-    error = _SAFETY * _difference(shares, other) + _SAFETY * np.finfo(float).eps * _exponent(shares)
+    moved = np.zeros(good)
+    for draw in range(1 if len(x) ** 2 > _LARGE else _DRAWS):
+        chance = _Chance(draw)
+        shaken = voyage.steps([0], chance)[0]
+        other = voyage.shares(leapt(shaken, x, voyage.noise, wanted[:good], chance.times), rows[:good])
+        moved = np.maximum(moved, np.abs([_sum(shares[name]) - _sum(other[name]) for name in voyage.names]).max(axis=0))
+    total = np.abs(_sum(shares["risk"]) if problem.coupled else _sum(shares["bias"]) + _sum(shares["variance"]))
+    relative = np.divide(moved, total, out=np.zeros_like(total), where=total > 0)
+    error = _SAFETY * (np.maximum.accumulate(relative) + np.finfo(float).eps * (1 + _exponent(shares))) * total
     return _risk(problem, wanted[:good], shares, diverged, "leaps", error)
 
 
@@ -177,7 +211,7 @@ def by_blocks(problem: Problem, tables: Tables, steps: int, of: str) -> Risk:
     """
     carries_origin = tables.at(np.geomspace(1, steps, 64)).drives or tables.take(0).drives
     voyage = Voyage(problem, tables, of, carries_origin)
-    begun, runs = stepped(problem, tables, FIRST, of, carries_origin)
+    begun, runs, _ = stepped(problem, tables, FIRST, of, carries_origin)
     if begun.diverged is not None:
         return begun
     still = runs["bias"].moments
@@ -186,30 +220,43 @@ def by_blocks(problem: Problem, tables: Tables, steps: int, of: str) -> Risk:
     wanted = log_spaced(steps)
     blocks = _blocks(tables, wanted[wanted >= FIRST].tolist())
     halvings = [_frozen(voyage, x, blocks, count) for count in range(3)] if blocks else []
+    shaken = _frozen(voyage, x, blocks, 0, _Chance())[0]
     records, diverged = {len(found) for found, _ in halvings}, halvings[-1][1] if blocks else None
     if records == {0}:
-        return replace(begun, diverged=diverged, way="frozen blocks", error=0.0)
-    rest = _extrapolated(voyage, blocks, [found for found, _ in halvings], diverged) if len(records) == 1 else None
+        return replace(begun, diverged=diverged, way="frozen blocks")
+    same = len(records) == 1 and records == {len(shaken)}
+    rest = _extrapolated(voyage, blocks, [found for found, _ in halvings], shaken, diverged) if same else None
     if rest is None:
         return _one_by_one(problem, tables, steps, of, carries_origin)
+    rest = replace(rest, error=rest.error + begun.error[-1] / begun.risk[-1] * np.abs(rest.risk))
     joined: dict[str, Any] = {
         name: np.concatenate([getattr(begun, name), getattr(rest, name)])
-        for name in ("steps", "risk", "bias", "variance")
+        for name in ("steps", "risk", "bias", "variance", "error")
     }
     return replace(rest, **joined)
 
 
-def _extrapolated(voyage: Voyage, blocks: list[Array], halvings: list[Array], diverged: int | None) -> Risk | None:
-    """The risk at the blocks' ends from the moments of three halvings; None where these are too far apart."""
+def _extrapolated(
+    voyage: Voyage, blocks: list[Array], halvings: list[Array], shaken: Array, diverged: int | None
+) -> Risk | None:
+    """The risk at the blocks' ends from the moments of three halvings; None where these are too far apart.
+
+    Parameters
+    ----------
+    shaken : the first of them, with rounding by chance.
+    """
     wanted = np.array([block[:, -1].sum() for block in blocks[: len(halvings[0])]], dtype=np.int64)
     rows = [voyage.row(step) for step in wanted.tolist()]
     parts = [voyage.shares(moments, rows) for moments in halvings]
     found = {name: _romberg(*(part[name] for part in parts)) for name in voyage.names}
     shares = {name: share for name, (share, _) in found.items()}
-    moved = sum(off for _, off in found.values())
-    risk = sum(share.sum(axis=1) for share in shares.values())
-    error = float((moved / np.maximum(np.abs(risk), np.finfo(float).tiny)).max())
-    return _risk(voyage.problem, wanted, shares, diverged, "frozen blocks", error) if error < _WORST else None
+    by_chance = voyage.shares(shaken, rows)
+    rounded = [np.abs(_sum(by_chance[name]) - _sum(part)) for name, part in parts[0].items()]
+    moved = sum(off for _, off in found.values()) + _SAFETY * sum(rounded)
+    risk = np.abs(sum(map(_sum, shares.values())))
+    relative = float((moved / np.maximum(risk, np.finfo(float).tiny)).max())  # at one record it may vanish by chance
+    good = relative < _WORST
+    return _risk(voyage.problem, wanted, shares, diverged, "frozen blocks", relative * risk) if good else None
 
 
 def _romberg(one: Array, two: Array, three: Array) -> tuple[Array, Array]:
@@ -240,15 +287,17 @@ def _one_by_one(problem: Problem, tables: Tables, steps: int, of: str, carries_o
     return stepped(problem, Tables(tables.tableau, tables.values), steps, of, carries_origin)[0]
 
 
-def _frozen(voyage: Voyage, x: Array, blocks: list[Array], halvings: int) -> tuple[Array, int | None]:
+def _frozen(
+    voyage: Voyage, x: Array, blocks: list[Array], halvings: int, chance: _Chance | None = None
+) -> tuple[Array, int | None]:
     """Moments (records, size, runs) with coefficients frozen on blocks, and the step at which they diverged if so."""
     found: list[Array] = []
     for begins, lengths in blocks:
         for _ in range(halvings):
             begins, lengths = _halves(begins, lengths)
-        steps = voyage.steps(begins + (lengths - 1) / 2)
+        steps = voyage.steps(begins + (lengths - 1) / 2, chance)
         for begin, length, leap in zip(begins.tolist(), lengths.tolist(), steps, strict=True):
-            before, x = x, leapt(leap, x, voyage.noise, [length])[0]
+            before, x = x, leapt(leap, x, voyage.noise, [length], chance.times if chance else np.matmul)[0]
             if not voyage.inside(x):
                 return np.array(found).reshape(-1, *x.shape), begin + _first_outside(voyage, leap, before)
         found.append(x)
@@ -271,7 +320,9 @@ def _blocks(tables: Tables, ends: list[int]) -> list[Array]:
         rough = np.array([begin + np.cumsum(lengths) - lengths, lengths])
         smooth = rough[:, :0]
         while rough.size:
-            is_rough = _rough(tables, rough, level)
+            is_rough = _rough(tables, rough, level) | (
+                (rough[1] > 1) & ~spans.smooth(tables, rough[0], rough[1], _DEGREE)
+            )
             smooth = np.concatenate([smooth, rough[:, ~is_rough]], axis=1)
             rough = _halves(*rough[:, is_rough])
             if smooth.shape[1] + rough.shape[1] > _MOST:
@@ -308,10 +359,14 @@ def _lengths(begin: int, end: int) -> Iterator[int]:
         begin += length
 
 
-def _risk(problem: Problem, steps: Any, shares: dict[str, Array], diverged: int | None, way: str, error: float) -> Risk:
-    series = {name: share.sum(axis=1) for name, share in shares.items()}
+def _risk(problem: Problem, steps: Any, shares: dict[str, Array], diverged: int | None, way: str, error: Array) -> Risk:
+    series = {name: _sum(share) for name, share in shares.items()}
     last = {name: share[-1] for name, share in shares.items()}
-    return replace(assembled(problem, steps, series, last, diverged), way=way, error=error)
+    return replace(assembled(problem, steps, series, last, diverged, error), way=way)
+
+
+def _sum(shares: Array) -> Array:
+    return shares.sum(axis=1)
 
 
 def _first_outside(voyage: Voyage, one: Leap, x: Array) -> int:
@@ -328,23 +383,34 @@ def _first_outside(voyage: Voyage, one: Leap, x: Array) -> int:
     return taken + 1
 
 
-def _rounded(leap: Leap) -> Leap:
-    """A step whose numbers are each off by their rounding, up or down by chance."""
-    chance = np.random.default_rng(0)
+class _Chance:
+    """Numbers off by their rounding, up or down by chance."""
 
-    def off(values: Array) -> Array:
-        return values * (1 + np.finfo(float).eps * chance.choice([-1, 1], values.shape))
+    def __init__(self, draw: int = 0) -> None:
+        self._chance = np.random.default_rng(draw)
 
-    return Leap.of(off(leap.change), off(leap.across), off(leap.source))
+    def off(self, size: Array) -> Array:
+        """Numbers of some sizes, of either sign."""
+        if size.size <= _LARGE:  # signs of rows times signs of columns could be a change of units, which moves nothing
+            return size * self._chance.choice([-1.0, 1.0], size.shape)
+        up, down = (self._chance.choice([-1.0, 1.0], count) for count in size.shape[-2:])
+        return np.asarray(up[:, None] * size * down)
 
+    def _off(self, size: Array) -> Array:
+        return np.finfo(float).eps * self.off(size)
 
-def _difference(shares: dict[str, Array], other: dict[str, Array]) -> float:
-    """Largest relative difference between two records of the risk's parts."""
-    worst = 0.0
-    for one, two in zip(shares.values(), other.values(), strict=True):
-        a, b = one.sum(axis=1), two.sum(axis=1)
-        worst = max(worst, float((np.abs(a - b) / np.maximum(np.abs(a), np.finfo(float).tiny)).max(initial=0.0)))
-    return worst
+    def rounded(self, leap: Leap) -> Leap:
+        """A step whose numbers are each off by their rounding."""
+        source = leap.source[:, None]
+        change, across, source = (x + self._off(x) for x in (leap.change, leap.across, source))
+        return Leap.of(change, across, source[:, 0])
+
+    def times(self, a: Array, b: Array) -> Array:
+        """A product of matrices, off by the rounding of the terms that it is a sum of."""
+        product = a @ b
+        if a.ndim == 2 and b.size > _LARGE:
+            return product + self._off(_FEW * np.abs(product))
+        return product + self._off(np.abs(a) @ np.abs(b))
 
 
 def _exponent(shares: dict[str, Array]) -> float:
