@@ -12,6 +12,7 @@ from accelsim.cli._common import Json, Steps, Unit, app, assigned, emit, lines_o
 from accelsim.cli._problem import columns_of, in_samples, on_problem
 from accelsim.errors import InputError
 
+_AGREED = 0.01  # relative difference of tuned values that goes without saying
 _ENVELOPE = "the envelope is accelerated SGD with constant beta, eta and alpha free, which returns its query point"
 
 
@@ -179,6 +180,10 @@ def tune(
         beside, notices = tuning.envelope(problem, objective, **options), list(problem.notices)
     except InputError as none:  # which is no reason to withhold what was found
         beside, notices = None, [*problem.notices, f"no envelope: {none}"]
+    for whose, tuned in ((rule.name, found), ("the envelope", beside)):
+        if tuned is not None and tuned.agreement > _AGREED:
+            apart = f"differ by {tuned.agreement:.2g} of it" if math.isfinite(tuned.agreement) else "do not both find one"
+            notices += [f"{whose}: two searches for the best value {apart}, so a larger budget may find a better one"]
     document = {
         "optimizer": rule.name,
         "objective": objective,
