@@ -182,8 +182,7 @@ def tune(
         beside, notices = None, [*problem.notices, f"no envelope: {none}"]
     for whose, tuned in ((rule.name, found), ("the envelope", beside)):
         if tuned is not None and tuned.agreement > _AGREED:
-            apart = f"differ by {tuned.agreement:.2g} of it" if math.isfinite(tuned.agreement) else "do not both find one"
-            notices += [f"{whose}: two searches for the best value {apart}, so a larger budget may find a better one"]
+            notices.append(f"{whose}: {_apart(tuned.agreement)}, so a larger budget may find better ones")
     document = {
         "optimizer": rule.name,
         "objective": objective,
@@ -197,6 +196,13 @@ def tune(
             raise InputError(f"there is nothing to draw beside it, so leave --out away: {notices[-1]}")
         document["drawn"] = str(_drawn_tuning(rule, problem, objective, found, beside, out))
     emit(document, json_, lambda: "\n".join(lines_of(document)))
+
+
+def _apart(agreement: float) -> str:
+    """Say that two searches do not agree."""
+    if agreement == math.inf:
+        return "only one of two searches, or none, found hyperparameters that have a value"
+    return f"the best values of two searches differ by a factor of {1 + agreement:.3g}"
 
 
 def _drawable(out: Path | None) -> None:

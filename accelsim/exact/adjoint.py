@@ -59,7 +59,8 @@ def swept(problem: Uncoupled, systems: System, mean: Array, steps: int) -> Swept
     propagate = _compiled if mean.dtype == np.float64 else _by_numpy
     begins = np.concatenate([[0], np.cumsum(systems.stages)])
     with np.errstate(over="ignore", invalid="ignore"):
-        noise, taken = propagate(lam, *map(np.ascontiguousarray, systems[:4]), begins, rows, steps)
+        a, b, c, d = map(np.ascontiguousarray, systems[:4])
+        noise, taken = propagate(lam, a, b, c, d, begins, rows, steps)
         bias, variance = lam / 2 * (rows * mean).sum(axis=0) ** 2, lam / 2 * problem.floor * noise
         finite = taken == steps and bool(np.isfinite(bias + variance).all())
     return Swept(bias, variance, None if finite else max(int(taken), 1))

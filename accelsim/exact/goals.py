@@ -93,7 +93,8 @@ class RiskAt:
     def _far(self, optimizer: Optimizer, problem: Problem, values: dict[str, Any]) -> float:
         found = moments.risk(optimizer, problem, self.horizon, **values)
         last = float(found.risk[-1])
-        lost = last < 0 or (np.ndim(found.error) > 0 and not found.error[-1] <= thresholds.KEPT * last)  # type: ignore[index]
+        error: Any = found.error
+        lost = last < 0 or (np.ndim(error) > 0 and not error[-1] <= thresholds.KEPT * last)
         return self._scored(thresholds.Arrival(None, math.inf, last, found.diverged, lost))
 
     def _scored(self, found: thresholds.Arrival) -> float:

@@ -201,7 +201,7 @@ class _Run:
         return (float(found.fun), found.x, found.nfev) if found.fun < value else (value, place, found.nfev)
 
 
-def search(objective: Objective, axes: Sequence[Axis], budget: int, seed: int) -> Found:
+def search(objective: Objective, axes: Sequence[Axis], budget: int, seed: int, known: Found | None = None) -> Found:
     """The least value of a function on the axes' coordinates, of two searches with half of the budget each.
 
     What is evaluated next depends on the values before, never on the budget, which only cuts: a larger one finds
@@ -212,12 +212,15 @@ def search(objective: Objective, axes: Sequence[Axis], budget: int, seed: int) -
     objective : may be called from two threads at once; smaller is better, never NaN.
     budget : evaluations, at least 1; never exceeded.
     seed : of the points that are drawn.
+    known : where the first of the two searches starts from, too.
     """
     box = np.array([(a.low, a.high) for a in axes])
     ends = [(k, end) for k, a in enumerate(axes) for end in a.closed]
     closings = ends[: budget - 1]
     left = budget - len(closings)
     runs = _Run(objective, box, left - left // 2), _Run(objective, box, left // 2)
+    if known:
+        runs[0].place, runs[0].value = known.place, known.value
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda run, which: run.cut(ends, [seed, which]), runs, (0, 1)))
     best = min(runs, key=lambda run: run.value)

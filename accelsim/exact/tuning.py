@@ -125,7 +125,7 @@ def _apart(one: float, other: float) -> float:
 
 @dataclass(frozen=True)
 class _Space:
-    """Hyperparameters of a rule on a problem, some fixed, some free, and the points tried that had no value, by kind."""
+    """Hyperparameters of a rule on a problem, some fixed, some free; points tried that had no value, by kind."""
 
     optimizer: Optimizer
     problem: Problem
@@ -149,8 +149,8 @@ class _Space:
         """Some that are on no bound."""
         return self.values(np.array([a.low + (a.high - a.low) / math.e for a in self.axes]))
 
-    def search(self, goal: Goal, count: int) -> Found:
-        """The best ones found within a number of evaluations.
+    def search(self, goal: Goal, count: int, known: Found | None = None) -> Found:
+        """The best ones found within a number of evaluations, and from what is known of the same goal.
 
         Raises
         ------
@@ -178,7 +178,7 @@ class _Space:
         def again(x: Array, value: float) -> float:
             return computed(x, lambda values: goal.again(self.optimizer, self.problem, values, value))
 
-        found = search(objective, self.axes, count, self.seed)
+        found = search(objective, self.axes, count, self.seed, known)
         if len(errors) == len(tried):
             raise self._none(errors)
         self.failed.update(Counter(filter(None, (goals.kind(value) for value, _ in tried))) + Counter(self.failed))
@@ -211,8 +211,8 @@ def _reached(goal: StepsTo, space: _Space, budget: int) -> tuple[Found, int]:
         raise _unreached(long, space, look)
     if spent == budget or limit == limits[-1]:
         return look, spent
-    better = space.search(long, budget - spent)
-    return min(better, look, key=lambda found: found.value), spent + better.evaluations
+    found = space.search(long, budget - spent, look)
+    return found, spent + found.evaluations
 
 
 def _check_floor(target: float, space: _Space) -> None:
