@@ -133,7 +133,7 @@ def test_stepping_in_compiled_code_is_stepping(kind, noise):
         tableau = linear_tableau(rule, **values)
         for target in (0.3, 0.05):
             found = thresholds.arrival(problem, tableau, rule.resolve(**values), target, 3000)
-            slow = thresholds._stepped_by_reference(problem, Tables(tableau, values), target, 3000)
+            slow = thresholds._stepped_by_reference(problem, Tables(tableau, values), target, 3000, lambda s: s)
             assert found.steps == slow.steps >= 2
             assert (found.before, found.risk) == pytest.approx((slow.before, slow.risk), rel=1e-10)
 

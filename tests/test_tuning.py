@@ -237,21 +237,23 @@ def test_a_risk_lost_in_rounding_is_said_to_be_lost_and_one_that_is_wrong_is_not
     kept = thresholds.arrival(problem, linear_tableau(rule), near, 1e-3, 50)
     assert not kept.lost
     goal = goals.parse("risk@50")
-    assert goal.holds(rule, problem, near, math.log(kept.risk))
-    assert not goal.holds(rule, problem, near, math.log(kept.risk * (1 + 1e-5)))
-    assert not goal.holds(rule, problem, far, math.log(sys.float_info.min))
+    assert goal.again(rule, problem, near, 0.0) == pytest.approx(math.log(kept.risk), abs=1e-9)
+    assert goal.again(rule, problem, far, math.log(sys.float_info.min)) > goals.NONE
     step = thresholds.arrival(problem, linear_tableau(rule), near, 0.2, 50).steps
-    assert goals.StepsTo(0.2).holds(rule, problem, near, math.log(step - 0.5))
-    assert not goals.StepsTo(0.2).holds(rule, problem, near, math.log(step - 1.5))
+    for score, holds in ((math.log(step - 0.5), True), (math.log(step - 1.5), False)):
+        assert goals.kind(goals.StepsTo(0.2).again(rule, problem, near, score)) == (None if holds else "digits lost")
 
 
-def test_where_a_best_value_does_not_hold_the_next_one_that_does_is_taken():
+def test_where_a_best_value_does_not_hold_the_best_one_by_the_second_route_is_taken():
     axes, tried = [search.Axis(float, 0, 10)], [(float(x), np.array([x / 10])) for x in range(100)]
-    best = search.Found(tried[0][1], 0.0, 100, (0,))
+    best = search.Found(tried[0][1], 0.0, 100, (0,), (0.0, 0.0))
     for first in (0, 1, 2, 7, 55):
-        taken = search.confirmed(best, tried[::-1], axes, lambda _, value, first=first: value >= first)
+        taken = search.confirmed(best, tried[::-1], axes, lambda _, v, first=first: v if v >= first else 1e3)
         assert (taken.value, taken.evaluations, taken.edges) == (first, 100, (0,) if first == 0 else ())
-    assert search.confirmed(best, tried, axes, lambda *_: False) is None
+    # what the second route makes a little worse is still the best: it is not dropped, and has its right value
+    taken = search.confirmed(best, tried, axes, lambda _, v: v + 0.5)
+    assert (taken.value, taken.place.tolist()) == (0.5, [0.0])
+    assert search.confirmed(best, tried, axes, lambda *_: 1e3).value == 1e3
 
 
 def test_the_best_risk_at_a_step_is_no_worse_than_any_on_a_grid():

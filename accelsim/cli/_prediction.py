@@ -12,6 +12,7 @@ from accelsim.cli._common import Json, Steps, Unit, app, assigned, emit, lines_o
 from accelsim.cli._problem import columns_of, in_samples, on_problem
 from accelsim.errors import InputError
 
+_AGREED = 0.01  # relative difference of tuned values that goes without saying
 _ENVELOPE = "the envelope is accelerated SGD with constant beta, eta and alpha free, which returns its query point"
 
 
@@ -188,6 +189,9 @@ def tune(
         beside, notices = tuning.envelope(problem, objective, **options), list(problem.notices)
     except InputError as none:  # which is no reason to withhold what was found
         beside, notices = None, [*problem.notices, f"no envelope: {none}"]
+    for whose, tuned in ((rule.name, found), ("the envelope", beside)):
+        if tuned is not None and tuned.agreement > _AGREED:
+            notices.append(f"{whose}: {_apart(tuned.agreement)}, so a larger budget may find better ones")
     document = {
         "optimizer": rule.name,
         "objective": objective,
@@ -201,6 +205,13 @@ def tune(
             raise InputError(f"there is nothing to draw beside it, so leave --out away: {notices[-1]}")
         document["drawn"] = str(_drawn_tuning(rule, problem, objective, found, beside, out))
     emit(document, json_, lambda: "\n".join(lines_of(document)))
+
+
+def _apart(agreement: float) -> str:
+    """Say that two searches do not agree."""
+    if agreement == math.inf:
+        return "only one of two searches, or none, found hyperparameters that have a value"
+    return f"the best values of two searches differ by a factor of {1 + agreement:.3g}"
 
 
 def _drawable(out: Path | None) -> None:

@@ -170,11 +170,11 @@ def walk(
 @njit(nogil=True, cache=True, error_model="numpy")
 def step_until(
     p: Array, a: Array, b: Array, c: Array, f: Array, place: Array, noise: Array, target: float, steps: int, lost: float
-) -> tuple[int, float, float]:
+) -> tuple[int, float, float, float]:
     """Step moments p (d, n, n) in place until the risk is at most target.
 
     Returned as from `walk`, -2 and the step if moments diverge, -3 if a risk that would be returned is below `lost`
-    times the moments of what is returned term by term and of the positions.
+    times the moments of what is returned term by term and of the positions; last the largest of these on the way.
 
     Parameters
     ----------
@@ -185,7 +185,7 @@ def step_until(
     d, n = p.shape[0], p.shape[1]
     lam, own, left, right, floor = noise[0], noise[1], noise[2], noise[3], noise[4]
     seen, moved, half = np.empty(d), np.empty((n, n)), np.empty((n, n))
-    before = after = 0.0
+    before = after = largest = 0.0
     for step in range(steps + 1):
         t = min(step, len(a) - 1)
         before, after, shared, terms = after, 0.0, 0.0, 0.0
@@ -199,12 +199,13 @@ def step_until(
             seen[i] = y
             shared += right[i] * y
             after += lam[i] * r / 2
+        largest = max(largest, terms)
         if (after <= target or step == steps) and after < lost * terms:
-            return -3, before, after
+            return -3, before, after, largest
         if after <= target:
-            return step, before, after
+            return step, before, after, largest
         if not after < 1e200 or not shared < 1e200:
-            return -2, before, float(step)
+            return -2, before, float(step), largest
         if step == steps:
             break
         for i in range(d):
@@ -225,4 +226,4 @@ def step_until(
                         total += half[j, m] * moved[k, m]
                     p[i, j, k] = total
                     p[i, k, j] = total
-    return -1, before, after
+    return -1, before, after, largest

@@ -1,7 +1,8 @@
-"""What hyperparameters can be tuned for: a score of them, smaller is better, without sampling.
+"""Objectives of tuning: a score of hyperparameters, smaller is better, without sampling.
 
-A score is the logarithm of tau in steps, of the risk, or of the step at which the risk reaches a target. Runs that
-have none (unstable, diverged, short of the target) score above all that do, by how far they are from having one.
+A score is the logarithm of tau in steps, of the risk, or of the step at which the risk reaches a target. Runs without
+such a value score above all that have one, in bands of `NONE` by the kind of failure, and inside a band by how far they
+are from a value.
 """
 
 from __future__ import annotations
@@ -27,11 +28,23 @@ from accelsim.symbolic.tableau import Numeric, Tableau, linear_tableau
 
 Score = Callable[[dict[str, Any]], float]
 NONE = 1000.0  # scores above have no value: beyond the logarithm of any float64
-_SHORT = 1024  # steps within which a target is looked for first
+SHORT, DIVERGED, LOST, NOT_COMPUTABLE = NONE, 2 * NONE, 3 * NONE, 4 * NONE  # begins of the bands
+_KINDS = {
+    NOT_COMPUTABLE: "not computable",
+    LOST: "digits lost",
+    DIVERGED: "diverged",
+    SHORT: "short of the target",
+}
+_FIRST = 1024  # steps within which a target is looked for first
 _STEPPED, _MODE_STEPS = 10_000, 1_000_000  # and last, where steps are taken one by one, of any size and together
 _WITHIN = 1e-3  # of a step: from the whole ones
 _AGREED = 1e-6  # relative difference of what is computed in two ways
 _CONFIRMED = 1.0  # seconds of a run in extended precision, about; longer ones are held against another route
+
+
+def kind(score: float) -> str | None:
+    """Why a score stands for no value; None where it is one."""
+    return next((name for begin, name in _KINDS.items() if score >= begin), None)
 
 
 @dataclass(frozen=True)
@@ -42,19 +55,20 @@ class Rate:
 
     def on(self, optimizer: Optimizer, problem: Problem, like: Mapping[str, Any]) -> Score:
         """The score on a rule and a problem, of hyperparameters like those given."""
-        compute = _gap(optimizer, problem, like)
+        return _rated(optimizer, problem, like)
 
-        def score(values: dict[str, Any]) -> float:
-            gap = compute(values)
-            if gap >= 0:
-                return NONE + math.log1p(gap)
-            return max(-math.log(-math.log1p(gap)), -NONE) if gap > -1 else -NONE
+    def again(self, optimizer: Optimizer, problem: Problem, values: dict[str, Any], score: float) -> float:
+        """The score by a second route: the rate itself, from fractions."""
+        return _of_rate(rates.rate(optimizer, problem, **values))
 
-        return score
 
-    def holds(self, optimizer: Optimizer, problem: Problem, values: dict[str, Any], score: float) -> bool:
-        """Whether a score is that of the hyperparameters: rates come from fractions."""
-        return True
+def _of_rate(found: rates.Rate) -> float:
+    """The logarithm of tau; how fast what is not stable grows."""
+    if found.stable is None:
+        return LOST
+    if not found.stable:
+        return DIVERGED + math.log(min(max(found.rho, 1.0), sys.float_info.max))
+    return max(math.log(max(found.tau, sys.float_info.min)), -NONE)
 
 
 @dataclass(frozen=True)
@@ -67,37 +81,32 @@ class RiskAt:
         """The score on a rule and a problem."""
 
         tableau = linear_tableau(optimizer, **like)
-        if not isinstance(problem, Uncoupled) or self.horizon * problem.spectrum.size > _MODE_STEPS:
-            return self._far(optimizer, problem)
+        near = isinstance(problem, Uncoupled) and self.horizon * problem.spectrum.size <= _MODE_STEPS
 
         def score(values: dict[str, Any]) -> float:
-            found = thresholds.arrival(problem, tableau, values, -1.0, self.horizon)
-            return self._scored(found.risk, 1 if found.lost else found.diverged)
+            if near:
+                return self._scored(thresholds.risk_after(problem, tableau, values, self.horizon))
+            return self._far(optimizer, problem, values)
 
         return score
 
-    def _far(self, optimizer: Optimizer, problem: Problem) -> Score:
-        def score(values: dict[str, Any]) -> float:
-            found = moments.risk(optimizer, problem, self.horizon, **values)
-            return self._scored(float(found.risk[-1]), found.diverged)
+    def _far(self, optimizer: Optimizer, problem: Problem, values: dict[str, Any]) -> float:
+        found = moments.risk(optimizer, problem, self.horizon, **values)
+        last = float(found.risk[-1])
+        error: Any = found.error
+        lost = last < 0 or (np.ndim(error) > 0 and not error[-1] <= thresholds.KEPT * last)
+        return self._scored(thresholds.Arrival(None, math.inf, last, found.diverged, lost))
 
-        return score
+    def _scored(self, found: thresholds.Arrival) -> float:
+        if found.diverged is not None:
+            return DIVERGED + math.log(self.horizon / max(found.diverged, 1))
+        return LOST if found.lost else math.log(max(found.risk, sys.float_info.min))
 
-    def _scored(self, risk: float, diverged: int | None) -> float:
-        if diverged is not None or risk < 0:  # by rounding
-            return NONE + math.log(self.horizon / max(diverged or 1, 1))
-        return math.log(max(risk, sys.float_info.min))
-
-    def holds(self, optimizer: Optimizer, problem: Problem, values: dict[str, Any], score: float) -> bool:
-        """Whether a score is that of the hyperparameters when it is computed in another way."""
-        if score >= NONE:
-            return True
+    def again(self, optimizer: Optimizer, problem: Problem, values: dict[str, Any], score: float) -> float:
+        """The score by a second route: in extended precision, or by another recursion where that would take long."""
         tableau = linear_tableau(optimizer, **values)
-        other = thresholds.confirmed(problem, tableau, values, -1.0, self.horizon, _CONFIRMED)
-        if other is None:
-            found = moments.risk(optimizer, problem, self.horizon, **values)
-            return found.diverged is None and _same(float(found.risk[-1]), math.exp(score))
-        return other.diverged is None and not other.lost and _same(other.risk, math.exp(score))
+        found = thresholds.confirmed_risk(problem, tableau, values, self.horizon, _CONFIRMED)
+        return self._far(optimizer, problem, values) if found is None else self._scored(found)
 
 
 @dataclass(frozen=True)
@@ -117,7 +126,7 @@ class StepsTo:
             most = _STEPPED
         else:
             most = max(_STEPPED, _MODE_STEPS // problem.spectrum.size)
-        return [limit for limit in (_SHORT * 8**k for k in range(10)) if limit < most] + [most]
+        return [limit for limit in (_FIRST * 8**k for k in range(10)) if limit < most] + [most]
 
     def on(self, optimizer: Optimizer, problem: Problem, like: Mapping[str, Any]) -> Score:
         """The score on a rule and a problem: the logarithm of a step between whole ones, where risks would cross it."""
@@ -131,24 +140,24 @@ class StepsTo:
                 )
                 return math.log(found.steps - 1 + min(max(part, _WITHIN), 1 - _WITHIN))
             if found.lost:
-                return 2 * NONE + math.log(self.limit)
+                return LOST
             if found.diverged is not None:
-                return 2 * NONE + math.log(self.limit / max(found.diverged, 1))
-            return NONE + math.log(found.risk / self.target)
+                return DIVERGED + math.log(self.limit / max(found.diverged, 1))
+            return SHORT + math.log(found.risk / self.target)
 
         return score
 
-    def holds(self, optimizer: Optimizer, problem: Problem, values: dict[str, Any], score: float) -> bool:
-        """Whether the risk is at the target after that many steps when it is computed in another way."""
-        if score >= NONE:
-            return True
+    def again(self, optimizer: Optimizer, problem: Problem, values: dict[str, Any], score: float) -> float:
+        """The score, where a second route finds the risk at the target after that many steps; else `LOST`."""
         steps, tableau = math.ceil(math.exp(score)), linear_tableau(optimizer, **values)
         near = self.target * (1 + _AGREED)
         other = thresholds.confirmed(problem, tableau, values, near, steps, _CONFIRMED)
         if other is None:
             found = moments.risk(optimizer, problem, steps, **values)
-            return found.diverged is None and 0 <= found.risk[-1] <= near
-        return not other.lost and other.steps is not None and (other.steps == steps or other.risk > self.target)
+            holds = found.diverged is None and 0 <= found.risk[-1] <= near
+        else:
+            holds = not other.lost and other.steps is not None and (other.steps == steps or other.risk > self.target)
+        return score if holds else LOST
 
 
 @dataclass(frozen=True)
@@ -162,17 +171,13 @@ class Floor:
 
         def score(values: dict[str, Any]) -> float:
             found = rates.floor(optimizer, problem, **values)
-            return NONE if found is None else math.log(max(found, sys.float_info.min))
+            return DIVERGED if found is None else math.log(max(found, sys.float_info.min))
 
         return score
 
-    def holds(self, optimizer: Optimizer, problem: Problem, values: dict[str, Any], score: float) -> bool:
-        """As for `Rate`."""
-        return True
-
-
-def _same(one: float, other: float) -> bool:
-    return abs(one - other) <= _AGREED * abs(one)
+    def again(self, optimizer: Optimizer, problem: Problem, values: dict[str, Any], score: float) -> float:
+        """The score: floors come from fractions."""
+        return score
 
 
 Goal = Rate | RiskAt | StepsTo | Floor
@@ -203,8 +208,8 @@ def parse(text: str) -> Goal:
     )
 
 
-def _gap(optimizer: Optimizer, problem: Problem, like: Mapping[str, Any]) -> Score:
-    """The function from hyperparameters to rho - 1, by the secular equation where it holds."""
+def _rated(optimizer: Optimizer, problem: Problem, like: Mapping[str, Any]) -> Score:
+    """The score of a rate, by the secular equation in floats where it holds."""
     tableau, others = linear_tableau(optimizer, **like), optimizer.resolve(**like)
     if not tableau.constant(**like):
         varying = (
@@ -217,7 +222,7 @@ def _gap(optimizer: Optimizer, problem: Problem, like: Mapping[str, Any]) -> Sco
         )
 
     def exactly(values: dict[str, Any]) -> float:
-        return rates.gap(optimizer, problem, **values)
+        return _of_rate(rates.rate(optimizer, problem, **values))
 
     if not isinstance(problem, Uncoupled) or tableau.stages != (1,):
         return exactly
@@ -231,7 +236,7 @@ def _gap(optimizer: Optimizer, problem: Problem, like: Mapping[str, Any]) -> Sco
         if any(value in (declared[name].low, declared[name].high) for name, value in values.items()):
             return exactly(values)
         system, step = coordinates.seen(tableau.at(0, others | values))
-        return secular.gap(system, step, problem)
+        return _of_rate(rates.Rate.of(secular.gap(system, step, problem)))
 
     return quickly
 

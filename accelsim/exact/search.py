@@ -1,17 +1,19 @@
 """Search for the least value of a function of hyperparameters: many starts, one budget, the same from one seed.
 
-Points of a Halton sequence are screened; simplex searches (Nelder and Mead) run from the best that lie apart, and the
-better half of them goes on, round by round, until one is left with what remains of the budget.
+A turn screens points of a Halton sequence; simplex searches (Nelder and Mead) run from the best that lie apart, and the
+better half of them goes on, round by round, until one is left, which is then polished. Turns grow, and the next one
+starts from the best place, too. Two such searches, which know nothing of each other, show how far the answer may be
+trusted. `benchmarks/searches.py` compares turns with other methods.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,13 +24,18 @@ from accelsim.spectra import Array
 
 SMALLEST, LARGEST = 1e-8, 1e6  # of positive hyperparameters, in units of 1 and of 1/lam_max, whichever is further
 NEAREST = 1e-8  # to an open bound
-_SCREENED = 0.2  # of the budget
+_ROUNDED, _POLISHED = (150, 400), (150, 300)  # evaluations of the first turn, of the second, which doubles after
+_SCREENED = 0.2  # of a turn's rounds
+_ENDS = 3  # of that many points screened, one is moved onto an end
 _STARTS = 8  # at most, fewer where each would get less than
 _LEAST = 15  # evaluations an axis in a round
-_ROUNDS = 6  # parts of what is left, of which a round takes one while there are several runs
-_SIZES = 1.0, 0.5, 0.2, 0.1, 0.03, 0.01  # of the simplex of each round, in decades; the last goes on
+_ROUNDS = 6  # parts of what is left, of which a round takes one while there are several starts
+_SIZES = 1.0, 0.5, 0.2, 0.1, 0.03, 0.01  # of the simplex of each round, in decades
+_FINE = 0.5, 0.2, 0.1, 0.05, 0.02, 0.01  # and of those that polish
+_EACH = 25  # evaluations an axis in each of these
 _APART = 0.1  # of the box: starts closer than this are one
-_NOTHING = 1e-12  # gained in a round: enough
+_NOTHING = 1e-12  # no difference
+_HOLDS = 1e-6  # of a value: what a second route may add to it
 _EDGE = 1e-3  # of the search, in decades
 
 Objective = Callable[[Array], float]
@@ -107,94 +114,153 @@ def _between(low: float, high: float, open_low: bool, open_high: bool) -> Axis:
 
 @dataclass(frozen=True)
 class Found:
-    """The least value found, where, after how many evaluations, and the axes at whose ends that is."""
+    """The least value found.
+
+    Attributes
+    ----------
+    place : where.
+    value : there.
+    evaluations : how many were made.
+    edges : the axes at whose ends the place is.
+    alone : the least values that two searches found, each by itself; infinite without an evaluation.
+    """
 
     place: Array
     value: float
     evaluations: int
     edges: tuple[int, ...]
+    alone: tuple[float, float]
+
+
+class _Spent(Exception):
+    """A budget is used up."""
 
 
 class _Run:
-    """A place to go on from, with what it took to get there."""
+    """A search with a budget of evaluations, and the best place it has seen."""
 
-    def __init__(self, place: Array, value: float) -> None:
-        self.place, self.value, self.spent = place, value, 0
+    def __init__(self, objective: Objective, box: Array, budget: int) -> None:
+        self.objective, self.box, self.left = objective, box, budget
+        self.place, self.value = np.empty(0), math.inf
 
-    def descend(self, objective: Objective, box: Array, size: float, budget: int) -> _Run:
-        """Go on with a new simplex of a size."""
+    def __call__(self, place: Array) -> float:
+        if not self.left:
+            raise _Spent
+        self.left -= 1
+        value = self.objective(place)
+        if value < self.value or not self.place.size:
+            self.place, self.value = place.copy(), value
+        return value
+
+    def cut(self, ends: list[tuple[int, float]], seed: list[int]) -> None:
+        """Explore until the budget is used up."""
+        with suppress(_Spent):
+            self.explore(ends, seed)
+
+    def explore(self, ends: list[tuple[int, float]], seed: list[int]) -> None:
+        """Turn after turn."""
+        for turn in itertools.count():
+            growth, which = 2 ** max(turn - 1, 0), min(turn, 1)
+            self.rounds(_ROUNDED[which] * growth, ends, [*seed, turn])
+            self.polish(_POLISHED[which] * growth)
+
+    def rounds(self, left: int, ends: list[tuple[int, float]], seed: list[int]) -> None:
+        """Rounds of simplex searches from many starts, within a number of evaluations, about."""
+        points = _points(int(_SCREENED * left), self.box, ends, seed)
+        known = [(self.value, self.place)] if self.place.size else []
+        starts = _apart([*known, *((self(point), point) for point in points)], self.box)
+        left, least = left - len(points), _LEAST * len(self.box)
+        starts = starts[: max(1, left // (2 * least))]
+        for turn in itertools.count():
+            share = max(least, left // _ROUNDS // len(starts)) if len(starts) > 1 else math.ceil(left / 2)
+            if share <= len(self.box) + 1:
+                break
+            after = []
+            for start in starts:
+                value, place, spent = self.descend(*start, _SIZES[min(turn, len(_SIZES) - 1)], share)
+                after.append((value, place))
+                left -= spent
+            starts = sorted(after, key=lambda one: one[0])[: math.ceil(len(starts) / 2)]
+
+    def polish(self, left: int) -> None:
+        """Simplex searches from the best place, of many sizes: where a function has edges, one alone gets stuck."""
+        for size in itertools.cycle(_FINE):
+            share = min(_EACH * len(self.box), left)
+            if share <= len(self.box) + 1:
+                break
+            left -= self.descend(self.value, self.place, size, share)[-1]
+
+    def descend(self, value: float, place: Array, size: float, budget: int) -> tuple[float, Array, int]:
+        """The best value and place of a simplex search from a place, with a new simplex, and its evaluations."""
         from scipy.optimize import Bounds, minimize
 
-        inward = np.where(self.place + size > box[:, 1], -size, size)
-        simplex = np.vstack([self.place, self.place + np.diag(inward)])
+        inward = np.where(place + size > self.box[:, 1], -size, size)
+        simplex = np.vstack([place, place + np.diag(inward)])
         options: Any = dict(initial_simplex=simplex, maxfev=budget, xatol=1e-6 * size, fatol=1e-12)
-        found = minimize(objective, self.place, method="Nelder-Mead", bounds=Bounds(*box.T), options=options)
-        new = _Run(found.x, float(found.fun)) if found.fun < self.value else _Run(self.place, self.value)
-        new.spent = found.nfev
-        return new
+        found = minimize(self, place, method="Nelder-Mead", bounds=Bounds(*self.box.T), options=options)
+        return (float(found.fun), found.x, found.nfev) if found.fun < value else (value, place, found.nfev)
 
 
-def search(objective: Objective, axes: Sequence[Axis], budget: int, seed: int) -> Found:
-    """The least value of a function on the axes' coordinates.
+def search(objective: Objective, axes: Sequence[Axis], budget: int, seed: int, known: Found | None = None) -> Found:
+    """The least value of a function on the axes' coordinates, of two searches with half of the budget each.
+
+    What is evaluated next depends on the values before, never on the budget, which only cuts: a larger one finds
+    nothing worse.
 
     Parameters
     ----------
-    objective : may be called from several threads at once; smaller is better, never NaN.
+    objective : may be called from two threads at once; smaller is better, never NaN.
     budget : evaluations, at least 1; never exceeded.
-    seed : of the sequence of points.
+    seed : of the points that are drawn.
+    known : where the first of the two searches starts from, too.
     """
     box = np.array([(a.low, a.high) for a in axes])
-    closings = [(k, end) for k, a in enumerate(axes) for end in a.closed]
-    left = max(1, budget - len(closings))
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        points = _screen(len(axes), max(1, int(_SCREENED * left)), box, seed)
-        runs = _apart([_Run(p, v) for p, v in zip(points, pool.map(objective, points), strict=True)], box)
-        left -= len(points)
-        least = _LEAST * len(axes)
-        runs = runs[: max(1, left // (2 * least))]
-        for turn in itertools.count():
-            size = _SIZES[min(turn, len(_SIZES) - 1)]
-            share = max(least, left // _ROUNDS // len(runs)) if len(runs) > 1 else math.ceil(left / 2)
-            if share <= len(axes) + 1:
-                break
-            before = runs[0].value
-            jobs = [pool.submit(run.descend, objective, box, size, share) for run in runs]
-            runs = sorted((job.result() for job in jobs), key=lambda run: run.value)
-            left -= sum(run.spent for run in runs)
-            if size == _SIZES[-1] and before - runs[0].value <= _NOTHING:
-                break
-            runs = runs[: math.ceil(len(runs) / 2)]
-    spent = max(1, budget - len(closings)) - left
-    return _closed(objective, runs[0], box, closings[: budget - spent], spent)
+    ends = [(k, end) for k, a in enumerate(axes) for end in a.closed]
+    closings = ends[: budget - 1]
+    left = budget - len(closings)
+    runs = _Run(objective, box, left - left // 2), _Run(objective, box, left // 2)
+    if known:
+        runs[0].place, runs[0].value = known.place, known.value
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda run, which: run.cut(ends, [seed, which]), runs, (0, 1)))
+    best = min(runs, key=lambda run: run.value)
+    place = _closed(best, closings)
+    return Found(place, best.value, budget, _at_edges(place, box), (runs[0].value, runs[1].value))
 
 
-def _screen(dimension: int, count: int, box: Array, seed: int) -> Array:
+def _points(count: int, box: Array, ends: list[tuple[int, float]], seed: list[int]) -> Array:
+    """Points of a Halton sequence, some of them moved onto ends."""
     from scipy.stats import qmc
 
-    return qmc.scale(qmc.Halton(dimension, rng=np.random.default_rng(seed)).random(count), *box.T)
+    points: Array = qmc.scale(qmc.Halton(len(box), rng=np.random.default_rng(seed)).random(count), *box.T)
+    for point, (k, end) in zip(points[1::_ENDS], itertools.cycle(ends), strict=False):
+        point[k] = end
+    return points
 
 
-def _apart(runs: list[_Run], box: Array) -> list[_Run]:
-    """The best runs of which no two are close, best first."""
-    chosen: list[_Run] = []
-    for run in sorted(runs, key=lambda run: run.value):
-        if all(np.abs((run.place - other.place) / (box[:, 1] - box[:, 0])).max() > _APART for other in chosen):
-            chosen.append(run)
+def _apart(starts: list[tuple[float, Array]], box: Array) -> list[tuple[float, Array]]:
+    """The best values and places of which no two are close, best first."""
+    chosen: list[tuple[float, Array]] = []
+    for value, place in sorted(starts, key=lambda one: one[0]):
+        if all(np.abs((place - other) / (box[:, 1] - box[:, 0])).max() > _APART for _, other in chosen):
+            chosen.append((value, place))
         if len(chosen) == _STARTS:
             break
     return chosen
 
 
-def _closed(objective: Objective, run: _Run, box: Array, closings: list[tuple[int, float]], spent: int) -> Found:
-    """Moved onto the bounds where that costs nothing: what does not pull away from its bound sits on it."""
-    place, least = run.place, run.value
+def _closed(run: _Run, closings: list[tuple[int, float]]) -> Array:
+    """The best place, moved onto the ends where that changes nothing: what does not pull away from one sits on it.
+
+    A better value there is not taken, which a larger budget, without these evaluations, might not find.
+    """
+    place, value = run.place, run.value
     for k, end in closings:
         there = place.copy()
         there[k] = end
-        value = objective(there)
-        if value <= least + _NOTHING:
-            place, least = there, value
-    return Found(place, least, spent + len(closings), _at_edges(place, box))
+        if abs(run.objective(there) - value) <= _NOTHING:
+            place = there
+    return place
 
 
 def _at_edges(place: Array, box: Array) -> tuple[int, ...]:
@@ -202,23 +268,33 @@ def _at_edges(place: Array, box: Array) -> tuple[int, ...]:
 
 
 def confirmed(
-    found: Found, tried: Sequence[tuple[float, Array]], axes: Sequence[Axis], holds: Callable[[Array, float], bool]
-) -> Found | None:
-    """What was found if it holds, else the best of what was tried that does; None where that is none.
+    found: Found, tried: Sequence[tuple[float, Array]], axes: Sequence[Axis], again: Callable[[Array, float], float]
+) -> Found:
+    """The best of what was tried when it is computed by a second route.
 
-    The values tried are taken as if from some place on, in order, all of them held: by doubling, then by halving.
+    What was found holds if its value by the second route is no larger. Otherwise the values tried are taken as if from
+    some place on, in order, all of them held (by doubling, then by halving), unless one that was computed again is
+    better still.
     """
-    if holds(found.place, found.value):
+    if again(found.place, found.value) <= found.value + _HOLDS:
         return found
     ordered = sorted(tried, key=lambda one: (one[0], one[1].tolist()))
+    true: dict[int, float] = {}
+
+    def holds(index: int) -> bool:
+        value, place = ordered[index]
+        true[index] = again(place, value)
+        return true[index] <= value + _HOLDS
+
     last, step = -1, 0
-    while step < len(ordered) and not holds(ordered[step][1], ordered[step][0]):
+    while step < len(ordered) and not holds(step):
+        if min(true.values()) <= ordered[min(step + 1, len(ordered) - 1)][0]:
+            break
         last, step = step, 2 * step + 1
-    if step >= len(ordered):
-        return None
-    while step - last > 1:
+    while step - last > 1 and step < len(ordered):
         middle = (step + last) // 2
-        last, step = (last, middle) if holds(ordered[middle][1], ordered[middle][0]) else (middle, step)
-    value, place = ordered[step]
+        last, step = (last, middle) if holds(middle) else (middle, step)
+    best = min(true, key=lambda index: (true[index], index))
+    place = ordered[best][1]
     box = np.array([(a.low, a.high) for a in axes])
-    return Found(place, value, found.evaluations, _at_edges(place, box))
+    return replace(found, place=place, value=true[best], edges=_at_edges(place, box))

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from accelsim.errors import InputError
+from accelsim.exact.adjoint import swept
 from accelsim.exact.moments import Reference, starts
 from accelsim.exact.tables import Moments, System, Tables
 from accelsim.problems import Problem, Uncoupled
@@ -30,6 +31,9 @@ from accelsim.symbolic.tableau import Numeric, Tableau
 
 DOUBLINGS = 26  # of the longest run: 67 million steps
 LOST = 1e-12  # of the moments that a risk is computed from: below is rounding
+_CALM = 1e6  # times the risk: moments on the way below that leave it more digits than are asked for
+KEPT = 1e-3  # relative difference of two runs of unlike rounding, from which on no digit is to be trusted
+_SWEPT = 1 << 14  # steps by the adjoint where there is a way without any
 _CHUNK = 1024  # steps of a schedule at once
 _CALLS, _ENTRY = 2e-4, 1e-7  # seconds of a step in extended precision: by calls, and by entry of the moments
 
@@ -91,6 +95,8 @@ class Arrival:
     before, risk : the risk a step earlier, and then; at the limit where the target is not reached.
     diverged : the step at which moments left the range of float64, None where they did not.
     lost : whether rounding leaves no digit of a risk that would be the answer.
+    swollen : largest moments on the way, of what is returned term by term and of the positions, over the risk; infinite
+        where that is not looked at.
     """
 
     steps: int | None
@@ -98,37 +104,122 @@ class Arrival:
     risk: float
     diverged: int | None = None
     lost: bool = False
+    swollen: float = math.inf
 
 
 def arrival(problem: Problem, tableau: Tableau, values: dict[str, Any], target: float, limit: int) -> Arrival:
     """The first step, at most limit, at which the risk of what is returned is at most a target.
+
+    It is lost in rounding where coefficients that are each off by their rounding give another risk at that step, which
+    is looked at where moments were far larger on the way.
 
     Parameters
     ----------
     tableau : of a linear rule.
     values : its hyperparameters.
     """
+    found = _arrival(problem, tableau, values, target, limit, _same)
+    if not found.steps:
+        return found
+    return _kept(found, lambda: _arrival(problem, tableau, values, -1.0, found.steps or 0, rounded))
+
+
+def risk_after(problem: Problem, tableau: Tableau, values: dict[str, Any], steps: int) -> Arrival:
+    """The risk after a number of steps, lost or not as in `arrival`.
+
+    Under additive noise it comes from the adjoint, which keeps digits that second moments lose; there `diverged` counts
+    from the last step.
+    """
+    tables = Tables(tableau, values)
+    if _additive(problem) and (steps <= _SWEPT or not unstepped(problem, tables)):
+        systems, mean = _seen(tables.take(steps), tableau), _start(problem, tableau, np.float64).mean
+        return _kept(_swept(problem, systems, mean, steps), lambda: _swept(problem, rounded(systems), mean, steps))
+    found = _arrival(problem, tableau, values, -1.0, steps, _same)
+    return _kept(found, lambda: _arrival(problem, tableau, values, -1.0, steps, rounded))
+
+
+def _kept(found: Arrival, again: Callable[[], Arrival]) -> Arrival:
+    """What was found, lost where it differs from what other rounding makes of it."""
+    if found.diverged is not None or found.lost or found.swollen < _CALM:
+        return found
+    other = again()
+    kept = other.diverged is None and not other.lost and alike(found.risk, other.risk)
+    return found if kept else Arrival(None, found.before, math.inf, lost=True)
+
+
+def _additive(problem: Problem) -> bool:
+    return isinstance(problem, Uncoupled) and not problem.multiplicative
+
+
+Change = Callable[[System], System]
+
+
+def _same(systems: System) -> System:
+    return systems
+
+
+def rounded(systems: System) -> System:
+    """Systems whose entries are each off by their rounding, up or down by chance."""
+    chance = np.random.default_rng(0)
+    return systems.each(lambda m: m * (1 + np.finfo(float).eps * chance.choice([-1, 1], m.shape)))
+
+
+def alike(one: float, other: float) -> bool:
+    """Whether two risks of unlike rounding share three digits, and neither is one that no risk can be."""
+    return min(one, other) >= 0 and abs(one - other) <= KEPT * max(one, other)
+
+
+def _swept(problem: Any, systems: System, mean: Array, steps: int) -> Arrival:
+    found = swept(problem, systems, mean, steps)
+    return Arrival(None, math.inf, found.risk, found.overflow)
+
+
+def _arrival(
+    problem: Problem, tableau: Tableau, values: dict[str, Any], target: float, limit: int, change: Change
+) -> Arrival:
+    """As `arrival`, of systems changed, in one run."""
     tables = Tables(tableau, values)
     if not isinstance(problem, Uncoupled) or tableau.gradients > 1:
-        return _stepped_by_reference(problem, tables, target, limit)
+        return _stepped_by_reference(problem, tables, target, limit, change)
     if unstepped(problem, tables):
-        return _without_stepping(problem, tables, target, limit)
-    return _stepped(problem, tables, target, limit)
+        return _without_stepping(problem, tables, target, limit, change)
+    return _stepped(problem, tables, target, limit, change)
 
 
 def unstepped(problem: Problem, tables: Tables) -> bool:
     """Whether an arrival takes no steps one by one, so that long runs cost as little as short ones."""
     tableau = tables.tableau
     small = len(tableau.states) <= 2 and tableau.gradients == 1 and not any(tableau.start)
-    return small and not problem.multiplicative and tables.constant and not tables.take(0).drives
+    return small and _additive(problem) and tables.constant and not tables.take(0).drives
 
 
 def confirmed(
     problem: Problem, tableau: Tableau, values: dict[str, Any], target: float, limit: int, seconds: float
 ) -> Arrival | None:
     """As `arrival`, in extended precision by NumPy; None where that takes longer than some seconds, about."""
-    if limit * (_CALLS + starts(tableau, problem, False).second.size * _ENTRY) > seconds:
+    if _reference_seconds(starts(tableau, problem, False).second, limit) > seconds:
         return None
+    return _by_reference(problem, tableau, _extended(tableau, values, limit).at, target, limit, np.longdouble)
+
+
+def confirmed_risk(
+    problem: Problem, tableau: Tableau, values: dict[str, Any], steps: int, seconds: float
+) -> Arrival | None:
+    """As `risk_after`, in extended precision by NumPy; None where that takes longer than some seconds, about."""
+    if not _additive(problem):
+        return confirmed(problem, tableau, values, -1.0, steps, seconds)
+    mean = _start(problem, tableau, np.longdouble).mean
+    if _reference_seconds(mean, steps) > seconds:
+        return None
+    return _swept(problem, _extended(tableau, values, steps), mean, steps)
+
+
+def _reference_seconds(carried: Array, steps: int) -> float:
+    return steps * (_CALLS + carried.size * _ENTRY)
+
+
+def _extended(tableau: Tableau, values: dict[str, Any], limit: int) -> System:
+    """Systems of all steps as `_seen` sees them, in extended precision but for recurrences."""
     tables = Tables(tableau, values)
     first, count = tables.take(0), 1 if tables.constant else max(limit, 1)
     if tables.recurrent:
@@ -136,13 +227,13 @@ def confirmed(
     else:
         systems = tables.at(np.arange(1, count + 1, dtype=np.longdouble))
         systems = systems if tables.constant else first.each(lambda *both: np.concatenate(both), systems)
-    return _by_reference(problem, tableau, _seen(systems, tableau).at, target, limit, np.longdouble)
+    return _seen(systems, tableau)
 
 
-def _without_stepping(problem: Uncoupled, tables: Tables, target: float, limit: int) -> Arrival:
+def _without_stepping(problem: Uncoupled, tables: Tables, target: float, limit: int, change: Change) -> Arrival:
     from accelsim.exact import doubling
 
-    a, b, c, d, f, _ = _seen(tables.take(0), tables.tableau).at(0)
+    a, b, c, d, f, _ = change(_seen(tables.take(0), tables.tableau)).at(0)
     seen = Numeric(a[:-1, :-1], b[:-1], c[:, :-1], d, f[:, :-1])
     rule = _numbers(seen, np.eye(len(seen.A))[tables.tableau.translation.index(1)])
     weight = problem.spectrum * problem.modes(problem.start) ** 2 / 2
@@ -153,37 +244,38 @@ def _without_stepping(problem: Uncoupled, tables: Tables, target: float, limit: 
     return Arrival(step if step >= 0 else None, before, risk, lost=risk < 0)
 
 
-def _stepped(problem: Uncoupled, tables: Tables, target: float, limit: int) -> Arrival:
+def _stepped(problem: Uncoupled, tables: Tables, target: float, limit: int, change: Change) -> Arrival:
     from accelsim.exact import doubling
 
     tableau = tables.tableau
     second = np.ascontiguousarray(_start(problem, tableau, np.float64).second.transpose(2, 0, 1))
     noise = np.array([problem.spectrum, problem.own, problem.left, problem.right, problem.floor])
     places = np.array([*tableau.translation, 0.0])
-    done, before = 0, math.inf
+    done, before, largest = 0, math.inf, 0.0
     while True:
         count = limit - done if tables.constant else min(_CHUNK, limit - done)
-        a, b, c, _, f, _ = _seen(tables.take(count), tableau)
+        a, b, c, _, f, _ = change(_seen(tables.take(count), tableau))
         rule = a, b[:, :, 0], c[:, 0], f[:, 0], places
-        step, earlier, risk = doubling.step_until(second, *rule, noise, target, count, LOST)
-        before = before if step == 0 else earlier
+        step, earlier, risk, terms = doubling.step_until(second, *rule, noise, target, count, LOST)
+        before, largest = before if step == 0 else earlier, max(largest, terms)
+        swollen = largest / risk if risk > 0 else math.inf
         if step == -2:
             return Arrival(None, before, math.inf, done + int(risk))
         if step == -3:
             return Arrival(None, before, math.inf, lost=True)
         if step >= 0:
-            return Arrival(done + step, before, risk)
+            return Arrival(done + step, before, risk, swollen=swollen)
         done, before = done + count, earlier
         if done == limit:
-            return Arrival(None, before, risk)
+            return Arrival(None, before, risk, swollen=swollen)
 
 
-def _stepped_by_reference(problem: Problem, tables: Tables, target: float, limit: int) -> Arrival:
+def _stepped_by_reference(problem: Problem, tables: Tables, target: float, limit: int, change: Change) -> Arrival:
     """By NumPy, for rules of several queries and problems that couple directions."""
-    fixed = _seen(tables.take(0), tables.tableau).at(0) if tables.constant else None
+    fixed = change(_seen(tables.take(0), tables.tableau)).at(0) if tables.constant else None
 
     def at(step: int) -> System:
-        return fixed or _seen(tables.take(step - tables.step), tables.tableau).at(-1)
+        return fixed or change(_seen(tables.take(step - tables.step), tables.tableau)).at(-1)
 
     return _by_reference(problem, tables.tableau, at, target, limit, np.float64)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import Any
 
@@ -22,8 +23,9 @@ from accelsim.spectra import Array, whole
 from accelsim.threads import single_threaded
 
 BUDGET = 2000  # evaluations
-_FIRST_LOOK = 16  # part of the budget that looks whether a number of steps is enough to reach a target
+_LOOK = 64  # evaluations that look whether a number of steps is enough to reach a target
 _FLOORS = 400  # evaluations that look for the lowest noise floor
+_POINT = ValueError, ArithmeticError, RuntimeError  # errors of a point: input, singular matrices, overflow, no root
 _LONGEST = 1e6  # scale of a schedule, where the objective names no number of steps
 
 
@@ -38,6 +40,10 @@ class Tuned:
     evaluations : how often the objective was computed.
     budget : how often it could have been.
     at_bound : names of those at the edge of what was searched.
+    agreement : relative difference of the best values of two independent searches with half of the budget each, of
+        which the better one is taken; infinite where one of them found no value.
+    failed : number of points without a value, by kind: ``diverged`` (or not stable), ``not computable`` (an error),
+        ``digits lost`` (rounding leaves fewer than three) and, for a number of steps, ``short of the target``.
     """
 
     hyperparameters: dict[str, Any]
@@ -45,6 +51,8 @@ class Tuned:
     evaluations: int
     budget: int
     at_bound: tuple[str, ...]
+    agreement: float
+    failed: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -69,7 +77,10 @@ def tune(
     seed: int = 0,
     **fixed: Any,
 ) -> Tuned:
-    """Hyperparameters that minimize an exact quantity. The same call finds the same ones, on any number of cores.
+    """Hyperparameters that minimize an exact quantity.
+
+    The same call finds the same ones, on any number of cores, and a larger budget none that are worse. Where a point
+    has no value (a run that diverges, an error, lost digits), that is counted and the search goes on.
 
     Parameters
     ----------
@@ -85,8 +96,8 @@ def tune(
     Raises
     ------
     InputError
-        For an unknown name, objective or schedule, a budget below 1, where nothing is left to tune, where the
-        objective has no value on this rule and problem, and where no run found reaches the target.
+        For an unknown name, objective or schedule, a budget below 1, where nothing is left to tune, where no point
+        tried can be computed, and where no run found reaches the target.
     """
     budget, goal, families = whole(budget, "budget of evaluations"), goals.parse(objective), families or {}
     fixed = {name: optimizer.value(name, value) for name, value in fixed.items()}
@@ -97,26 +108,33 @@ def tune(
     free = [_freed(optimizer, name, scale, families.get(name, "constant"), goal.horizon) for name in chosen]
     space = _Space(optimizer, problem, fixed, free, seed)
     if isinstance(goal, StepsTo):
-        found = _reached(goal, space, budget)
-        value: float = math.ceil(math.exp(found.value))
+        best, evaluations = _reached(goal, space, budget)
+        value: float = math.ceil(math.exp(best.value))
     else:
-        found = space.search(goal, budget)
-        value = math.exp(found.value) if found.value < goals.NONE else math.inf
+        best = space.search(goal, budget)
+        evaluations = best.evaluations
+        value = math.exp(best.value) if best.value < goals.NONE else math.inf
     owners = [part.name for part in free for _ in part.axes]
-    at_bound = tuple(dict.fromkeys(owners[k] for k in found.edges))
-    best = {k: v if isinstance(v, Real) else str(v) for k, v in space.values(found.place).items()}
-    return Tuned(best, value, found.evaluations, budget, at_bound)
+    at_bound = tuple(dict.fromkeys(owners[k] for k in best.edges))
+    values = {k: v if isinstance(v, Real) else str(v) for k, v in space.values(best.place).items()}
+    return Tuned(values, value, evaluations, budget, at_bound, _apart(*best.alone), space.failed)
+
+
+def _apart(one: float, other: float) -> float:
+    """The relative difference of the values of two scores."""
+    return math.expm1(abs(one - other)) if max(one, other) < goals.NONE else math.inf
 
 
 @dataclass(frozen=True)
 class _Space:
-    """Hyperparameters of a rule on a problem, some fixed, some free."""
+    """Hyperparameters of a rule on a problem, some fixed, some free; points tried that had no value, by kind."""
 
     optimizer: Optimizer
     problem: Problem
     fixed: Mapping[str, Any]
     free: list[_Free]
     seed: int
+    failed: dict[str, int] = field(default_factory=dict)
 
     def values(self, x: Array) -> dict[str, Any]:
         """The hyperparameters at coordinates."""
@@ -133,32 +151,59 @@ class _Space:
         """Some that are on no bound."""
         return self.values(np.array([a.low + (a.high - a.low) / math.e for a in self.axes]))
 
-    def search(self, goal: Goal, count: int) -> Found:
-        """The best ones found within a number of evaluations."""
+    def search(self, goal: Goal, count: int, known: Found | None = None) -> Found:
+        """The best ones found within a number of evaluations, and from what is known of the same goal.
+
+        Raises
+        ------
+        InputError
+            Where no point tried can be computed.
+        """
         score = goal.on(self.optimizer, self.problem, self.inside)
         tried: list[tuple[float, Array]] = []
+        errors: list[tuple[Array, Exception]] = []
+
+        def computed(x: Array, score: Callable[[dict[str, Any]], float]) -> float:
+            try:
+                with np.errstate(all="ignore"):
+                    value = score(self.values(x))
+            except _POINT as error:
+                errors.append((x.copy(), error))
+                return goals.NOT_COMPUTABLE
+            return goals.NOT_COMPUTABLE if math.isnan(value) else value
 
         def objective(x: Array) -> float:
-            value = score(self.values(x))
+            value = computed(x, score)
             tried.append((value, x.copy()))
             return value
 
-        def holds(x: Array, value: float) -> bool:
-            return goal.holds(self.optimizer, self.problem, self.values(x), value)
+        def again(x: Array, value: float) -> float:
+            return computed(x, lambda values: goal.again(self.optimizer, self.problem, values, value))
 
-        found = search(objective, self.axes, count, self.seed)
-        return confirmed(found, tried, self.axes, holds) or replace(found, value=math.inf)
+        found = search(objective, self.axes, count, self.seed, known)
+        if len(errors) == len(tried):
+            raise self._none(errors)
+        self.failed.update(Counter(filter(None, (goals.kind(value) for value, _ in tried))) + Counter(self.failed))
+        return confirmed(found, tried, self.axes, again) if found.value < goals.NONE else found
+
+    def _none(self, errors: list[tuple[Array, Exception]]) -> InputError:
+        """The complaint that every point raises; where they raise unlike ones, one of them and its point."""
+        x, error = min(errors, key=lambda one: one[0].tolist())
+        if isinstance(error, InputError) and len({str(error) for _, error in errors}) == 1:
+            return error
+        where = _listed(self.values(x))
+        return InputError(f"none of the {len(errors)} points tried can be computed; at {where}: {error}")
 
 
-def _reached(goal: StepsTo, space: _Space, budget: int) -> Found:
-    """A search among short runs first, then longer ones, until one reaches the target; most of the budget there."""
+def _reached(goal: StepsTo, space: _Space, budget: int) -> tuple[Found, int]:
+    """Looks among short runs first, then longer ones, until one reaches the target; then a search among such runs."""
     start = float(space.problem.risk(space.problem.start[None])[0])
     if start <= goal.target:
         raise InputError(f"the risk is {start:.6g} at the start: take a target below it")
     spent, limits = 0, goal.limits(space.optimizer, space.problem, space.inside)
     for limit in limits:
         long, left = replace(goal, limit=limit), budget - spent
-        look = space.search(long, min(left, max(1, left // 4 if limit == limits[-1] else budget // _FIRST_LOOK)))
+        look = space.search(long, left if limit == limits[-1] else min(left, _LOOK))
         spent += look.evaluations
         if look.value < goals.NONE or spent == budget:
             break
@@ -166,16 +211,16 @@ def _reached(goal: StepsTo, space: _Space, budget: int) -> Found:
             _check_floor(goal.target, space)
     if look.value >= goals.NONE:
         raise _unreached(long, space, look)
-    if spent == budget:
-        return look
-    better = space.search(long, budget - spent)
-    return replace(min(look, better, key=lambda found: found.value), evaluations=spent + better.evaluations)
+    if spent == budget or limit == limits[-1]:
+        return look, spent
+    found = space.search(long, budget - spent, look)
+    return found, spent + found.evaluations
 
 
 def _check_floor(target: float, space: _Space) -> None:
     """Raise if no noise floor found is below the target; floors take no steps and so no part of the budget."""
     try:
-        lowest = space.search(goals.Floor(), _FLOORS)
+        lowest = replace(space, failed={}).search(goals.Floor(), _FLOORS)
     except InputError:  # there is none where coefficients vary in time, and none is computed on large tables
         return
     if math.log(target) < lowest.value < goals.NONE:
@@ -188,8 +233,11 @@ def _check_floor(target: float, space: _Space) -> None:
 
 def _unreached(goal: StepsTo, space: _Space, found: Found) -> InputError:
     """What to say where no run reaches the target in time."""
-    if found.value >= 2 * goals.NONE:
-        return InputError(f"unreachable: every run tried diverges, or is lost in rounding, within {goal.limit} steps")
+    if found.value >= goals.DIVERGED:
+        if space.failed.keys() == {goals.kind(goals.DIVERGED)}:
+            return InputError(f"unreachable: every run tried diverges within {goal.limit} steps")
+        kinds = ", ".join(f"{count} {kind}" for kind, count in space.failed.items())
+        return InputError(f"unreachable: no run tried has a risk within {goal.limit} steps ({kinds})")
     least, where = goal.target * math.exp(found.value - goals.NONE), _listed(space.values(found.place))
     return InputError(
         f"not reached within {goal.limit} steps in the runs tried, of which the least risk then is {least:.6g}, at "
