@@ -64,11 +64,14 @@ class Rate:
 
 def _of_rate(found: rates.Rate) -> float:
     """The logarithm of tau; how fast what is not stable grows."""
-    if found.stable is None:
-        return LOST
-    if not found.stable:
-        return DIVERGED + math.log(min(max(found.rho, 1.0), sys.float_info.max))
-    return max(math.log(max(found.tau, sys.float_info.min)), -NONE)
+    return LOST if found.stable is None else _of_gap(-found.one_minus_rho)
+
+
+def _of_gap(gap: float) -> float:
+    """The same from rho - 1."""
+    if gap >= 0:
+        return DIVERGED + math.log1p(min(gap, sys.float_info.max))
+    return max(-math.log(-math.log1p(gap)), -NONE) if gap > -1 else -NONE
 
 
 @dataclass(frozen=True)
@@ -236,7 +239,7 @@ def _rated(optimizer: Optimizer, problem: Problem, like: Mapping[str, Any]) -> S
         if any(value in (declared[name].low, declared[name].high) for name, value in values.items()):
             return exactly(values)
         system, step = coordinates.seen(tableau.at(0, others | values))
-        return _of_rate(rates.Rate.of(secular.gap(system, step, problem)))
+        return _of_gap(secular.gap(system, step, problem))
 
     return quickly
 
