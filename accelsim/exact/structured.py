@@ -26,6 +26,7 @@ from accelsim.spectra import Array
 LARGEST = 1e9  # multiplications in an application of the noise's map: about a second each
 _WRITTEN = 400  # pairs of eigendirections up to which the noise's map is written out
 _RESIDUAL = 1e-7  # relative, of equations solved by iteration; the witness of a bound is refined once
+_LEFT = 1e-9  # of the noise: what is not explained of it by moments that are said to have settled
 _ITERATIONS = 40
 _SETTLED = 1e-8  # of rho - 1
 
@@ -91,7 +92,10 @@ class Structured:
     def floor(self, noise: Array) -> Array:
         """(m,) second moments of the returned iterate that noise (1, 1, m, m), added at every step, leaves."""
         b = self.system.B[:, 0]
-        settled = self.solved(0.0, b[:, None, None, None] * b[None, :, None, None] * noise[0, 0])
+        forcing = b[:, None, None, None] * b[None, :, None, None] * noise[0, 0]
+        settled = self.solved(0.0, forcing)
+        if not np.abs(self._rest(0.0, settled, forcing)).max() <= _LEFT * np.abs(forcing).max():
+            raise InputError("the floor was not found: the run is too close to its edge of stability")
         f = self.system.F[0]
         return np.einsum("a,abii,b->i", f, settled, f)
 
@@ -99,8 +103,10 @@ class Structured:
         """X (k, k, m, m) with (1 + mu) X - L(X) = forcing, refined once by its residual."""
         solve = self._shifted(mu)
         x = self._moments(solve(self._packed(forcing)))
-        rest = forcing - (mu * x - increment(self.problem, self.system, self.step, x))
-        return x + self._moments(solve(self._packed(rest)))
+        return x + self._moments(solve(self._packed(self._rest(mu, x, forcing))))
+
+    def _rest(self, mu: float, x: Array, forcing: Array) -> Array:
+        return forcing - (mu * x - increment(self.problem, self.system, self.step, x))
 
     def _mean_gap(self) -> float:
         if not np.isfinite(self.e).all():
