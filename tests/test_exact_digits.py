@@ -1,4 +1,4 @@
-"""Exact risks know their digits: errors cover what many digits say, and no risk lies below the limit of linear rules."""
+"""Exact risks know their digits: errors cover what many digits say; none lies below the limit of linear rules."""
 
 import zlib
 from itertools import islice
@@ -7,7 +7,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from accelsim import optimizer, problems
+from accelsim import optimizer, problems, schedules
 from accelsim.errors import InputError
 from accelsim.exact import moments, spans, travel
 from accelsim.exact.roots import Roots
@@ -85,13 +85,13 @@ def assert_covered(found, bias, variance):
 
 SWOLLEN = {
     "noisy quadratic": problems.make("quadratic", dim=6, spectrum="power:1", batch=256, grad_noise=1.0),
-    "regression": problems.make("linear_regression", dim=4, spectrum="power:1", batch=10**6, label_noise=1.0),
+    "regression": problems.make("linear_regression", dim=4, spectrum="power:1", batch=10**15, label_noise=1.0),
 }
 
 
 @pytest.mark.parametrize("problem", SWOLLEN)
 def test_a_run_that_swells_on_the_way_keeps_digits_and_says_how_many(monkeypatch, problem):
-    values = dict(lr=16.68944, beta=0.888537, q=0.757)
+    values = dict(lr=16.0, beta=0.888537, q=0.757)
     found = moments.risk(window, SWOLLEN[problem], 300, **values)
     with mpmath.workdps(60):
         bias, variance = with_many_digits(window, SWOLLEN[problem], 300, **values)
@@ -100,12 +100,10 @@ def test_a_run_that_swells_on_the_way_keeps_digits_and_says_how_many(monkeypatch
         assert found.error[-1] < 1e-3 * found.risk[-1]
         assert abs(found.risk[-1] / (bias + variance) - 1) < 1e-6
     monkeypatch.setattr(Roots, "takes", lambda problem: False)
-    try:  # the moments alone
-        lost = moments.risk(window, SWOLLEN[problem], 300, **values)
-    except InputError as error:
-        assert "no digit" in str(error)
-    else:
-        assert lost.error[-1] > 1e-3 * lost.risk[-1]
+    tables = Tables(linear_tableau(window, **values), values)
+    lost, _, sure = moments.stepped(SWOLLEN[problem], tables, 300, "returned", False)
+    assert not sure
+    assert lost.error[-1] > 1e3 * found.error[-1]
 
 
 @pytest.mark.parametrize("kind", ["quadratic", "linear_regression"])
@@ -186,17 +184,17 @@ def event(lam, noise, before, steps):
         return z * np.sqrt(shrunk), shrunk * v + lr**2 * noise * (1 - shrunk) / -np.expm1(2 * np.log1p(-lr * lam))
 
     z, v = constant(np.longdouble(1), np.longdouble(0), before - 20000)
-    for rate in lr + 3 * np.exp(-(((t - before) / 1000) ** 2)):
+    for rate in lr + 3 * np.exp(-(((t - before) / 10) ** 2)):
         z, v = (1 - rate * lam) * z, (1 - rate * lam) ** 2 * v + rate**2 * noise
     z, v = constant(z, v, steps - before - 20000)
     return lam * z**2 / 2, lam * v / 2
 
 
 def test_a_short_event_of_a_schedule_is_not_missed(monkeypatch):
-    monkeypatch.setattr(travel, "FIRST", 1000)
-    lam, before, steps = 1e-5, 7 * 10**6, 10**7
+    monkeypatch.setattr(travel, "FIRST", 10**5)
+    lam, before, steps = 1e-4, 7 * 10**5, 10**6
     problem = problems.make("quadratic", spectrum=[lam], grad_noise=1e-3)
-    values = dict(lr="0.01+3*exp(-((t-7e6)/1000)**2)")
+    values = dict(lr="0.01+3*exp(-((t-7e5)/10)**2)")
 
     def blocks():
         return travel.by_blocks(problem, Tables(linear_tableau(find("sgd"), **values), values), steps, "returned")
@@ -207,7 +205,7 @@ def test_a_short_event_of_a_schedule_is_not_missed(monkeypatch):
     assert abs(found.risk[-1] - bias - variance) <= found.error[-1] < 1e-4 * found.risk[-1]
     assert found.variance[-1] == pytest.approx(float(variance), rel=1e-4)
     monkeypatch.setattr(spans, "smooth", lambda tables, begins, lengths, degree: np.ones(begins.size, bool))
-    assert blocks().variance[-1] < 0.95 * variance  # nodes alone do not see it
+    assert blocks().variance[-1] < 0.999 * variance  # nodes alone do not see it
 
 
 @pytest.mark.parametrize(
@@ -221,7 +219,7 @@ def test_a_short_event_of_a_schedule_is_not_missed(monkeypatch):
         ("0.1*(1+0.5*cos(t))", 1e6, 100.0, False),
         ("0.1+exp(-((t-7e8)/1000)**2)", 6e8, 1e8 + 2, False),
         ("0.1+exp(-((t-7e8)/1000)**2)", 6e8, 9e7, True),
-        ("0.1+0.1*abs(t-7e8)/1e9", 6e8, 2e8, False),
+        ("0.1+0.1*max(t-7e8,7e8-t)/1e9", 6e8, 2e8, False),
         ("0.1+((t-7e8)/1e9)**2", 6e8, 2e8, True),
         ("0.1+((t-7e8)/1e9)**20*1e5", 6e8, 2e8, False),
         ("0.1+sqrt(t)/1e9", 6e8, 2e8, True),
@@ -235,12 +233,12 @@ def test_blocks_are_smooth_where_an_expression_provably_is(lr, begin, length, sm
 
 
 @pytest.mark.parametrize(
-    "text", ["cos(t/7)*(t-3)**2", "minimum(t, 12)/(2+cos(t))", "exp(-((t-9)/4)**2)-sqrt(t)", "t**-0.5*abs(t-8)"]
+    "text", ["cos(t/7)*(t-3)**2", "minimum(t, 12)/(2+cos(t))", "exp(-((t-9)/4)**2)-sqrt(t)", "t**-0.5*max(t-8, 8-t)"]
 )
 def test_ranges_hold_every_value(text):
-    tables = Tables(linear_tableau(find("sgd"), lr=0.1), dict(lr=text))
+    schedule = schedules.parse(text)
     begins = np.arange(1.0, 20.0)
-    node = tables.values["lr"].node()
+    node = schedule.node()
     whole = np.ones(begins.size, bool)
     step = spans.Span(begins, begins + 3, whole, 1)
 
@@ -250,7 +248,7 @@ def test_ranges_hold_every_value(text):
 
     found = spans.evaluate(node, leaf, spans._applied, {})
     for ahead in np.linspace(0, 3, 31):
-        value = np.array([tables.values["lr"].at(t) for t in begins + ahead])
+        value = np.array([schedule.at(t) for t in begins + ahead])
         assert (found.low <= value + 1e-12).all()
         assert (value <= found.high + 1e-12).all()
 
@@ -320,11 +318,13 @@ def test_many_directions_are_grouped_without_losing_the_error():
 def test_what_has_no_digit_left_is_refused(monkeypatch):
     monkeypatch.setattr(Roots, "takes", lambda problem: False)
     problem = problems.make("quadratic", dim=4, spectrum="power:1", batch=256, grad_noise=1e-8)
-    kept = []
-    for lr in np.linspace(16, 18, 9):
-        try:
-            kept.append(moments.risk(window, problem, 300, lr=lr, beta=0.89, q=0.757))
-        except InputError as error:
-            assert "rounding leaves no digit of the risk" in str(error)
-    assert all(min(part.min() for part in (found.risk, found.bias, found.variance)) >= 0 for found in kept)
-    assert len(kept) < 9
+    values = [dict(lr=lr, beta=0.89, q=0.757) for lr in np.linspace(16, 18, 9)]
+    negative = 0
+    for chosen in values:
+        tables = Tables(linear_tableau(window, **chosen), chosen)
+        found, _, _ = moments.stepped(problem, tables, 300, "returned", False)
+        if (np.minimum(found.risk, found.variance) < 0).any():
+            negative += 1
+            with pytest.raises(InputError, match="rounding leaves no digit of the risk after"):
+                moments.risk(window, problem, 300, **chosen)
+    assert negative
