@@ -192,9 +192,9 @@ def event(lam, noise, before, steps):
 
 def test_a_short_event_of_a_schedule_is_not_missed(monkeypatch):
     monkeypatch.setattr(travel, "FIRST", 10**5)
-    lam, before, steps = 1e-4, 7 * 10**5, 10**6
+    lam, before, steps = 1e-4, 210_000, 300_000
     problem = problems.make("quadratic", spectrum=[lam], grad_noise=1e-3)
-    values = dict(lr="0.01+3*exp(-((t-7e5)/10)**2)")
+    values = dict(lr="0.01+3*exp(-((t-210000)/10)**2)")
 
     def blocks():
         return travel.by_blocks(problem, Tables(linear_tableau(find("sgd"), **values), values), steps, "returned")
