@@ -267,7 +267,7 @@ def test_halvings_that_diverge_at_different_records_are_no_record(monkeypatch):
     monkeypatch.setattr(travel, "FIRST", 1000)
     frozen = travel._frozen
 
-    def overflows_when_coarse(voyage, x, parts, halvings):
+    def overflows_when_coarse(voyage, x, parts, halvings, chance=None):
         found, diverged = frozen(voyage, x, parts, halvings)
         return (found[:3], 2000) if halvings == 0 else (found, diverged)
 

@@ -14,10 +14,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from accelsim.errors import InputError
-from accelsim.program import Node, evaluate, operate
+from accelsim.program import Node, evaluate, exact, operate
 from accelsim.schedules import Recurrence, Schedule
 from accelsim.spectra import Array
 from accelsim.symbolic.tableau import Numeric, Tableau
+
+_LOOKED_AT = 8  # steps of a chunk whose coefficients are held against those in more digits
+_OFF = 4 * 2.0**-53  # relative error of coefficients that is small enough
 
 
 class Moments(NamedTuple):
@@ -125,7 +128,7 @@ class Tables:
         start, self.step = self.step, self.step + count
         if self.constant or not count:
             return self._next
-        after = self._remembered(count) if self._rows else self.at(np.arange(start + 1.0, start + count + 1.0))
+        after = self._remembered(count) if self._rows else self._rounded(np.arange(start + 1.0, start + count + 1.0))
         found = self._next.each(lambda *both: np.concatenate(both), after)
         self._next = found.each(lambda matrix: matrix[-1:])
         return found
@@ -134,6 +137,14 @@ class Tables:
         """Systems at steps t, which may be fractions, in t's precision; not at the first step, nor with recurrences."""
         read = {name: value for name, value in self.values.items() if not isinstance(value, Recurrence)}
         return self._evaluated(t, {name: self._over(name, value, t) for name, value in read.items()})
+
+    def _rounded(self, t: Array) -> System:
+        """Systems at steps t, in floats: by way of more digits where small differences would lose theirs."""
+        few = t[:: -(-len(t) // _LOOKED_AT)]
+        for plain, wide in zip(self.at(few)[:5], self.at(few.astype(np.longdouble))[:5], strict=True):
+            if (np.abs(plain - wide) > _OFF * np.abs(wide)).any():
+                return self.at(t.astype(np.longdouble)).each(lambda matrix: matrix.astype(np.float64))
+        return self.at(t)
 
     @property
     def fixed(self) -> System:
@@ -153,6 +164,13 @@ class Tables:
         return leaf.op == "step" or (leaf.op == "hyperparameter" and not isinstance(self.values[leaf.value], Real))
 
     def _first(self) -> System:
+        if self.constant:
+            try:
+                numeric = next(self.tableau.rows(exact, **self.values))
+                whole = anchored(self.tableau, Numeric(*(matrix[None] for matrix in numeric)))
+                return whole.each(lambda matrix: matrix.astype(np.float64))
+            except InputError:  # a root that is irrational
+                pass
         t, h = next(self.tableau.optimizer.rows(**self.values) if self._rows is None else self._rows)
         return anchored(self.tableau, Numeric(*(matrix[None] for matrix in self.tableau.at(t, h))))
 

@@ -202,7 +202,8 @@ def by_blocks(problem: Problem, tables: Tables, steps: int, of: str) -> Risk:
     Blocks grow with the step and shrink again towards each record, so that what is fast sees the coefficients that it
     has there, and towards whatever the coefficients are not smooth at. Halving all of them twice, the error's first two
     terms, of second and fourth order, are eliminated (Romberg) where the halvings show the first of them. Where blocks
-    do not get there all steps are taken one by one.
+    do not get there all steps are taken one by one. A block is frozen only where the coefficients are provably smooth
+    (`spans`). The error is an estimate: by what halvings move, by rounding as for leaps, and that of the first steps.
 
     Raises
     ------
@@ -228,7 +229,8 @@ def by_blocks(problem: Problem, tables: Tables, steps: int, of: str) -> Risk:
     rest = _extrapolated(voyage, blocks, [found for found, _ in halvings], shaken, diverged) if same else None
     if rest is None:
         return _one_by_one(problem, tables, steps, of, carries_origin)
-    rest = replace(rest, error=rest.error + begun.error[-1] / begun.risk[-1] * np.abs(rest.risk))
+    brought = begun.error[-1] / max(begun.risk[-1], np.finfo(float).tiny)
+    rest = replace(rest, error=rest.error + brought * np.abs(rest.risk))
     joined: dict[str, Any] = {
         name: np.concatenate([getattr(begun, name), getattr(rest, name)])
         for name in ("steps", "risk", "bias", "variance", "error")
