@@ -5,14 +5,15 @@ import math
 from dataclasses import replace
 from types import SimpleNamespace
 
-import accelsim
 import numpy as np
 import pytest
-from accelsim.optimizer import step
-from accelsim.problems import make
 from reference import limit, long_runs, moments, radius, search, verdict
 from reference.answers import judge
 from reference.questions import find, question
+
+import accelsim
+from accelsim.optimizer import step
+from accelsim.problems import make
 
 NAMES = ["heavy_ball", "mars_exact_sgd", "extragradient", "ema(sgd)"]
 VALUES = dict(

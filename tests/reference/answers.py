@@ -1,8 +1,8 @@
 """A question put to the tool and to the references."""
 
-import accelsim
 import numpy as np
 
+import accelsim
 from reference import inputs, limit, long_runs, moments, radius, rules, search, verdict
 
 
@@ -33,7 +33,9 @@ def _risk(asked):
         return "refused", refusal
     if asked.long:
         places, first = [len(found.steps) - 1], asked.event[1] if asked.event else 0
-        places += [k for k in [int(np.searchsorted(found.steps, first)), len(found.steps) // 2] if found.steps[k] >= first]
+        places += [
+            k for k in [int(np.searchsorted(found.steps, first)), len(found.steps) // 2] if found.steps[k] >= first
+        ]
         setting = asked.rule, asked.problem
         each = [long_runs.risk_at(*setting, int(found.steps[k]), asked.event, **asked.values) for k in places]
         true = moments.Risks(*np.array(each, dtype=object).T)

@@ -8,10 +8,10 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+
 from accelsim import optimizers
 from accelsim.optimizers.averaging import COMBINATORS
 from accelsim.problems import make
-
 from reference.own_rules import OWN
 from reference.rules import constant_step
 from reference.search import rough
@@ -57,6 +57,8 @@ STATES |= {"mars_sgd": 3, "aggmo": 3, "triple_momentum": 3, "ema(heavy_ball)": 3
 STATES |= {"lookahead(heavy_ball)": 3, "tail_average(windowed)": 4, "with_idle_states": 3}
 PROBLEMS = ("quadratic", "linear_regression", "independent", "one_hot", "plrf", "dataset")
 SETTINGS = ("ordinary", "ordinary", "critical", "edge", "tiny", "large batch", "boundary", "swelling")
+FORMS = ("{p}*cosine(t,{n})", "{p}*linear(t,{n})", "{p}*warmup(t,{n})", "{p}/(1+t/{n})", "{p}/sqrt(t+1)")
+FORMS += ("{p}*(1+cos(t))", "{p}+{p}*exp(-((t-{n})/2)**2)")
 TABLES = ("normal", "repeated", "dominant", "collinear", "dependent")
 
 
@@ -138,11 +140,7 @@ def _make_run(chance, asked, roles):
     elif chance.random() < 0.3:
         name = chance.choice([k for k, role in roles.items() if role == "step"])
         peak, length = asked.values[name], chance.randint(2, asked.steps + 1)
-        form = chance.choice(
-            ["{p}*cosine(t,{n})", "{p}*linear(t,{n})", "{p}*warmup(t,{n})", "{p}/(1+t/{n})", "{p}*(1+cos(t))"]
-            + ["{p}+{p}*exp(-((t-{n})/2)**2)", "{p}/sqrt(t+1)"]
-        )
-        asked.values[name] = form.format(p=repr(peak), n=length)
+        asked.values[name] = chance.choice(FORMS).format(p=repr(peak), n=length)
     names = asked.rule.hyperparameters
     if "start" in names and chance.random() < 0.5:
         asked.values["start"] = chance.randint(0, asked.steps)

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 
 import numpy as np
+
 from accelsim.optimizer import step
 from accelsim.schedules import Recurrence, Schedule
-
 from reference.numbers import mp, number
 
 PROBED = (1, 2, 17, 1000)  # steps at which a rule of constant hyperparameters is the one of step 0, or varies in time
@@ -110,7 +110,9 @@ def rows(rule, given):
 def step_at(rule, given, t):
     """Step t of a rule without recurrences."""
     values, t = rule.resolve(**given), number(t)
-    return step_of(rule, t, {k: mp.mpf(v.function(t)) if isinstance(v, Schedule) else number(v) for k, v in values.items()})
+    return step_of(
+        rule, t, {k: mp.mpf(v.function(t)) if isinstance(v, Schedule) else number(v) for k, v in values.items()}
+    )
 
 
 def same(a, b):
