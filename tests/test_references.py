@@ -125,6 +125,16 @@ def test_a_long_run_is_many_steps(name):
     assert float(variance / followed.variance[-1] - 1) == pytest.approx(0, abs=1e-30)
 
 
+def test_a_long_run_with_an_event_is_many_steps():
+    problem = make("linear_regression", dim=2, batch=3, label_noise=0.3)
+    values = dict(lr="0.1+0.7*exp(-(t-70)**2)", beta=0.6)
+    followed = moments.risks(find("heavy_ball"), problem, 77, **values)
+    risk = long_runs.risk_at(find("heavy_ball"), problem, 77, (50, 77), **values)[0]
+    assert float(risk / followed.risk[-1] - 1) == pytest.approx(0, abs=1e-30)
+    unseen = long_runs.risk_at(find("heavy_ball"), problem, 77, (50, 60), **values)[0]
+    assert abs(float(unseen / followed.risk[-1] - 1)) > 1e-3
+
+
 def test_the_limit_is_a_direct_minimum_for_one_and_two_gradients():
     lam, start, noise = np.array([1.0, 0.3, 0.1]), np.array([1.0, -2.0, 3.0]), 0.2
     problem = make("quadratic", spectrum=lam, init=start, grad_noise=noise, noise_shape="I")

@@ -3,7 +3,7 @@
 import numpy as np
 
 import accelsim
-from reference import limit, long_runs, moments, radius, search, verdict
+from reference import inputs, limit, long_runs, moments, radius, rules, search, verdict
 
 
 def judge(asked):
@@ -23,7 +23,7 @@ def _rate(asked):
 def _risk(asked):
     arguments = asked.rule, asked.problem, asked.steps
     try:
-        if asked.long and radius.gap(asked.rule, asked.problem, **asked.values) >= 0:
+        if asked.long and _grows(asked):
             return "skipped", "a long run that grows"
         true = None if asked.long else moments.risks(*arguments, asked.of, **asked.values)
     except NotImplementedError as none:
@@ -32,13 +32,24 @@ def _risk(asked):
     if refusal:
         return "refused", refusal
     if asked.long:
-        places = [len(found.steps) // 2, len(found.steps) - 1]
-        each = [long_runs.risk_at(asked.rule, asked.problem, int(found.steps[k]), **asked.values) for k in places]
+        places, first = [len(found.steps) - 1], asked.event[1] if asked.event else 0
+        places += [
+            k for k in [int(np.searchsorted(found.steps, first)), len(found.steps) // 2] if found.steps[k] >= first
+        ]
+        setting = asked.rule, asked.problem
+        each = [long_runs.risk_at(*setting, int(found.steps[k]), asked.event, **asked.values) for k in places]
         true = moments.Risks(*np.array(each, dtype=object).T)
         return verdict.of_risk(found, true, places)
     steps = found.steps
     true = moments.Risks(true.risk[steps], true.bias[steps], true.variance[steps])
     return verdict.of_risk(found, true)
+
+
+def _grows(asked):
+    if asked.event is None:
+        return radius.gap(asked.rule, asked.problem, **asked.values) >= 0
+    quiet = rules.step_at(asked.rule, asked.values, 0)
+    return radius.gap_of(quiet, inputs.read(asked.problem)) >= 0
 
 
 def _tune(asked):

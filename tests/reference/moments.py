@@ -77,7 +77,9 @@ class TableMap:
         """E[g g'^T] of gradients at two query errors, from E[e e'^T] (runs, d, d) and their means (runs, d)."""
         times, dot = self.numbers.times, self.numbers.dot
         weights = times(dot(self.rows, second), self.rows).sum(axis=-1)  # (runs, N)
-        weights = weights - times(self.residuals, dot(left + right, self.rows.T)) + times(self.residuals, self.residuals)
+        weights = (
+            weights - times(self.residuals, dot(left + right, self.rows.T)) + times(self.residuals, self.residuals)
+        )
         of_rows = dot(self.rows.T, times(times(weights, self.each)[..., None], self.rows))
         return of_rows + times(times(times(second, self.lam[:, None]), self.lam), self.most)
 

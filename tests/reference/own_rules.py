@@ -1,4 +1,4 @@
-"""Rules that are not shipped, for what the shipped ones do not have: windows, two samples a step, states that are dead."""
+"""Rules that are not shipped: an averaging window, two samples a step, states that are dead."""
 
 from accelsim.optimizer import Hyperparameter, momentum, optimizer, step_size, weight
 

@@ -57,12 +57,17 @@ STATES |= {"mars_sgd": 3, "aggmo": 3, "triple_momentum": 3, "ema(heavy_ball)": 3
 STATES |= {"lookahead(heavy_ball)": 3, "tail_average(windowed)": 4, "with_idle_states": 3}
 PROBLEMS = ("quadratic", "linear_regression", "independent", "one_hot", "plrf", "dataset")
 SETTINGS = ("ordinary", "ordinary", "critical", "edge", "tiny", "large batch", "boundary", "swelling")
+FORMS = ("{p}*cosine(t,{n})", "{p}*linear(t,{n})", "{p}*warmup(t,{n})", "{p}/(1+t/{n})", "{p}/sqrt(t+1)")
+FORMS += ("{p}*(1+cos(t))", "{p}+{p}*exp(-((t-{n})/2)**2)")
 TABLES = ("normal", "repeated", "dominant", "collinear", "dependent")
 
 
 @dataclass
 class Question:
-    """One question: `kind` is rate, risk or tune; `long` a risk after so many steps that they are not followed."""
+    """One question: `kind` is rate, risk or tune; `long` a risk after so many steps that they are not followed.
+
+    `event` are the steps between which the coefficients of a long run vary.
+    """
 
     kind: str
     rule: object
@@ -73,6 +78,7 @@ class Question:
     steps: int = 0
     of: str = "returned"
     long: bool = False
+    event: tuple | None = None
     objective: str = ""
     names: list = field(default_factory=list)
 
@@ -128,19 +134,28 @@ def _make_run(chance, asked, roles):
     asked.of = chance.choice(["returned", "returned", "query"]) if not asked.long else "returned"
     if asked.long:
         asked.steps = round(10 ** chance.uniform(3.5, 9))
+        if chance.random() < 0.2 and not str(asked.rule).startswith("with_"):
+            asked.steps = min(asked.steps, round(10 ** chance.uniform(3.5, 6)))
+            _add_event(chance, asked, roles)
     elif chance.random() < 0.3:
         name = chance.choice([k for k, role in roles.items() if role == "step"])
         peak, length = asked.values[name], chance.randint(2, asked.steps + 1)
-        form = chance.choice(
-            ["{p}*cosine(t,{n})", "{p}*linear(t,{n})", "{p}*warmup(t,{n})", "{p}/(1+t/{n})", "{p}*(1+cos(t))"]
-            + ["{p}+{p}*exp(-((t-{n})/2)**2)", "{p}/sqrt(t+1)"]
-        )
-        asked.values[name] = form.format(p=repr(peak), n=length)
+        asked.values[name] = chance.choice(FORMS).format(p=repr(peak), n=length)
     names = asked.rule.hyperparameters
     if "start" in names and chance.random() < 0.5:
         asked.values["start"] = chance.randint(0, asked.steps)
     if "period" in names:
         asked.values["period"] = chance.randint(1, 7)
+
+
+def _add_event(chance, asked, roles):
+    """A short swelling of a step size, somewhere in a long run."""
+    name = chance.choice([k for k, role in roles.items() if role == "step"])
+    middle, width = chance.randint(200, asked.steps - 200), chance.choice([0.5, 1, 3])
+    radius = math.ceil(18 * width)  # beyond it exp(-18^2) is less than what is kept
+    low = asked.values[name]
+    asked.values[name] = f"{low!r}+{low * chance.uniform(-0.9, 9)!r}*exp(-((t-{middle})/{width})**2)"
+    asked.event = (middle - radius, middle + radius + 1)
 
 
 def _tuning(chance, folder, place):

@@ -100,13 +100,19 @@ def rows(rule, given):
     count = 0
     while True:
         t, h = number(count), dict(constants)
-        for name, value in values.items():
-            if isinstance(value, Schedule):
-                h[name] = mp.mpf(value.function(t))
+        h.update((name, mp.mpf(v.function(t))) for name, v in values.items() if isinstance(v, Schedule))
         for name, memory in memories.items():
             h[name], memories[name] = values[name].update(SimpleNamespace(**memory), t, SimpleNamespace(**h))
         yield t, h
         count += 1
+
+
+def step_at(rule, given, t):
+    """Step t of a rule without recurrences."""
+    values, t = rule.resolve(**given), number(t)
+    return step_of(
+        rule, t, {k: mp.mpf(v.function(t)) if isinstance(v, Schedule) else number(v) for k, v in values.items()}
+    )
 
 
 def same(a, b):

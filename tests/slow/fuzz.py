@@ -1,7 +1,7 @@
 """Random questions to `rate`, `risk` and `tune` against independent references: ``fuzz.py --seed N [--count N]``.
 
 Each answer is right, refused (with a message), wide (it says itself that it is not known so well), or WRONG: confident
-and wrong, printed as a line that asks it again. Questions depend on the seed and their place alone: ``--only K`` asks one.
+and wrong, printed as a line that asks it again. Questions depend on the seed and their place alone: ``--only K``.
 The exit code is 1 where one is wrong. The package that is asked is the one that Python finds.
 """
 
@@ -22,6 +22,8 @@ from reference.answers import judge
 from reference.questions import question
 
 import accelsim
+
+VERDICTS = ("right", "wide", "refused", "skipped", "wrong")
 
 
 def main():
@@ -58,9 +60,9 @@ def main():
     for message, many in refusals.most_common(12):
         print(f"refused {many}: {message}")
     for kind in ("rate", "risk", "tune"):
-        parts = [f"{counts[kind, v]} {v}" for v in ("right", "wide", "refused", "skipped", "wrong")]
+        parts = [f"{counts[kind, v]} {v}" for v in VERDICTS]
         print(f"{kind}: {', '.join(parts)}")
-    total = {v: sum(n for (_, w), n in counts.items() if w == v) for v in ("right", "wide", "refused", "skipped", "wrong")}
+    total = {v: sum(n for (_, w), n in counts.items() if w == v) for v in VERDICTS}
     seconds = time.perf_counter() - began
     print(
         f"{total['right'] + total['wide'] + total['refused']} passed, {total['wrong']} failed (of the passed "
