@@ -145,10 +145,10 @@ def test_an_error_that_every_point_raises_is_raised_with_its_own_words(monkeypat
         monkeypatch.setattr(goals.RiskAt, "on", lambda *_: fail)
 
     raising(InputError("this question has no answer"))
-    with pytest.raises(InputError, match="^this question has no answer$"):
+    with pytest.raises(InputError, match=r"^this question has no answer$"):
         tune(find("sgd"), quadratic(), "risk@30", budget=20)
     raising(lambda values: ValueError(f"bad lr {values['lr']}"))
-    with pytest.raises(InputError, match="none of the 20 points tried can be computed; at lr=.*: bad lr"):
+    with pytest.raises(InputError, match=r"none of the 20 points tried can be computed; at lr=.*: bad lr"):
         tune(find("sgd"), quadratic(), "risk@30", budget=20)
 
 

@@ -268,7 +268,7 @@ def test_the_best_risk_at_a_step_is_no_worse_than_any_on_a_grid():
 def test_families_of_schedules_hold_the_constants():
     """A warm-up of one step is a constant, so the best is no worse; decay helps where labels are noisy."""
     problem = regression(dim=2, label_noise=0.3, batch=2)
-    run = dict(budget=80)
+    run = dict(budget=160)  # of which each of two searches has half
     constant = tune(find("sgd"), problem, "risk@30", **run).value
     found = {
         family: tune(find("sgd"), problem, "risk@30", families={"lr": family}, **run)

@@ -186,12 +186,14 @@ def tune(
     options: dict[str, Any] = dict(budget=budget, seed=seed)
     found = tuning.tune(rule, problem, objective, names or None, families=chosen, **options, **values)
     try:
-        beside, notices = tuning.envelope(problem, objective, **options), list(problem.notices)
+        beside, missing = tuning.envelope(problem, objective, **options), []
     except InputError as none:  # which is no reason to withhold what was found
-        beside, notices = None, [*problem.notices, f"no envelope: {none}"]
+        beside, missing = None, [f"no envelope: {none}"]
+    notices = list(problem.notices)
     for whose, tuned in ((rule.name, found), ("the envelope", beside)):
         if tuned is not None and tuned.agreement > _AGREED:
             notices.append(f"{whose}: {_apart(tuned.agreement)}, so a larger budget may find better ones")
+    notices += missing
     document = {
         "optimizer": rule.name,
         "objective": objective,

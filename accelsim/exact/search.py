@@ -1,8 +1,8 @@
 """Search for the least value of a function of hyperparameters: many starts, one budget, the same from one seed.
 
 A turn screens points of a Halton sequence; simplex searches (Nelder and Mead) run from the best that lie apart, and the
-better half of them goes on, round by round, until one is left, which is then polished. Turns grow, and the next one
-starts from the best place, too. Two such searches, which know nothing of each other, show how far the answer may be
+better half of them goes on, round by round, until one is left; the best place of all turns is then polished. Turns
+start anew, and grow. Two such searches, which know nothing of each other, show how far the answer may be
 trusted. `benchmarks/searches.py` compares turns with other methods.
 """
 
@@ -24,9 +24,11 @@ from accelsim.spectra import Array
 
 SMALLEST, LARGEST = 1e-8, 1e6  # of positive hyperparameters, in units of 1 and of 1/lam_max, whichever is further
 NEAREST = 1e-8  # to an open bound
-_ROUNDED, _POLISHED = (150, 400), (150, 300)  # evaluations of the first turn, of the second, which doubles after
+_ROUNDED, _POLISHED = (50, 133), (50, 100)  # evaluations an axis of the first turn, of the second, which doubles after
+_AXES = 3  # counted for that at most
+_USUAL = 3.0  # decades from 1, from 1/lam_max or from a bound, where best values mostly are
 _SCREENED = 0.2  # of a turn's rounds
-_ENDS = 3  # of that many points screened, one is moved onto an end
+_ENDS = 3  # of that many points screened, one is moved onto an end, and one is anywhere, the others where it is usual
 _STARTS = 8  # at most, fewer where each would get less than
 _LEAST = 15  # evaluations an axis in a round
 _ROUNDS = 6  # parts of what is left, of which a round takes one while there are several starts
@@ -50,12 +52,24 @@ class Axis:
     value : the hyperparameter at a coordinate.
     low, high : the coordinate's bounds.
     closed : the bounds among them at which the hyperparameter has a bound that its declared range holds.
+    usual : intervals of the coordinate where best values mostly are.
     """
 
     value: Callable[[float], float]
     low: float
     high: float
     closed: tuple[float, ...] = ()
+    usual: tuple[tuple[float, float], ...] = ()
+
+    def drawn(self, share: float, usual: bool) -> float:
+        """The coordinate at a share, in [0, 1], of the length of the usual intervals, or of all."""
+        intervals = (usual and self.usual) or ((self.low, self.high),)
+        length = share * sum(high - low for low, high in intervals)
+        for low, high in intervals:
+            if length <= high - low:
+                break
+            length -= high - low
+        return min(low + length, high)
 
 
 def axis(optimizer: Optimizer, name: str, scale: float) -> Axis:
@@ -79,17 +93,20 @@ def axis(optimizer: Optimizer, name: str, scale: float) -> Axis:
     if declared.switch:
         raise InputError(f"{name} of {optimizer} is a whole number, which is not tuned: set it instead")
     low, high = declared.low, declared.high
-    near, far = math.log10(SMALLEST * min(1, 1 / scale)), math.log10(LARGEST * max(1, 1 / scale))
+    least, most = math.log10(min(1, 1 / scale)), math.log10(max(1, 1 / scale))
+    near, far = math.log10(SMALLEST) + least, math.log10(LARGEST) + most
+    usual = least - _USUAL, most + _USUAL / 2
     if math.isfinite(low) and math.isfinite(high):
         return _between(low, high, declared.open_low, declared.open_high)
     if math.isfinite(low):
         closed = () if declared.open_low else (near,)
-        return Axis(lambda x: low + _length(x, near) if closed else low + 10**x, near, far, closed)
+        return Axis(lambda x: low + _length(x, near) if closed else low + 10**x, near, far, closed, (usual,))
     if math.isfinite(high):
         closed = () if declared.open_high else (near,)
-        return Axis(lambda x: high - _length(x, near) if closed else high - 10**x, near, far, closed)
-    reach = far - near
-    return Axis(lambda x: math.copysign(10 ** (abs(x) + near), x) if x else 0.0, -reach, reach)
+        return Axis(lambda x: high - _length(x, near) if closed else high - 10**x, near, far, closed, (usual,))
+    reach, (least, most) = far - near, (end - near for end in usual)
+    signed = (-most, -least), (least, most)
+    return Axis(lambda x: math.copysign(10 ** (abs(x) + near), x) if x else 0.0, -reach, reach, (), signed)
 
 
 def _length(x: float, near: float) -> float:
@@ -101,7 +118,7 @@ def _between(low: float, high: float, open_low: bool, open_high: bool) -> Axis:
     width, near = high - low, math.log10(NEAREST)
     if open_low != open_high:
         start, sign = (high, -width) if open_high else (low, width)
-        return Axis(lambda x: start + sign * 10**x, near, 0, (0,))
+        return Axis(lambda x: start + sign * 10**x, near, 0, (0,), ((-_USUAL, 0),))
     closed = () if open_low else (near, -near)
 
     def value(x: float) -> float:
@@ -109,7 +126,7 @@ def _between(low: float, high: float, open_low: bool, open_high: bool) -> Axis:
             return low if x < 0 else high
         return low + width / (1 + 10**-x)
 
-    return Axis(value, near, -near, closed)
+    return Axis(value, near, -near, closed, ((-_USUAL, _USUAL),))
 
 
 @dataclass(frozen=True)
@@ -139,8 +156,9 @@ class _Spent(Exception):
 class _Run:
     """A search with a budget of evaluations, and the best place it has seen."""
 
-    def __init__(self, objective: Objective, box: Array, budget: int) -> None:
-        self.objective, self.box, self.left = objective, box, budget
+    def __init__(self, objective: Objective, axes: Sequence[Axis], budget: int) -> None:
+        self.objective, self.axes, self.left = objective, axes, budget
+        self.box = np.array([(a.low, a.high) for a in axes])
         self.place, self.value = np.empty(0), math.inf
 
     def __call__(self, place: Array) -> float:
@@ -152,23 +170,22 @@ class _Run:
             self.place, self.value = place.copy(), value
         return value
 
-    def cut(self, ends: list[tuple[int, float]], seed: list[int]) -> None:
+    def cut(self, seed: list[int]) -> None:
         """Explore until the budget is used up."""
         with suppress(_Spent):
-            self.explore(ends, seed)
+            self.explore(seed)
 
-    def explore(self, ends: list[tuple[int, float]], seed: list[int]) -> None:
+    def explore(self, seed: list[int]) -> None:
         """Turn after turn."""
         for turn in itertools.count():
-            growth, which = 2 ** max(turn - 1, 0), min(turn, 1)
-            self.rounds(_ROUNDED[which] * growth, ends, [*seed, turn])
+            growth, which = min(len(self.axes), _AXES) * 2 ** max(turn - 1, 0), min(turn, 1)
+            self.rounds(_ROUNDED[which] * growth, [*seed, turn])
             self.polish(_POLISHED[which] * growth)
 
-    def rounds(self, left: int, ends: list[tuple[int, float]], seed: list[int]) -> None:
+    def rounds(self, left: int, seed: list[int]) -> None:
         """Rounds of simplex searches from many starts, within a number of evaluations, about."""
-        points = _points(int(_SCREENED * left), self.box, ends, seed)
-        known = [(self.value, self.place)] if self.place.size else []
-        starts = _apart([*known, *((self(point), point) for point in points)], self.box)
+        points = _points(int(_SCREENED * left), self.axes, seed)
+        starts = _apart([(self(point), point) for point in points], self.box)
         left, least = left - len(points), _LEAST * len(self.box)
         starts = starts[: max(1, left // (2 * least))]
         for turn in itertools.count():
@@ -214,28 +231,36 @@ def search(objective: Objective, axes: Sequence[Axis], budget: int, seed: int, k
     seed : of the points that are drawn.
     known : where the first of the two searches starts from, too.
     """
-    box = np.array([(a.low, a.high) for a in axes])
-    ends = [(k, end) for k, a in enumerate(axes) for end in a.closed]
-    closings = ends[: budget - 1]
+    closings = _ends(axes)[: budget - 1]
     left = budget - len(closings)
-    runs = _Run(objective, box, left - left // 2), _Run(objective, box, left // 2)
+    runs = _Run(objective, axes, left - left // 2), _Run(objective, axes, left // 2)
     if known:
         runs[0].place, runs[0].value = known.place, known.value
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda run, which: run.cut(ends, [seed, which]), runs, (0, 1)))
+        list(pool.map(lambda run, which: run.cut([seed, which]), runs, (0, 1)))
     best = min(runs, key=lambda run: run.value)
     place = _closed(best, closings)
-    return Found(place, best.value, budget, _at_edges(place, box), (runs[0].value, runs[1].value))
+    return Found(place, best.value, budget, _at_edges(place, best.box), (runs[0].value, runs[1].value))
 
 
-def _points(count: int, box: Array, ends: list[tuple[int, float]], seed: list[int]) -> Array:
-    """Points of a Halton sequence, some of them moved onto ends."""
+def _points(count: int, axes: Sequence[Axis], seed: list[int]) -> Array:
+    """Points of a Halton sequence in the usual intervals, some of them anywhere, and some moved onto ends."""
     from scipy.stats import qmc
 
-    points: Array = qmc.scale(qmc.Halton(len(box), rng=np.random.default_rng(seed)).random(count), *box.T)
-    for point, (k, end) in zip(points[1::_ENDS], itertools.cycle(ends), strict=False):
+    shares = qmc.Halton(len(axes), rng=np.random.default_rng(seed)).random(count).tolist()
+    points = np.array(
+        [
+            [a.drawn(share, place % _ENDS > 0) for a, share in zip(axes, row, strict=True)]
+            for place, row in enumerate(shares)
+        ]
+    )
+    for point, (k, end) in zip(points[1::_ENDS], itertools.cycle(_ends(axes)), strict=False):
         point[k] = end
     return points
+
+
+def _ends(axes: Sequence[Axis]) -> list[tuple[int, float]]:
+    return [(k, end) for k, a in enumerate(axes) for end in a.closed]
 
 
 def _apart(starts: list[tuple[float, Array]], box: Array) -> list[tuple[float, Array]]:
