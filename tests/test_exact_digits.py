@@ -328,3 +328,11 @@ def test_what_has_no_digit_left_is_refused(monkeypatch):
             with pytest.raises(InputError, match="rounding leaves no digit of the risk after"):
                 moments.risk(window, problem, 300, **chosen)
     assert negative
+
+
+def test_risks_below_the_range_of_floats_are_zero():
+    """They got stuck at subnormal numbers of either sign, which no rounding bound knew."""
+    problem = problems.make("quadratic", dim=2, spectrum="power:1.1262383100873645", batch=64)
+    found = moments.risk(find("heavy_ball"), problem, 1403702, lr=1.0096584999429328, beta=0.8939510511876351)
+    assert (found.risk >= 0).all()
+    assert found.risk[-1] <= found.error[-1] <= 1e-299

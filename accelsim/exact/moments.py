@@ -208,7 +208,7 @@ class Runs:
             count = quantities * (weights.size if run.problem.coupled else 1)
             of_states = rounding.GIVEN + (rounding.of_roots(count) if self.rooted else 0)
             by_sums = 0 if self.rooted else rounding.of_sums(count) * doubt
-            found[name] = by_sums + rounding.coherent(of_states, count, steps, doubt, risk)
+            found[name] = by_sums + rounding.coherent(of_states, count, steps, doubt, risk) + rounding.UNDERFLOW
         return found
 
 
@@ -318,15 +318,16 @@ def told(found: Risk) -> Risk:
         If rounding left nothing of a risk.
     """
     least = np.minimum(found.bias, found.variance)
-    lost = np.flatnonzero((found.risk < 0) | (least < -found.error))
+    lost = np.flatnonzero((found.risk < -rounding.UNDERFLOW) | (least < -found.error - rounding.UNDERFLOW))
     if len(lost):
         raise InputError(
             f"rounding leaves no digit of the risk after {found.steps[lost[0]]} steps, which is off by up to "
             f"{found.error[lost[0]]:.2g}: take fewer steps, or hyperparameters whose risk swells less on the way"
         )
-    if not (least < 0).any():
+    if not (np.minimum(least, found.risk) < 0).any():
         return found
-    return replace(found, bias=np.maximum(found.bias, 0), variance=np.maximum(found.variance, 0))
+    parts = {name: np.maximum(getattr(found, name), 0) for name in ("risk", *PARTS)}
+    return replace(found, **parts)
 
 
 def stepped(

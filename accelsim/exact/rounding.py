@@ -23,6 +23,7 @@ from accelsim.problems import Problem, Uncoupled
 from accelsim.spectra import Array
 
 UNIT = 2.0**-53
+UNDERFLOW = 1e-300  # below, moments are no longer rounded in proportion to themselves
 GIVEN = 4 * UNIT  # relative error of coefficients and of the problem's numbers, as floats
 _MANY, _NEAR = 512, 0.01  # directions from which on those are one whose eigenvalues differ by less than that part
 WANTED = 1e-6  # relative error of a risk that is good enough
@@ -40,7 +41,7 @@ def of_roots(quantities: int) -> float:
 
 def coherent(relative: float, quantities: int, steps: int, doubt: float, risk: float) -> float:
     """Error of a risk where the states, at every step, are off by a part of themselves."""
-    moved = relative * math.sqrt(steps * quantities * doubt)
+    moved = relative * math.sqrt(steps * quantities * abs(doubt))
     return moved * (2 * math.sqrt(max(risk, 0.0)) + moved) + relative * steps * abs(risk)
 
 
