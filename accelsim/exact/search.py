@@ -24,8 +24,8 @@ from accelsim.spectra import Array
 
 SMALLEST, LARGEST = 1e-8, 1e6  # of positive hyperparameters, in units of 1 and of 1/lam_max, whichever is further
 NEAREST = 1e-8  # to an open bound
-_ROUNDED, _POLISHED = (50, 133), (50, 100)  # evaluations an axis of the first turn, of the second, which doubles after
-_AXES = 3  # counted for that at most
+_ROUNDED, _POLISHED = (50, 133), (50, 100)  # evaluations of the first turn, of the second, which doubles after
+_SEVERAL = 3  # times as many where there are several axes
 _USUAL = 3.0  # decades from 1, from 1/lam_max or from a bound, where best values mostly are
 _SCREENED = 0.2  # of a turn's rounds
 _ENDS = 3  # of that many points screened, one is moved onto an end, and one is anywhere, the others where it is usual
@@ -178,7 +178,7 @@ class _Run:
     def explore(self, seed: list[int]) -> None:
         """Turn after turn."""
         for turn in itertools.count():
-            growth, which = min(len(self.axes), _AXES) * 2 ** max(turn - 1, 0), min(turn, 1)
+            growth, which = (_SEVERAL if len(self.axes) > 1 else 1) * 2 ** max(turn - 1, 0), min(turn, 1)
             self.rounds(_ROUNDED[which] * growth, [*seed, turn])
             self.polish(_POLISHED[which] * growth)
 
