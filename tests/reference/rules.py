@@ -125,7 +125,8 @@ def constant_step(rule, given, last=0):
     values = rule.resolve(**given)
     if any(isinstance(value, Schedule | Recurrence) for value in values.values()):
         return None
-    h = {k: number(v) for k, v in values.items()}
+    # a float is the decimal number that it prints as, as on a command line
+    h = {k: mp.mpf(repr(float(v))) if isinstance(v, float) else number(v) for k, v in values.items()}
     first = step_of(rule, number(0), h)
     return first if all(same(first, step_of(rule, number(t), h)) for t in (*PROBED, last)) else None
 
