@@ -356,7 +356,7 @@ def stepped(
     series = {name: np.array([found[name] for found in kept]) for name in shares}
     error = np.array([sum(found.values()) for found in errors])
     sure = all(
-        off <= rounding.WANTED * here[name]
+        off <= rounding.WANTED * here[name] + 2 * rounding.UNDERFLOW
         for here, off_by in zip(kept, errors, strict=True)
         for name, off in off_by.items()
     )

@@ -58,22 +58,29 @@ def fold(root: Array) -> None:
     """Make a root (rows, columns) lower triangular in place, by Householder reflections of its columns."""
     rows, columns = root.shape
     for i in range(min(rows, columns)):
-        tail = 0.0
-        for j in range(i + 1, columns):
-            tail += root[i, j] ** 2
-        if tail == 0.0:
+        largest = 0.0  # in units of which squares stay within the range of floats
+        for j in range(i, columns):
+            largest = max(largest, abs(root[i, j]))
+        if largest == 0.0:
             continue
+        tail = 0.0
+        for j in range(i, columns):
+            root[i, j] /= largest
+            if j > i:
+                tail += root[i, j] ** 2
         end = -np.copysign(np.sqrt(root[i, i] ** 2 + tail), root[i, i])
-        root[i, i] -= end
-        size = root[i, i] ** 2 + tail
-        for k in range(i + 1, rows):
-            along = 0.0
-            for j in range(i, columns):
-                along += root[i, j] * root[k, j]
-            along *= 2 / size
-            for j in range(i, columns):
-                root[k, j] -= along * root[i, j]
-        root[i, i] = end
+        if tail > 0.0:
+            root[i, i] -= end
+            size = root[i, i] ** 2 + tail
+            for k in range(i + 1, rows):
+                along = 0.0
+                for j in range(i, columns):
+                    along += root[i, j] * root[k, j]
+                along *= 2 / size
+                for j in range(i, columns):
+                    root[k, j] -= along * root[i, j]
+            root[i, i] = end
+        root[i, i] *= largest
         root[i, i + 1 :] = 0.0
 
 
