@@ -26,7 +26,7 @@ SMALLEST, LARGEST = 1e-8, 1e6  # of positive hyperparameters, in units of 1 and 
 NEAREST = 1e-8  # to an open bound
 _ROUNDED, _POLISHED = (50, 133), (50, 100)  # evaluations of the first turn, of the second, which doubles after
 _SEVERAL = 3  # times as many where there are several axes
-_USUAL = 5.0  # decades from 1, from 1/lam_max or from a bound, where best values mostly are
+_USUAL = 3.0  # decades from 1, from 1/lam_max or from a bound, where best values mostly are
 _SCREENED = 0.2  # of a turn's rounds
 _ENDS = 3  # of that many points screened, one is moved onto an end, and one is anywhere, the others where it is usual
 _STARTS = 8  # at most, fewer where each would get less than
@@ -244,13 +244,16 @@ def search(objective: Objective, axes: Sequence[Axis], budget: int, seed: int, k
 
 
 def _points(count: int, axes: Sequence[Axis], seed: list[int]) -> Array:
-    """Points of a Halton sequence in the usual intervals, some of them anywhere, and some moved onto ends."""
+    """Points of a Halton sequence, some of them moved onto ends.
+
+    The first search draws most of them in the usual intervals, the second, as `seed` numbers them, all anywhere.
+    """
     from scipy.stats import qmc
 
     shares = qmc.Halton(len(axes), rng=np.random.default_rng(seed)).random(count).tolist()
     points = np.array(
         [
-            [a.drawn(share, place % _ENDS > 0) for a, share in zip(axes, row, strict=True)]
+            [a.drawn(share, seed[1] == 0 and place % _ENDS > 0) for a, share in zip(axes, row, strict=True)]
             for place, row in enumerate(shares)
         ]
     )
