@@ -244,13 +244,16 @@ def search(objective: Objective, axes: Sequence[Axis], budget: int, seed: int, k
 
 
 def _points(count: int, axes: Sequence[Axis], seed: list[int]) -> Array:
-    """Points of a Halton sequence in the usual intervals, some of them anywhere, and some moved onto ends."""
+    """Points of a Halton sequence, some of them moved onto ends.
+
+    The first search draws most of them in the usual intervals, the second, as `seed` numbers them, all anywhere.
+    """
     from scipy.stats import qmc
 
     shares = qmc.Halton(len(axes), rng=np.random.default_rng(seed)).random(count).tolist()
     points = np.array(
         [
-            [a.drawn(share, place % _ENDS > 0) for a, share in zip(axes, row, strict=True)]
+            [a.drawn(share, seed[1] == 0 and place % _ENDS > 0) for a, share in zip(axes, row, strict=True)]
             for place, row in enumerate(shares)
         ]
     )
