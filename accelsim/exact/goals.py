@@ -96,8 +96,7 @@ class RiskAt:
     def _far(self, optimizer: Optimizer, problem: Problem, values: dict[str, Any]) -> float:
         found = moments.risk(optimizer, problem, self.horizon, **values)
         last = float(found.risk[-1])
-        error: Any = found.error
-        lost = last < 0 or (np.ndim(error) > 0 and not error[-1] <= thresholds.KEPT * last)
+        lost = not found.error[-1] <= thresholds.KEPT * last
         return self._scored(thresholds.Arrival(None, math.inf, last, found.diverged, lost))
 
     def _scored(self, found: thresholds.Arrival) -> float:

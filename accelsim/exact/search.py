@@ -34,7 +34,7 @@ _LEAST = 15  # evaluations an axis in a round
 _ROUNDS = 6  # parts of what is left, of which a round takes one while there are several starts
 _SIZES = 1.0, 0.5, 0.2, 0.1, 0.03, 0.01  # of the simplex of each round, in decades
 _FINE = 0.5, 0.2, 0.1, 0.05, 0.02, 0.01  # and of those that polish
-_EACH = 25  # evaluations an axis in each of these
+_EACH, _FEWEST = 25, 40  # evaluations an axis in each of these, and in all
 _APART = 0.1  # of the box: starts closer than this are one
 _NOTHING = 1e-12  # no difference
 _HOLDS = 1e-6  # of a value: what a second route may add to it
@@ -202,7 +202,7 @@ class _Run:
     def polish(self, left: int) -> None:
         """Simplex searches from the best place, of many sizes: where a function has edges, one alone gets stuck."""
         for size in itertools.cycle(_FINE):
-            share = min(_EACH * len(self.box), left)
+            share = min(max(_EACH * len(self.box), _FEWEST), left)
             if share <= len(self.box) + 1:
                 break
             left -= self.descend(self.value, self.place, size, share)[-1]
