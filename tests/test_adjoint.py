@@ -12,6 +12,8 @@ from accelsim.optimizer import Hyperparameter, step_size, weight
 from accelsim.optimizers import find
 from accelsim.symbolic.tableau import linear_tableau
 
+pytestmark = pytest.mark.numeric
+
 SWOLLEN = dict(lr=16.689440964822328, beta=0.8885372407684698, q=0.7569444423137064)
 
 

@@ -17,6 +17,8 @@ from accelsim.optimizers import find
 from accelsim.program import exact
 from accelsim.symbolic.tableau import linear_tableau
 
+pytestmark = pytest.mark.numeric
+
 
 @optimizer(positions="x z u", returns="u", lr=step_size(), beta=weight(0.9), q=real(1.0))
 def window(s, t, h):

@@ -15,6 +15,8 @@ import accelsim
 from accelsim.optimizer import step
 from accelsim.problems import make
 
+pytestmark = pytest.mark.numeric
+
 NAMES = ["heavy_ball", "mars_exact_sgd", "extragradient", "ema(sgd)"]
 VALUES = dict(
     heavy_ball=dict(lr=0.3, beta=0.6),
