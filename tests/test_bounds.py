@@ -7,11 +7,13 @@ import pytest
 from conftest import seed_of
 from test_rates import OWN, PROBLEMS, RULES, made, rule
 
-from accelsim import problems
+from accelsim import optimizer, problems
+from accelsim.errors import InputError
 from accelsim.exact import bounds, cone, dense, moments, rates, structured
 from accelsim.exact.bounds import enclosed
 from accelsim.exact.cone import ABOVE, BELOW, UNKNOWN
 from accelsim.exact.moments import Moments
+from accelsim.optimizer import momentum, step_size
 from accelsim.optimizers import find
 
 pytestmark = pytest.mark.numeric
@@ -217,3 +219,65 @@ def test_iterated_and_eliminated_witnesses_prove_the_same(monkeypatch):
     other = rates.rate(find("nesterov"), problem, lr=0.003, beta=0.9)
     assert other.one_minus_rho == pytest.approx(found.one_minus_rho, rel=1e-7)
     assert other.one_minus_rho_high - other.one_minus_rho_low <= 1e-6 * abs(found.one_minus_rho)
+
+
+def nearly_collinear(folder, apart, rows=40):
+    draw = np.random.default_rng(seed_of(f"columns {apart} apart"))
+    x = draw.standard_normal(rows)
+    table = np.stack([x, x + apart * draw.standard_normal(rows), draw.standard_normal(rows)], axis=1)
+    np.save(folder / "table.npy", table)
+    return table, problems.make("dataset", data=str(folder / "table.npy"), target=2)
+
+
+@pytest.mark.parametrize("apart", [1e-3, 1e-6, 1e-9])
+def test_a_nearly_null_direction_of_a_table_is_one(tmp_path, apart):
+    """Singular values far above rounding were dropped as those of the Gram matrix would be: rho was .67, not near 1."""
+    table, problem = nearly_collinear(tmp_path, apart)
+    assert problem.spectrum.size == 2
+    found = rates.rate(find("sgd"), problem, lr=0.1)
+    assert 0 < found.one_minus_rho < 1.1 * 0.2 * problem.spectrum[-1]
+    assert found.stable in (True, None)
+    np.save(tmp_path / "table.npy", np.insert(table[:, [0, 2]], 1, -2 * table[:, 0], axis=1))
+    assert problems.make("dataset", data=str(tmp_path / "table.npy"), target=2).spectrum.size == 1
+
+
+def test_the_error_of_a_risk_on_a_table_holds_that_of_its_optimum(tmp_path):
+    """Against 50 digits from the rows: w = 0 has risk (1/2) y^T X (X^T X)^-1 X^T y / N."""
+    import mpmath as mp
+
+    for apart in (1e-2, 1e-5, 1e-7):
+        table, problem = nearly_collinear(tmp_path, apart, rows=12)
+        with mp.workdps(50):
+            columns = [[mp.mpf(float(v)) for v in column] for column in table.T]
+            columns = [[v - mp.fsum(column) / 12 for v in column] for column in columns]
+            columns = [[v / mp.sqrt(mp.fsum(u**2 for u in column) / 12) for v in column] for column in columns]
+            x, y = mp.matrix(columns[:2]).T, mp.matrix(columns[2])
+            right = (y.T * x * mp.lu_solve(x.T * x, x.T * y))[0] / 24
+        found = moments.risk(find("sgd"), problem, 0, lr=0.1)
+        assert abs(found.risk[0] - float(right)) <= found.error[0] < 1e-6
+
+
+@optimizer(positions="w", memories="m", returns="w", lr=step_size(), beta=momentum())
+def ahead(s, t, h):
+    """Momentum of the second of two queries a step."""
+    g = yield s.w
+    g = yield s.w - h.lr * g
+    m = h.beta * s.m + g
+    return dict(w=s.w - h.lr * m, m=m)
+
+
+def test_floors_of_terms_that_cancel_are_refused():
+    """At kurtosis 1 little is left of the noise of one direction's own error: floors were off, and even negative."""
+    problem = problems.make("independent", kurtosis=1, label_noise=1.0, spectrum=[6.291269631002537e-05])
+    values = dict(lr=15893.453286926366, beta=0.9982373431283121)
+    with pytest.raises(InputError, match="terms that cancel"):
+        rates.floor(ahead, problem, **values)
+    run = moments.risk(find("heavy_ball"), problem, 10**5, **values)
+    assert rates.floor(find("heavy_ball"), problem, **values) == pytest.approx(run.risk[-1], rel=1e-9)
+
+
+def test_stability_is_asked_at_one_itself_where_bounds_lie_on_both_sides():
+    problem = problems.make("one_hot", kurtosis=20, label_noise=1.0, spectrum=[3211.6811317889114])
+    values = dict(lr=3.1668223305174143e-15, beta=0.999999999913548)
+    assert rates.rate(find("nesterov"), problem, **values).stable is True
+    assert rates.stable(find("nesterov"), problem, **values) is True

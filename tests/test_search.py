@@ -177,3 +177,19 @@ def test_the_command_says_where_two_searches_do_not_agree(monkeypatch, capsys):
     assert not any("searches" in notice for notice in many["notices"])
     assert set(many["failed"]) <= {"diverged", "digits lost", "not computable"}
     assert many["failed"]["diverged"] > 0
+
+
+def test_an_interrupt_ends_both_searches():
+    """The other one went on until its budget was used up."""
+    calls = []
+
+    def interrupted(place):
+        calls.append(place)
+        if len(calls) == 20:
+            raise KeyboardInterrupt
+        return float((place**2).sum())
+
+    axes = [search.Axis(float, -1.0, 1.0)] * 2
+    with pytest.raises(KeyboardInterrupt):
+        search.search(interrupted, axes, 10**6, 0)
+    assert len(calls) < 10**5

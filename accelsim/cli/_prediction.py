@@ -38,24 +38,30 @@ def rate(
     _drawable(out)
     axes = _axes(rule, mapped, out)
     found = rates.rate(rule, problem, **values)
+    notices = [*problem.notices, *_uncertain(found)]
+    try:
+        floor = rates.floor(rule, problem, **values)
+    except InputError as none:  # which is no reason to withhold the rate
+        floor, notices = None, [*notices, f"no floor: {none}"]
     names = [edge] if edge else rates.step_sizes_of(rule)
     document: dict[str, Any] = {
         **vars(found),
         "edge": _edge(rule, problem, names, values),
-        "floor": rates.floor(rule, problem, **values),
+        "floor": floor,
         "assumptions": [*problem.assumptions, "floor: risk of the returned iterate, without its irreducible part"],
-        "notices": [*problem.notices, *_uncertain(found)],
+        "notices": notices,
     }
     if out is not None:
         document["drawn"] = str(_drawn_map(rule, problem, axes, values, out))
-    emit(document, json_, lambda: "\n".join(lines_of(document)))
+    told = document if found.stable is not None else {**document, "stable": "unknown"}
+    emit(document, json_, lambda: "\n".join(lines_of(told)))
 
 
 def _uncertain(found: Any) -> list[str]:
     """Notices on bounds of a rate that lie apart."""
     apart = found.one_minus_rho_high - found.one_minus_rho_low
     if found.stable is None:
-        return ["stability is not decided in float64: the bounds on rho lie on both sides of 1"]
+        return ["whether the run is stable is unknown: the bounds on rho lie on both sides of 1"]
     if math.isfinite(found.rho) and not apart <= 1e-6 * abs(found.one_minus_rho) + 1e-300:
         return [f"the bounds on 1 - rho are {apart:.2g} apart, as close as float64 certifies them"]
     return []

@@ -54,6 +54,7 @@ def enclosed(judge: Judge, guess: float) -> Enclosure:
             break
         idle = idle + 1 if search.high - search.low > before / 2 else 0
         mu = search.next(halve=idle > 1)
+    search.decide()
     return Enclosure(min(max(mu, search.low), search.high), search.low, search.high)
 
 
@@ -79,6 +80,11 @@ class _Search:
                 known[side] = seen == side
             width *= _WIDER
         return True
+
+    def decide(self) -> None:
+        """Look at rho = 1 itself where it is not decided."""
+        if self.low < 0 < self.high:
+            self._looked(0.0)
 
     def _looked(self, mu: float) -> int:
         side, self.poles[mu] = self.judge(mu)

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from accelsim.exact.bounds import judge_uncoupled
+from accelsim.exact.secular import check_settled
 from accelsim.exact.tables import System
 from accelsim.problems import Uncoupled
 from accelsim.spectra import Array
@@ -69,8 +70,12 @@ class Coupling:
     def floor(self, noise: Array) -> Array:
         """(m,) second moments of the returned iterate that noise (G, G, m), added at every step, leaves in the end."""
         responses, returned = self._responses(0.0)
-        forcing = noise[*self.pairs].T
-        return np.einsum("ir,ir->i", returned, self._settled(responses, forcing))
+        problem, forcing = self.problem, noise[*self.pairs].T
+        settled = self._settled(responses, forcing)
+        seen = np.einsum("iab,ib->ia", responses, settled)
+        of_others = problem.left[:, None] * (problem.right[:, None] * seen).sum(axis=0)
+        check_settled(settled, [problem.own[:, None] * seen, of_others, forcing], forcing)
+        return np.einsum("ir,ir->i", returned, settled)
 
     def _exceeds(self, mu: float) -> bool:
         """Whether 1 + mu, beyond every rho(T_i)^2, exceeds rho."""

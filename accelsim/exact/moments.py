@@ -206,9 +206,10 @@ class Runs:
             weights = run.problem.spectrum / 2
             doubt, risk = float(weights @ run.doubts(row)), float(weights @ run.directions(row))
             count = quantities * (weights.size if run.problem.coupled else 1)
-            of_states = rounding.GIVEN + (rounding.of_roots(count) if self.rooted else 0)
+            of_states = rounding.of_numbers(run.problem) + (rounding.of_roots(count) if self.rooted else 0)
             by_sums = 0 if self.rooted else rounding.of_sums(count) * doubt
             found[name] = by_sums + rounding.coherent(of_states, count, steps, doubt, risk) + rounding.UNDERFLOW
+            found[name] += rounding.of_start(run.problem, risk)
         return found
 
 

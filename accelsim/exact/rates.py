@@ -67,7 +67,7 @@ class Rate:
         stable = True if high <= 0 else False if low >= 0 else None
         tau = math.inf if mu >= 0 or stable is False else -1 / math.log1p(mu) if mu > -1 else 0.0
         rho_low, rho_high = max(math.nextafter(1 + low, -math.inf), 0.0), math.nextafter(1 + high, math.inf)
-        return cls(max(1 + mu, 0.0), tau, stable, rho_low, rho_high, -mu, -high, -low)
+        return cls(max(1 + mu, 0.0), tau, stable, rho_low, rho_high, 0.0 - mu, 0.0 - high, 0.0 - low)
 
 
 class Constant(NamedTuple):

@@ -20,6 +20,7 @@ import numpy as np
 
 from accelsim.exact.tables import System
 from accelsim.problems import Problem, Uncoupled
+from accelsim.problems.dataset import Dataset
 from accelsim.spectra import Array
 
 UNIT = 2.0**-53
@@ -27,6 +28,21 @@ UNDERFLOW = 1e-300  # below, moments are no longer rounded in proportion to them
 GIVEN = 4 * UNIT  # relative error of coefficients and of the problem's numbers, as floats
 _MANY, _NEAR = 512, 0.01  # directions from which on those are one whose eigenvalues differ by less than that part
 WANTED = 1e-6  # relative error of a risk that is good enough
+
+
+def of_numbers(problem: Problem) -> float:
+    """Relative error of a problem's numbers: those of a table come from singular values, which rounding moves alike."""
+    if not isinstance(problem, Dataset):
+        return GIVEN
+    return GIVEN * math.sqrt(problem.spectrum.max() / problem.spectrum.min())
+
+
+def of_start(problem: Problem, risk: float) -> float:
+    """Error of a risk from that of a table's optimum, of which the run starts at a distance; none elsewhere."""
+    if not isinstance(problem, Dataset):
+        return 0.0
+    moved = of_numbers(problem) * max(1.0, math.sqrt(max(risk, 0.0)))  # the target has variance 1
+    return moved * (2 * math.sqrt(max(risk, 0.0)) + moved)
 
 
 def of_sums(quantities: int) -> float:

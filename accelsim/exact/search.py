@@ -237,7 +237,13 @@ def search(objective: Objective, axes: Sequence[Axis], budget: int, seed: int, k
     if known:
         runs[0].place, runs[0].value = known.place, known.value
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda run, which: run.cut([seed, which]), runs, (0, 1)))
+        jobs = [pool.submit(run.cut, [seed, which]) for which, run in enumerate(runs)]
+        try:
+            for job in jobs:
+                job.result()
+        finally:
+            for run in runs:  # an interrupt ends both
+                run.left = 0
     best = min(runs, key=lambda run: run.value)
     place = _closed(best, closings)
     return Found(place, best.value, budget, _at_edges(place, best.box), (runs[0].value, runs[1].value))

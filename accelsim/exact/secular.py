@@ -27,6 +27,7 @@ from accelsim.problems import Uncoupled
 from accelsim.spectra import Array
 
 _RELATIVE = 1e-12  # a root closer than this to the rate of the mean is that rate
+_EXPLAINED = 1e-6  # of the noise added at every step: what may be left of a floor's equation
 _AT_ONCE = 256  # eigendirections whose poles are computed in search of the slowest
 
 
@@ -37,6 +38,13 @@ class TooLarge(InputError):
 def too_large() -> TooLarge:
     """What to say where a rate overflows."""
     return TooLarge("the rate is beyond the range of float64: take smaller step sizes")
+
+
+def check_settled(noise: Array, parts: list[Array], forcing: Array) -> None:
+    """Raise if noise is not the sum of its parts, one of them the forcing, to a millionth of it, rounding included."""
+    rest = np.abs(noise - sum(parts)) + 8 * np.finfo(float).eps * sum(np.abs(part) for part in parts)
+    if not (rest <= _EXPLAINED * np.abs(forcing).max()).all():
+        raise InputError("the floor was not found: too little is left of terms that cancel; use risk after many steps")
 
 
 def gap(system: System, step: Array, problem: Uncoupled) -> float:
@@ -82,9 +90,13 @@ class Secular:
         h, returned = self.norms(0.0, self.n), self.norms(0.0, self.returned)
         if h is None or returned is None:
             raise InputError("the run does not settle: it has no floor")
-        amplified = 1 / (1 - self.problem.own * h)
-        shared = (self.problem.right * h * amplified * noise[0, 0]).sum() / (1 - (self.weight * h * amplified).sum())
-        return returned * amplified * (self.problem.left * shared + noise[0, 0])
+        problem, forcing = self.problem, noise[0, 0]
+        amplified = 1 / (1 - problem.own * h)
+        shared = (problem.right * h * amplified * forcing).sum() / (1 - (self.weight * h * amplified).sum())
+        settled = amplified * (problem.left * shared + forcing)
+        of_others = problem.left * (problem.right * h * settled).sum()
+        check_settled(settled, [problem.own * h * settled, of_others, forcing], forcing)
+        return returned * settled
 
     def norms(self, mu: float, seen: Array) -> Array | None:
         """(m,) squared norms at z = 1 + mu of the response of what is seen to noise; None below a pole."""

@@ -68,7 +68,7 @@ class Structured:
             return mean
         x = np.zeros((len(self.pairs[0]), *self.e.shape[1:]))
         x[self.pairs[0] == self.pairs[1]] = np.eye(self.e.shape[-1])
-        width = 0.1 * max(abs(mean), 1e-300)
+        mu, width = mean, 0.1 * max(abs(mean), 1e-300)
         with np.errstate(all="ignore"):
             try:
                 while not self._inside(first := self._shifted(mean + width)(x)):

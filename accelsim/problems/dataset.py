@@ -19,6 +19,7 @@ from accelsim.problems._sampling import pick
 from accelsim.spectra import Array
 
 BUNDLED = ("diabetes", "digits")
+_NULL = 8  # roundings, times the larger number of rows and columns, up to which a singular value is zero
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -27,7 +28,7 @@ class Dataset(Problem):
 
     H = X^T X / N, and w* is the least-squares solution, so the labels' noise is its residuals. A run starts at w = 0
     unless told otherwise. Constant columns are dropped (`notices` says so), and so are null directions of H on the
-    exact side, in which nothing ever moves.
+    exact side (singular values that rounding cannot tell from zero), in which nothing ever moves.
 
     Parameters
     ----------
@@ -60,9 +61,8 @@ class Dataset(Problem):
         labels = _standardized(target)
         # singular values: eigenvalues of the Gram matrix would lose the digits of the smallest ones
         roots, vectors = np.linalg.svd(features / len(features) ** 0.5, full_matrices=False)[1:]
-        values = roots**2
-        kept = values > values[0] * max(features.shape) * np.finfo(np.float64).eps
-        spectrum, basis = values[kept], vectors[kept].T.copy()
+        kept = roots > roots[0] * _NULL * max(features.shape) * np.finfo(np.float64).eps
+        spectrum, basis = roots[kept] ** 2, vectors[kept].T.copy()
         rotated = features @ basis
         solution = rotated.T @ labels / len(labels) / spectrum
         start = -basis @ solution if self.init is None else spectra.initial(self.init, features.shape[1])
