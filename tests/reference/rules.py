@@ -9,6 +9,7 @@ from accelsim.optimizer import step
 from accelsim.schedules import Recurrence, Schedule
 from reference.numbers import mp, number
 
+SMALLEST = 1e-60  # of coefficients; products of several have to be above what arrays resolve, see `numbers`
 PROBED = (1, 2, 17, 1000)  # steps at which a rule of constant hyperparameters is the one of step 0, or varies in time
 
 
@@ -84,6 +85,8 @@ def step_of(rule, t, h):
         queries.append(_rows(points, names[:known]))
         known += len(points)
     update = _rows([new[name].terms for name in rule.states], names)
+    if any(0 < abs(value) < SMALLEST for matrix in (update, *queries) for value in matrix.flat):
+        raise NotImplementedError("coefficients that the references' arrays take for zero")
     start = np.array([mp.mpf(name in rule.positions) for name in rule.states], dtype=object)
     return Step(queries, update, _rows([{rule.returns: mp.one}], rule.states), start)
 
