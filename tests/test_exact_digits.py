@@ -338,3 +338,18 @@ def test_risks_below_the_range_of_floats_are_zero():
     found = moments.risk(find("heavy_ball"), problem, 1403702, lr=1.0096584999429328, beta=0.8939510511876351)
     assert (found.risk >= 0).all()
     assert found.risk[-1] <= found.error[-1] <= 1e-299
+
+
+@optimizer(positions="w twin", memories="idle", returns="w", lr=step_size())
+def beside_itself(s, t, h):
+    """SGD twice, and a memory that doubles and stays at zero as the two never differ."""
+    g = yield (s.w + s.twin) / 2 + s.idle
+    return dict(w=s.w - h.lr * g, twin=s.twin - h.lr * g, idle=2 * s.idle + s.w - s.twin)
+
+
+def test_leaps_do_not_let_rounding_feed_a_state_that_no_run_reaches():
+    """The risk was 0 after 32 steps and said to be exact."""
+    problem = problems.make("linear_regression", dim=1, batch=4096, spectrum=[4e-4])
+    with pytest.raises(InputError, match="no run reaches"):
+        moments.risk(beside_itself, problem, 10**8, lr=1.3e3)
+    assert moments.risk(find("mars_sgd"), problem, 10**8, lr=1.3, beta=0.9).way == "leaps"  # not minimal, but calm

@@ -14,6 +14,7 @@ from accelsim.errors import InputError
 from accelsim.exact import spans
 from accelsim.exact.kernel import OVERFLOW
 from accelsim.exact.leaps import Layout, Leap, leapt, unknowns
+from accelsim.exact.minimal import minimal
 from accelsim.exact.moments import PARTS, Moments, Risk, assembled, mapped, starts, stepped
 from accelsim.exact.tables import System, Tables, anchored
 from accelsim.problems import Problem
@@ -36,6 +37,7 @@ _LOW, _DEGREE = 8, 16
 _NODES = np.cos(np.pi * np.arange(_DEGREE + 1) / _DEGREE)
 _HIGH = np.linalg.inv(np.polynomial.chebyshev.chebvander(_NODES, _DEGREE))[_LOW:]  # coefficients from values at nodes
 _LARGE, _FEW = 10**4, 4  # entries of a matrix that couples directions whose terms are not looked at, but taken as that
+_GROWS = 1e-9  # of an eigenvalue beyond 1: more than its rounding, and than a position that stays where it is
 _QUICK, _DAY = 2.0, 86400.0  # seconds: what is not worth a choice, and what is refused
 
 
@@ -173,7 +175,13 @@ def by_leaps(problem: Problem, tables: Tables, steps: int, of: str) -> Risk:
     The error is an estimate: by a second run in which every number of the step's map is off by its rounding, up or
     down by chance, and every product of matrices by that of its terms. What any power loses by its exponent alone is
     added.
+
+    Raises
+    ------
+    InputError
+        If a state that no run reaches, or that nothing reads, grows by itself: rounding would feed it.
     """
+    _check_idle(problem, tables)
     voyage = Voyage(problem, tables, of, tables.take(0).drives)
     one = voyage.steps([0])[0]
     x, wanted = voyage.start(), log_spaced(steps)
@@ -194,6 +202,20 @@ def by_leaps(problem: Problem, tables: Tables, steps: int, of: str) -> Risk:
     relative = np.divide(moved, total, out=np.zeros_like(total), where=total > 0)
     error = _SAFETY * (np.maximum.accumulate(relative) + np.finfo(float).eps * (1 + _exponent(shares))) * total
     return _risk(problem, wanted[:good], shares, diverged, "leaps", error)
+
+
+def _check_idle(problem: Problem, tables: Tables) -> None:
+    numeric = next(tables.tableau.rows(program.exact, **tables.values))
+    if len(minimal(tables.tableau, numeric).A) == len(tables.tableau.states):
+        return
+    a, b, c, d, _ = (np.asarray(matrix, dtype=float) for matrix in numeric)
+    lam = problem.spectrum[:, None, None]
+    mean = a + lam * (b @ np.linalg.solve(np.eye(len(d)) - lam * d, np.broadcast_to(c, (len(lam), *c.shape))))
+    if np.isfinite(mean).all() and np.abs(np.linalg.eigvals(mean)).max() > 1 + _GROWS:
+        raise InputError(
+            f"{tables.tableau.optimizer} grows, perhaps in a state that no run reaches or nothing reads, which rounding"
+            " would feed in so many steps: leave such states out of the rule, or take fewer steps"
+        )
 
 
 def by_blocks(problem: Problem, tables: Tables, steps: int, of: str) -> Risk:
