@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -239,11 +239,12 @@ def search(objective: Objective, axes: Sequence[Axis], budget: int, seed: int, k
     with ThreadPoolExecutor(2) as pool:
         jobs = [pool.submit(run.cut, [seed, which]) for which, run in enumerate(runs)]
         try:
-            for job in jobs:
-                job.result()
+            wait(jobs, return_when=FIRST_EXCEPTION)
         finally:
-            for run in runs:  # an interrupt ends both
+            for run in runs:  # an interrupt, or an error in one, ends both
                 run.left = 0
+    for job in jobs:
+        job.result()
     best = min(runs, key=lambda run: run.value)
     place = _closed(best, closings)
     return Found(place, best.value, budget, _at_edges(place, best.box), (runs[0].value, runs[1].value))
