@@ -23,10 +23,10 @@ from accelsim.spectra import Array
 Judge = Callable[[float], tuple[int, float]]  # the side that mu is on, and a number that has a pole at rho - 1
 
 _NEAR = 2e-7  # of rho - 1: where it is first looked for beside the guess
-_LEAST = 1e-300
+_LEAST = 1e-300  # of rho - 1: in its place where the guess is 0
 _UNIT = 2.0**-53  # of rounding
 _WIDER = 2  # factor from one width to the next where a side is not certain
-_PART = 1 / 16  # of the unit of rounding: that of a rotated row, in parts of its length
+_PART = 1 / 16  # of the rounding counted: that of rotated rows in their lengths, of singular values in the largest
 _TURNS = 100  # guesses
 _TINY = 1e-18  # of rho - 1: where halving orders of magnitude ends
 _FARTHEST = 1e300
@@ -142,6 +142,7 @@ class CoupledJudge:
             cone.scales(lam, rule, scale[i])
         self.scale = scale.T.copy()
         self.sizes = system.each(np.abs)
+        # of sums over states, over eigendirections twice, and over rows, which BLAS adds up in four at least
         self.unit = _UNIT * (4 * (k + system.B.shape[1] + 4) + 2 * m + len(problem.features) / 4)
 
     @property

@@ -178,7 +178,7 @@ class Floor:
         return score
 
     def again(self, optimizer: Optimizer, problem: Problem, values: dict[str, Any], score: float) -> float:
-        """The score: floors come from fractions."""
+        """The score itself: a floor is checked by its own equation where it is found."""
         return score
 
 

@@ -186,8 +186,8 @@ def enclosure(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any)
         if not math.isfinite(guess):
             raise too_large()
         found = enclosed(solver.judge, guess)
-    if not exact.B.any() and (exact.A @ exact.translation == exact.translation).all():
-        return found._replace(low=max(found.low, 0.0))  # nothing moves
+    if _still(exact):
+        return found._replace(low=max(found.low, 0.0))
     return found
 
 
@@ -203,10 +203,15 @@ def stable(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) ->
     return _settles(exact, stages, problem)[0]
 
 
+def _still(exact: Realization) -> bool:
+    """Whether no gradient moves anything: a translation stays what it is, so rho is 1 at least."""
+    return not exact.B.any() and bool((exact.A @ exact.translation == exact.translation).all())
+
+
 def _settles(exact: Realization, stages: tuple[int, ...], problem: Problem) -> tuple[bool | None, _Solver | None]:
     """Whether rho < 1, and what finds the floor."""
-    if not exact.B.any() and (exact.A @ exact.translation == exact.translation).all():
-        return False, None  # nothing moves
+    if _still(exact):
+        return False, None
     try:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             solver = _solver(exact, stages, problem)
