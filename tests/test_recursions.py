@@ -8,10 +8,10 @@ import pytest
 from conftest import seed_of
 
 from accelsim.errors import InputError
+from accelsim.language import evaluated
 from accelsim.optimizer import step
 from accelsim.optimizers import find
 from accelsim.schedules import Recurrence
-from accelsim.symbolic.algebra import evaluated
 from accelsim.symbolic.certificate import verify_certificate
 from accelsim.symbolic.coq import export
 from accelsim.symbolic.equivalence import Equivalence, check

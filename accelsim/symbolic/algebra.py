@@ -1,18 +1,15 @@
-"""Algebra shared by proofs: rational functions in whatever a rule is made of, shifts in time, written expressions."""
+"""Algebra shared by proofs: rational functions in whatever a rule is made of, shifts in time."""
 
 from __future__ import annotations
 
-import ast
-import operator
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from fractions import Fraction
-from functools import cached_property, partial, reduce
+from functools import cached_property, reduce
 from typing import Any
 
 from accelsim import elementary
-from accelsim.errors import InputError, unknown
-from accelsim.program import exact
+from accelsim.errors import InputError
 from accelsim.symbolic.tableau import time
 
 
@@ -230,93 +227,3 @@ def divisors(expression: Any) -> list[Any]:
         if not bare.is_number and not bare.is_positive and bare not in found:
             found.append(bare)
     return found
-
-
-_OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.Pow: operator.pow,
-    ast.USub: operator.neg,
-    ast.UAdd: operator.pos,
-}
-
-
-def evaluated(text: str, names: Mapping[str, Any], number: Callable[[Any], Any] = exact) -> Any:
-    """A written expression in any arithmetic.
-
-    Parameters
-    ----------
-    text : such as ``"lr(t)*(beta(t) - beta(t+1)*(1 - c(t)))"``.
-    names : values of the names in it, which may be subscripted, as ``"lr[3]"``; functions of t are called.
-    number : converts the numbers in it, by default to fractions.
-
-    Raises
-    ------
-    InputError
-        For a name that is not known, or what is no arithmetic.
-
-    Examples
-    --------
-    >>> evaluated("(1 - 0.9)*lr(t+1)", {"t": 2, "lr": lambda t: t})
-    Fraction(3, 10)
-    """
-    known = {**elementary.FUNCTIONS, **names}
-
-    def value(node: ast.AST) -> Any:
-        if isinstance(node, ast.Expression):
-            return value(node.body)
-        if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
-            return number(node.value)
-        if isinstance(node, ast.Name | ast.Subscript):  # lr[3] is a name as well, which nothing else can have
-            name = ast.unparse(node)
-            if name not in known:
-                raise unknown(f"name in {text!r}:", name, known)
-            return known[name]
-        if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
-            return _OPERATORS[type(node.op)](value(node.left), value(node.right))
-        if isinstance(node, ast.UnaryOp) and type(node.op) in _OPERATORS:
-            return _OPERATORS[type(node.op)](value(node.operand))
-        if isinstance(node, ast.Call) and not node.keywords:
-            called, args = value(node.func), node.args
-            if called is elementary.where and isinstance(condition := value(args[0]), bool):
-                return value(args[1] if condition else args[2])  # the other branch may divide by zero
-            return called(*map(value, args))
-        raise InputError(f"cannot read {text!r} as an expression: use + - * / **, numbers, names and calls")
-
-    try:
-        return value(ast.parse(text.strip(), mode="eval"))
-    except SyntaxError:
-        raise InputError(f"cannot read {text!r} as an expression: use + - * / **, numbers, names and calls") from None
-    except TypeError as error:  # a number that is called, a function that is not
-        raise InputError(f"cannot read {text!r}: {error}") from None
-    except RecursionError:
-        raise InputError(f"cannot read {text[:40]!r}...: it is too long") from None
-
-
-def divided_by(text: str, names: Mapping[str, Any], number: Callable[[Any], Any]) -> Iterator[Any]:
-    """What a written expression divides by in SymPy, as it is written; arguments as those of `evaluated`.
-
-    What is divided by in one branch of ``where`` alone is 1 in the other.
-    """
-
-    def value(node: ast.expr) -> Any:
-        return evaluated(ast.unparse(node), names, number)
-
-    def below(node: ast.expr) -> Iterator[Any]:
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "where":
-            condition, yes, no = node.args
-            where = partial(names["where"], value(condition))
-            yield from (where(divisor, 1) for divisor in below(yes))
-            yield from (where(1, divisor) for divisor in below(no))
-            return
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
-            yield value(node.right)
-        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow) and not value(node.right).is_nonnegative:
-            yield value(node.left)
-        for part in ast.iter_child_nodes(node):
-            if isinstance(part, ast.expr):
-                yield from below(part)
-
-    yield from below(ast.parse(text.strip(), mode="eval").body)

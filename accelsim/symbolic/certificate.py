@@ -20,14 +20,15 @@ from accelsim.errors import InputError, unknown
 from accelsim.optimizer import Optimizer, program_hash, step
 from accelsim.program import exact
 from accelsim.schedules import Recurrence
-from accelsim.symbolic.algebra import Field, evaluated
+from accelsim.symbolic.algebra import Field
 from accelsim.symbolic.equivalence import Equivalence, Verdict, check, linear_parts, parameters
 from accelsim.symbolic.given import equal_parameters, unlike
+from accelsim.symbolic.language import expression
 from accelsim.symbolic.lengths import LONG_ALIKE, long_alike, scale_free
 from accelsim.symbolic.linear_part import LinearPart, left_behind, linear_part
 from accelsim.symbolic.own_runs import refuted
-from accelsim.symbolic.replay import Key, answers, rational, read, shared_gradients
-from accelsim.symbolic.tableau import sympy_functions, tableau
+from accelsim.symbolic.replay import Key, answers, read, shared_gradients
+from accelsim.symbolic.tableau import tableau
 
 RETURNED = -1  # in the place of a query's number: what the rule returns before the step
 FORMAT = "accelsim certificate 5"
@@ -408,7 +409,7 @@ def _known_within(document: Mapping[str, Any], a: Optimizer, b: Optimizer, steps
         if name in set_a and value != set_a[name]:
             raise InputError(f"{name} = {value} is not what is given for it, {set_a[name]}")
         if name not in set_a and isinstance(value, str):
-            evaluated(value, sympy_functions(), rational)  # a number, as nothing says that it varies
+            expression(value, {})  # a number, as nothing says that it varies
         varies = name in document["varying"] or isinstance(declared[name].default, Recurrence)
         if isinstance(value, list) and not varies:
             raise InputError(f"{name} must be one number: it is not among what varies")
@@ -507,7 +508,6 @@ def _identity(found: Mapping[str, Any], one: list[Any], other: list[Any], shown:
 
 def _expression(text: str, among: list[Any]) -> Any:
     """A written expression in the unknowns of some answers; never evaluated as Python."""
-    import sympy
 
     names = {str(s): s for value in among for s in value.free_symbols}
-    return sympy.sympify(evaluated(text, names, rational))
+    return expression(text, names)

@@ -17,21 +17,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from numbers import Rational
 from typing import Any
 
 from accelsim.errors import InputError, unknown
+from accelsim.language import VOCABULARY
 from accelsim.optimizer import Optimizer
 from accelsim.schedules import Recurrence
-from accelsim.symbolic.algebra import divided_by, elsewhere, evaluated, reduced, shifted, special_steps
+from accelsim.symbolic.algebra import elsewhere, reduced, shifted, special_steps
 from accelsim.symbolic.conditions import conditions, poles
 from accelsim.symbolic.formulas import formulas, structure
+from accelsim.symbolic.language import divided_by, expression, number
 from accelsim.symbolic.normal_form import LinearPart, linear_part
 from accelsim.symbolic.preconditioners import Preconditioners, Rule, nonlinear
 from accelsim.symbolic.recursions import Recursions, Texts
 from accelsim.symbolic.runs import STEPS, Replay
-from accelsim.symbolic.tableau import distinct, sympy_functions, time
-from accelsim.symbolic.written import number
+from accelsim.symbolic.tableau import distinct, time
 
 DRAWS = 3  # replays at random rational hyperparameters that must agree exactly
 TRIES = 50  # replays in which a counterexample is looked for
@@ -74,7 +74,7 @@ class Equivalence:
     nonlinear: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        taken = {"t", *sympy_functions(), *self.source.hyperparameters, *self.source.states, *self.target.states}
+        taken = {"t", *VOCABULARY, *self.source.hyperparameters, *self.source.states, *self.target.states}
         for name in self.sequences:
             if name in taken or not name.isidentifier():
                 raise InputError(f"a sequence cannot be called {name!r}: use a name that nothing else has")
@@ -274,7 +274,7 @@ class _Proof:
         """What is known by name in a claim's texts: t, the source's hyperparameters, given sequences, functions."""
         import sympy
 
-        known: dict[str, Any] = {**sympy_functions(), "t": time()}
+        known: dict[str, Any] = {"t": time()}
         for factor in self.source.tableau.factors.values():
             kind = sympy.Symbol if factor.symbol in self.claim.constant else sympy.Function
             known[factor.symbol] = kind(factor.symbol, positive=True)
@@ -306,15 +306,10 @@ class _Proof:
         return Recursions(following, start)
 
     def _schedule(self, text: str, t: Any) -> Any:
-        return evaluated(text, {**sympy_functions(), "t": t}, number)
+        return expression(text, {"t": t})
 
     def _written(self, text: str, **more: Any) -> Any:
-        import sympy
-
-        value = evaluated(text, {**self._names(), **more}, number)
-        if not isinstance(value, sympy.Basic | Rational):
-            raise InputError(f"cannot read {text!r}: what varies in time is written as a function, as {text}(t)")
-        return sympy.sympify(value)
+        return expression(text, {**self._names(), **more})
 
     def _mapped(self, target: LinearPart) -> dict[Any, Any]:
         """What stands for each of the target's hyperparameters, unknown functions until now."""
@@ -458,7 +453,7 @@ class _Proof:
         own += [*claim.preconditioners.values(), *claim.nonlinear.values()]
         for text in (*claim.map.values(), *claim.transform.values(), *claim.given.values(), *own):
             if isinstance(text, str):
-                yield from divided_by(text, names, number)
+                yield from divided_by(text, names)
         variable = tuple(k for k, v in claim.target.hyperparameters.items() if not v.switch)
         ours = self.source.tableau.divided_by(claim.varying, **claim.given)
         theirs = (divisor.xreplace(self.mapped) for divisor in self.target.tableau.divided_by(variable))

@@ -12,9 +12,9 @@ from typing import Any
 
 from accelsim.symbolic.algebra import at_first, infinite
 from accelsim.symbolic.elimination import Clock, solve
+from accelsim.symbolic.language import number
 from accelsim.symbolic.linear_part import LinearPart
 from accelsim.symbolic.recursions import Recursions
-from accelsim.symbolic.written import number
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any
 
 from accelsim.errors import InputError, unknown
+from accelsim.language import evaluated
 from accelsim.optimizer import Optimizer
-from accelsim.symbolic.algebra import at_first, evaluated, reduced, shifted
+from accelsim.program import Program, rounded
+from accelsim.symbolic.algebra import at_first, reduced, shifted
 from accelsim.symbolic.tableau import Matrices, Tableau, tableau, time
 
 
@@ -49,7 +51,8 @@ def linear_part(optimizer: Optimizer, varying: Iterable[str] = (), **values: Any
             raise unknown(f"hyperparameter of {optimizer}:", name, optimizer.hyperparameters)
     known = {name: _exactly(optimizer, name, value) for name, value in values.items()}
     table = tableau(optimizer, **known)
-    notes = [f"{name} acts {when} the momentum and is set aside" for name, when in sorted(table.maps)]
+    notes = [*_rounded(optimizer.program(known))]
+    notes += [f"{name} acts {when} the momentum and is set aside" for name, when in sorted(table.maps)]
     part = LinearPart(table, table.symbolic(varying, **known), tuple(notes), frozenset({*varying, *known}))
     for factor in table.factors.values():
         sequence = sympy.Function(factor.symbol, positive=True)(time())
@@ -70,6 +73,13 @@ def _exactly(optimizer: Optimizer, name: str, value: Any) -> Any:
         with suppress(InputError):  # what is irrational stays rounded
             return evaluated(value, {})
     return found
+
+
+def _rounded(traced: Program) -> Iterator[str]:
+    """What is said of numbers in a rule that were rounded before it could be read."""
+    for node in traced.nodes:
+        if node.op == "const" and isinstance(node.value, float) and (fraction := rounded(node.value)):
+            yield f"the number {node.value!r} is taken as {fraction}"
 
 
 def _multiplies_gradients(matrices: Matrices, sequence: Any) -> bool:

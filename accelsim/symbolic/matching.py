@@ -19,13 +19,14 @@ from accelsim.symbolic import ranges
 from accelsim.symbolic.algebra import at_first, divisors, reduced, shifted
 from accelsim.symbolic.elimination import Clock, Outcome, OutOfTime, followed, solve
 from accelsim.symbolic.equivalence import Equivalence, linear_parts, needed
+from accelsim.symbolic.language import number
 from accelsim.symbolic.linear_part import LinearPart
 from accelsim.symbolic.question import Question
 from accelsim.symbolic.recursions import Recursions
 from accelsim.symbolic.refutation import drawn
 from accelsim.symbolic.responses import Side, current, invariants, side_of, window
 from accelsim.symbolic.tableau import time
-from accelsim.symbolic.written import assignments, given_value, number, put_functions, text_of
+from accelsim.symbolic.written import assignments, given_value, put_functions, text_of
 
 STARTS = 4  # of a sequence, that are tried
 ENOUGH = 2  # solutions after which no more are looked for

@@ -19,9 +19,10 @@ from functools import cache, partial
 from typing import Any
 
 from accelsim.errors import InputError
+from accelsim.language import evaluated
 from accelsim.optimizer import Hyperparameter, Optimizer
 from accelsim.program import Node, evaluate, exact
-from accelsim.symbolic.algebra import evaluated, number_of, rational_root
+from accelsim.symbolic.algebra import number_of, rational_root
 from accelsim.symbolic.derivation import Elimination, Line, divided, made, premises
 from accelsim.symbolic.elimination import Clock
 from accelsim.symbolic.question import Question

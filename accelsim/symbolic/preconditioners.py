@@ -17,11 +17,12 @@ from accelsim.errors import InputError
 from accelsim.program import Node, evaluate, operate, reachable
 from accelsim.symbolic.algebra import elsewhere, shifted, special_steps
 from accelsim.symbolic.formulas import traced_factors
+from accelsim.symbolic.language import number, to_sympy
 from accelsim.symbolic.linear_part import LinearPart
 from accelsim.symbolic.recursions import Recursions
 from accelsim.symbolic.roots import Roots
-from accelsim.symbolic.tableau import time, to_sympy
-from accelsim.symbolic.written import number, text_of
+from accelsim.symbolic.tableau import time
+from accelsim.symbolic.written import text_of
 
 _ARITHMETIC = frozenset({"add", "sub", "mul", "div", "neg", "pow"})
 Values = Mapping[str, Any]

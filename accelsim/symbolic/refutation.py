@@ -25,12 +25,14 @@ from itertools import chain, pairwise, product
 from typing import Any
 
 from accelsim.errors import InputError
+from accelsim.language import evaluated
 from accelsim.optimizer import Hyperparameter, Optimizer, step
 from accelsim.program import exact
-from accelsim.symbolic.algebra import Field, determinant, evaluated
+from accelsim.symbolic.algebra import Field, determinant
 from accelsim.symbolic.cofactors import Member, bare, combination, combined, spanned, without_units
 from accelsim.symbolic.elimination import Clock
 from accelsim.symbolic.given import taken_alike
+from accelsim.symbolic.language import number
 from accelsim.symbolic.linear_part import LinearPart, left_behind
 from accelsim.symbolic.tableau import time
 
@@ -184,7 +186,7 @@ def _leaves(other: Leaf, seed: int, coordinate: int, unlike: Set[str] = frozense
     def given(name: str, step: int | None) -> Any:
         if name in unlike:
             return sympy.Symbol(unknown_at(name, step, coordinate))
-        return sympy.Rational(str(given_sequence(name, step or 0, seed, coordinate)))
+        return number(given_sequence(name, step or 0, seed, coordinate))
 
     return other, given
 
@@ -218,7 +220,7 @@ def _run(
     over = [[field.matrix(m) for m in system] for system in systems]
     count = part.tableau.gradients
     start, zero = (
-        field.matrix(sympy.Matrix([sympy.Rational(str(exact(v))) for v in values]))
+        field.matrix(sympy.Matrix([number(v) for v in values]))
         for values in (part.tableau.translation, part.tableau.start)
     )
     found: dict[tuple[int, int, int, int], Any] = {}

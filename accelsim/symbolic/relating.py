@@ -17,13 +17,14 @@ from typing import Any
 
 from accelsim.symbolic.algebra import Field, at_first, elsewhere, infinite, shifted
 from accelsim.symbolic.elimination import Clock, solve
+from accelsim.symbolic.language import number
 from accelsim.symbolic.linear_part import LinearPart
 from accelsim.symbolic.preconditioners import Reader, Rule
 from accelsim.symbolic.question import Question, Relation
 from accelsim.symbolic.recursions import Recursions
 from accelsim.symbolic.roots import Roots
 from accelsim.symbolic.tableau import Translation, time
-from accelsim.symbolic.written import given_value, number, text_of
+from accelsim.symbolic.written import given_value, text_of
 
 MARK = "′"  # after the name of an unknown of the second rule
 ENOUGH = 2  # solutions of a system of equations

@@ -7,10 +7,10 @@ from typing import Any
 
 from accelsim.errors import InputError
 from accelsim.optimizer import Optimizer
-from accelsim.program import evaluate, exact
-from accelsim.symbolic.algebra import evaluated
+from accelsim.program import evaluate
 from accelsim.symbolic.given import taken_alike
-from accelsim.symbolic.tableau import sympy_functions, tableau, to_sympy
+from accelsim.symbolic.language import expression, number, to_sympy
+from accelsim.symbolic.tableau import tableau
 
 Key = tuple[int, int, int, int, int]  # step and number of a query, of a gradient (step -1: the start), coordinate
 
@@ -19,16 +19,10 @@ def read(value: str, t: int) -> Any:
     """A written number, or the value of a schedule at a step."""
     import sympy
 
-    number = sympy.sympify(evaluated(value, {**sympy_functions(), "t": sympy.Integer(t)}, rational))
-    if not (number.is_real and number.is_finite):
+    found = expression(value, {"t": sympy.Integer(t)})
+    if not (found.is_real and found.is_finite):
         raise InputError(f"{value!r} is no number at t = {t}")
-    return number
-
-
-def rational(value: Any) -> Any:
-    import sympy
-
-    return sympy.Rational(str(exact(value)))
+    return found
 
 
 def answers(
@@ -66,7 +60,7 @@ def _firsts(rule: Optimizer, hyperparameter: Any, given: Any, last: int) -> Iter
     import sympy
 
     table = tableau(rule)
-    columns = [list(map(rational, start)) for start in (table.start, table.translation)]
+    columns = [list(map(number, start)) for start in (table.start, table.translation)]
     states = sympy.Matrix(columns).T
     for t in range(last + 1):
         a, b, c, d = (_matrix(table, name, t, hyperparameter, given) for name in ("a", "b", "c", "d"))
@@ -84,7 +78,7 @@ def _run(
 
     table = tableau(rule)
     start = sympy.Integer(1 if impulse[0] < 0 else 0)
-    state = [start * e + rational(m) for e, m in zip(table.translation, table.start, strict=True)]
+    state = [start * e + number(m) for e, m in zip(table.translation, table.start, strict=True)]
     shown = []
     for t in range(last + 1):
         firsts = shared[t] if shared else range(table.gradients)
@@ -106,7 +100,7 @@ def _matrix(table: Any, name: str, t: int, hyperparameter: Any, given: Any) -> A
             return read(value, t) if isinstance(value, str) else value
         if node.op == "hyperparameter":
             return hyperparameter(node.value, t)
-        return sympy.Integer(t) if node.op == "step" else rational(node.value)
+        return sympy.Integer(t) if node.op == "step" else number(node.value)
 
     matrix = sympy.zeros(*table.shapes()[name])
     known: dict[int, Any] = {}

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 from accelsim.symbolic.algebra import Field, elsewhere, reduced, shifted
 from accelsim.symbolic.elimination import Clock
+from accelsim.symbolic.language import number
 from accelsim.symbolic.linear_part import LinearPart, left_behind, without_decay
 from accelsim.symbolic.reduction import Block, Drift, Reduction
 from accelsim.symbolic.tableau import time
-from accelsim.symbolic.written import number
 
 
 class Drifting(NamedTuple):

@@ -18,8 +18,9 @@ import numpy as np
 
 from accelsim.errors import InputError
 from accelsim.optimizer import Optimizer
-from accelsim.program import Node, Program, evaluate, exact, operate, reachable
+from accelsim.program import Node, Program, evaluate, operate, reachable
 from accelsim.schedules import Recurrence, Schedule, Value
+from accelsim.symbolic.language import number, to_sympy
 
 
 @dataclass(frozen=True)
@@ -341,7 +342,7 @@ class Translation:
         if node.op == "step":
             return time()
         if node.op == "const":
-            return sympy.Rational(str(exact(node.value)))
+            return number(node.value)
         if node.op == "given":
             return sympy.Function(self.tableau.factors[node.index].symbol, positive=True)(time())
         return self.hyperparameter(node.value)
@@ -358,30 +359,7 @@ class Translation:
             return evaluate(value.node(), self._leaf, to_sympy, {})
         if value is None:
             return sympy.Symbol(name, real=True)
-        return sympy.Rational(str(exact(value)))
-
-
-def sympy_functions() -> dict[str, Any]:
-    """The elementary functions in SymPy, by name."""
-    import sympy
-
-    return {
-        "sqrt": sympy.sqrt,
-        "exp": sympy.exp,
-        "log": sympy.log,
-        "cos": sympy.cos,
-        "sign": sympy.sign,
-        "minimum": sympy.Min,
-        "maximum": sympy.Max,
-        "first": lambda t: sympy.Eq(t, 0),
-        "where": lambda condition, a, b: sympy.Piecewise((a, condition), (b, True)),
-    }
-
-
-def to_sympy(node: Node, values: list[Any]) -> Any:
-    """Apply a uniform node's operation to SymPy expressions."""
-    function = sympy_functions().get(node.op)
-    return function(*values) if function else operate(node, values)
+        return number(value)
 
 
 def tableau(optimizer: Optimizer, /, **values: Any) -> Tableau:

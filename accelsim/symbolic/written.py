@@ -9,25 +9,17 @@ from numbers import Integral, Real
 from typing import Any
 
 from accelsim.errors import InputError
+from accelsim.language import evaluated
 from accelsim.optimizer import Optimizer
-from accelsim.program import exact
-from accelsim.symbolic.algebra import evaluated, shifted
-from accelsim.symbolic.tableau import sympy_functions, time
-
-
-def number(value: Any) -> Any:
-    """A number as the SymPy rational it was written as."""
-    import sympy
-
-    return sympy.Rational(str(exact(value)))
+from accelsim.symbolic.algebra import shifted
+from accelsim.symbolic.language import expression, number
+from accelsim.symbolic.tableau import time
 
 
 def given_value(value: Any) -> Any:
     """What was given for a hyperparameter, a number or a text in t, in SymPy."""
-    import sympy
-
     if isinstance(value, str):
-        return sympy.sympify(evaluated(value, {**sympy_functions(), "t": time()}, number))
+        return expression(value, {"t": time()})
     if not isinstance(value, Real):
         raise InputError(f"a hyperparameter must be given as a number or as text in t, not as {value!r}")
     return number(value)

@@ -10,8 +10,8 @@ import pytest
 from conftest import seed_of
 from pairs import pair
 
+from accelsim.language import evaluated
 from accelsim.optimizers import find
-from accelsim.symbolic.algebra import evaluated
 from accelsim.symbolic.certificate import verify_certificate
 from accelsim.symbolic.finder import equivalent
 from accelsim.symbolic.tableau import tableau
