@@ -18,13 +18,16 @@ class Field:
 
     Symbols, values of unknown functions at each shift of t, and every other function (a root, a minimum, a power
     that is no whole number) are independent generators. What is zero here is zero; relations between generators,
-    such as sqrt(t)**2 = t, are only those that SymPy applies by itself.
+    such as sqrt(t)**2 = t, are those that SymPy applies by itself, exp(a + b) = exp(a) exp(b), and those between
+    minimum, maximum and absolute value, as in minimum(a, b) = (a + b - abs(a - b))/2.
     """
 
     def __init__(self, expressions: Iterable[Any]) -> None:
         import sympy
 
         self._opaque: dict[Any, Any] = {}
+        expressions = [sympy.sympify(e) for e in expressions]
+        self._choices = _choices(expressions)
         found = set().union(*(self._rational(e).free_symbols for e in expressions))
         generators = sorted(found, key=str)
         self.domain = sympy.QQ.frac_field(*generators) if generators else sympy.QQ
@@ -35,9 +38,17 @@ class Field:
         e = sympy.sympify(expression)
         if e.is_Rational or e.is_Symbol:
             return e
-        if e.is_Add or e.is_Mul:
+        if e in self._choices:
+            return self._rational(self._choices[e])
+        if isinstance(e, sympy.exp):
+            terms = sympy.Add.make_args(sympy.expand(e.exp))
+            if len(terms) > 1:
+                return sympy.Mul(*(self._rational(sympy.exp(term)) for term in terms))
+            if e.exp.could_extract_minus_sign():
+                return 1 / self._rational(sympy.exp(-e.exp))
+        elif e.is_Add or e.is_Mul:
             return e.func(*map(self._rational, e.args))
-        if e.is_Pow:
+        elif e.is_Pow:
             if e.exp.is_Integer:
                 return self._rational(e.base) ** e.exp
             split = sympy.expand_power_exp(sympy.expand(e, deep=False))
@@ -45,6 +56,9 @@ class Field:
                 return self._rational(split)
             if e.exp.could_extract_minus_sign():
                 return 1 / self._rational(1 / e)
+            content, rest = sympy.expand(e.base).as_content_primitive()
+            if e.exp.is_Rational and not rest.is_number and content != 1:  # which is positive
+                return self._rational(content**e.exp) * self._rational(rest**e.exp)
         return self._opaque.setdefault(e, sympy.Dummy(f"f{len(self._opaque)}"))
 
     def element(self, expression: Any) -> Any:
@@ -92,15 +106,41 @@ class Field:
 
     def back(self, polynomial: Any) -> Any:
         """A polynomial of the field's ring as a SymPy expression."""
-        return polynomial.as_expr().xreplace(self._back)
+        return self.named(polynomial.as_expr())
 
     def plain(self, element: Any) -> Any:
         """An element as a SymPy expression, as it is."""
-        return self.domain.to_sympy(element).xreplace(self._back)
+        return self.named(self.domain.to_sympy(element))
+
+    def named(self, expression: Any) -> Any:
+        """An expression in the generators with what these stand for."""
+        return expression.xreplace(self._back)
+
+    def generators(self) -> dict[Any, Any]:
+        """What each generator stands for: itself, or a function."""
+        return {symbol: self._back.get(symbol, symbol) for symbol in getattr(self.domain, "symbols", ())}
 
     @cached_property
     def _back(self) -> dict[Any, Any]:
         return {dummy: e for e, dummy in self._opaque.items()}
+
+
+def _choices(expressions: Iterable[Any]) -> dict[Any, Any]:
+    """Minima, maxima and absolute values in expressions by a common absolute value, where they have one in common."""
+    import sympy
+
+    written: dict[Any, dict[Any, Any]] = {}
+    for choice in set().union(*(e.atoms(sympy.Min, sympy.Max, sympy.Abs) for e in expressions)):
+        if isinstance(choice, sympy.Abs):
+            (apart,), whole, sign = choice.args, 0, 2
+        else:
+            one, other = choice.args[0], choice.func(*choice.args[1:])
+            apart, whole, sign = one - other, one + other, 1 if isinstance(choice, sympy.Max) else -1
+        content, rest = sympy.expand(apart).as_content_primitive()
+        size = sympy.Abs(-rest if rest.could_extract_minus_sign() else rest)
+        written.setdefault(size, {})[choice] = (whole + sign * abs(content) * size) / 2
+    several = (found for found in written.values() if len(found) > 1)
+    return {choice: value for found in several for choice, value in found.items() if choice != value}
 
 
 def infinite(value: Any) -> bool:

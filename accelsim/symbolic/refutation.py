@@ -251,7 +251,7 @@ def _run(
         for g, (onto, _) in columns.items():
             running[t, g] = a * free + onto
         zero = a * zero
-    return {key: field.domain.to_sympy(value) for key, value in found.items()}, firsts
+    return {key: field.plain(value) for key, value in found.items()}, firsts
 
 
 def _at(matrix: Any, step: int, known: Leaf, given: Leaf) -> Any:
