@@ -13,8 +13,8 @@ from accelsim.exact import bounds, cone, dense, moments, rates, structured
 from accelsim.exact.bounds import enclosed
 from accelsim.exact.cone import ABOVE, BELOW, UNKNOWN
 from accelsim.exact.moments import Moments
-from accelsim.optimizer import momentum, step_size
 from accelsim.optimizers import find
+from accelsim.rule import momentum, step_size
 
 pytestmark = pytest.mark.numeric
 
