@@ -11,14 +11,13 @@ from hypothesis import strategies as st
 from accelsim.elementary import first, where
 from accelsim.errors import InputError
 from accelsim.language import evaluated
-from accelsim.optimizer import momentum, optimizer, step_size
 from accelsim.optimizers import find
-from accelsim.symbolic import runs
-from accelsim.symbolic.algebra import reduced
-from accelsim.symbolic.equivalence import Equivalence, check
-from accelsim.symbolic.language import expression
-from accelsim.symbolic.tableau import time
-from accelsim.symbolic.written import text_of
+from accelsim.rule import momentum, optimizer, step_size
+from accelsim.symbolic.algebra.field import reduced
+from accelsim.symbolic.algebra.language import expression, text_of
+from accelsim.symbolic.check import runs
+from accelsim.symbolic.check.equivalence import Equivalence, check
+from accelsim.symbolic.system.tableau import time
 
 
 def claim(**changes):
