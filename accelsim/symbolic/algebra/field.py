@@ -12,6 +12,8 @@ from accelsim import elementary
 from accelsim.errors import InputError
 from accelsim.symbolic.algebra.time import time
 
+DIGITS = 30  # that tell a number from zero
+
 
 class Field:
     """The field of rational functions over the rationals in all that some expressions are made of.
@@ -229,6 +231,24 @@ def reduced(expression: Any) -> Any:
     """An expression after cancellation, factored; zero where it is zero as a rational function."""
     field = Field([expression])
     return field.expression(field.element(expression))
+
+
+def vanishes(expression: Any) -> bool:
+    """Whether an expression is proved to be zero, once squares of roots are multiplied out."""
+    import sympy
+
+    field = Field([expression])
+    element = field.element(expression)
+    if field.domain == sympy.QQ or element == 0:
+        return bool(element == 0)
+    return bool(sympy.expand(field.back(element.numer)) == 0)
+
+
+def differs(number: Any) -> bool:
+    """Whether a number is certainly not zero: a fraction, or one whose first digits can be computed."""
+    if number.is_Rational:
+        return bool(number != 0)
+    return bool(number.is_number and abs(number.evalf(DIGITS, maxn=10 * DIGITS)) > 10**-DIGITS)
 
 
 def shifted(expression: Any, steps: Any) -> Any:

@@ -124,6 +124,9 @@ def text_of(expression: Any) -> str:
             terms = list(super()._as_ordered_terms(expr, order=order))
             return sorted(terms, key=lambda x: x is not next((y for y in terms if not _minus(y)), x))
 
+        def _print_Exp1(self, e: Any) -> str:
+            return "exp(1)"
+
         def _print_Min(self, e: Any) -> str:
             return _nested("minimum", [self._print(x) for x in e.args])
 

@@ -9,6 +9,7 @@ again, rule b with unknowns for its hyperparameters, and multiplies out. Linear 
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from accelsim.errors import InputError, unknown
 from accelsim.program import exact
 from accelsim.rule import Optimizer, program_hash, step
 from accelsim.schedules import Recurrence
-from accelsim.symbolic.algebra.field import Field
+from accelsim.symbolic.algebra.field import Field, differs, vanishes
 from accelsim.symbolic.algebra.language import expression
 from accelsim.symbolic.certify.impulses import Key, answers, read, shared_gradients
 from accelsim.symbolic.certify.nonlinear import refuted
@@ -30,6 +31,9 @@ from accelsim.symbolic.system.homogeneity import LONG_ALIKE, long_alike, scale_f
 from accelsim.symbolic.system.linear_part import LinearPart, left_behind, linear_part
 from accelsim.symbolic.system.tableau import tableau
 
+LARGEST = 1_000_000  # whole number in a certificate
+PARTS = 100_000  # of a certificate
+STEPS, COORDINATES = 200, 50  # of a refutation
 RETURNED = -1  # in the place of a query's number: what the rule returns before the step
 FORMAT = "accelsim certificate 5"
 
@@ -74,7 +78,9 @@ def _shaped(value: Any, shape: Any, place: str) -> None:
         shape = shape[isinstance(value, list)]
     kind: Any = shape if isinstance(shape, type) else type(shape)
     if type(value) is not kind:
-        raise InputError(f"this is no certificate: {place} must be {_A[kind]}, not {value!r:.40}")
+        raise InputError(f"this is no certificate: {place} must be {_A[kind]}, not {reprlib.repr(value):.40}")
+    if len(value) > PARTS if kind in (str, list, dict) else abs(value) > LARGEST:
+        raise InputError(f"this certificate is beyond what is checked: {place} is too large")
     if kind is list:
         for i, part in enumerate(value):
             _shaped(part, shape[0], f"{place}[{i}]")
@@ -100,7 +106,11 @@ def _validated(document: Any) -> None:
     if document.get("kind") != "refutation" or known.get("kind") not in _COUNTEREXAMPLES:
         raise InputError("this is no certificate: it is neither an equivalence nor a refutation of a known kind")
     _shaped(document, {**_REFUTATION, "counterexample": _COUNTEREXAMPLES[known["kind"]]}, "the document")
-    if known["unknown"] not in ("constant", "one a step") or not known["answers"]:
+    answers = known["answers"]
+    for name, most in {"step": STEPS, "coordinate": COORDINATES}.items():
+        if any(key.get(name, 0) > most for key in answers):
+            raise InputError(f"this certificate is beyond what is checked: a {name} of more than {most}")
+    if known["unknown"] not in ("constant", "one a step") or not answers:
         raise InputError("this is no certificate: unknowns are 'constant' or 'one a step', and there is an answer")
     return None
 
@@ -184,7 +194,7 @@ def verify_certificate(document: Mapping[str, Any], find: Callable[[str], Optimi
 
     Parameters
     ----------
-    find : the optimizer of a name; by default those that are known.
+    find : the optimizer of a name; by default those that are known. A name in a certificate never has a file run.
 
     Raises
     ------
@@ -193,7 +203,7 @@ def verify_certificate(document: Mapping[str, Any], find: Callable[[str], Optimi
     """
     from accelsim import optimizers
 
-    find = find or optimizers.find
+    find = find or partial(optimizers.find, files=False)
     _validated(document)
     ends = ("source", "target") if document["kind"] == "equivalence" else ("a", "b")
     rules = []
@@ -280,7 +290,7 @@ def _refutation(document: Mapping[str, Any], a: Optimizer, b: Optimizer) -> Veri
         return _about(document, a, b, _scale(found, a, b, keys))
     shared = shared_gradients(a, known, found["given"], keys)
     one = answers(a, known, found["given"], keys, shared)
-    if [str(value) for value in one] != found["values"]:
+    if not all(map(_is, found["values"], one)):
         return Verified(False, f"{a} answers otherwise")
     parts = linear_part(a), linear_part(b)
     if reason := _linear_parts_cannot_tell(parts[1], keys):
@@ -461,7 +471,7 @@ def _minor(
         return field.expression(field.matrix(sympy.Matrix(shown)).det())
 
     left = determinant(one)
-    if str(left) != found["determinant"]:
+    if not _is(found["determinant"], left):
         return Verified(False, f"the determinant is {left}")
     states, rule = len(b.tableau.states) - (bool(since) and not left_behind(b)), b.tableau.optimizer
     right = sympy.Integer(0) if states < len(rows) else determinant(ask())
@@ -469,14 +479,19 @@ def _minor(
     listed = [_expression(text, [right]) for text in found["unless"]]
     if sympy.cancel(_expression(found["other"], [right]) - right) != 0 or not _alike(listed, factors):
         return Verified(False, f"the determinant of {rule} is {right}")
-    if states < len(rows) and left != 0:
+    if states < len(rows) and differs(left):
         return Verified(True, f"a determinant of answers is {left}; that of a rule with the states of {rule} is zero")
-    if not factors and left != right:
+    if not factors and differs(left - right):
         return Verified(True, f"a determinant of answers is {left} for one and {right} for the other")
     if not factors or left != 0:
         return Verified(False, "the determinants may agree")
     words = " or ".join(found["unless"])
     return Verified(True, f"a determinant of answers is {left}, which the other's is only if {words} is zero")
+
+
+def _is(text: str, value: Any) -> bool:
+    """Whether a number is the one that is written."""
+    return vanishes(read(text, 0) - value)
 
 
 def _alike(one: list[Any], other: list[Any]) -> bool:

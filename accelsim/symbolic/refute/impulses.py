@@ -30,8 +30,8 @@ from accelsim.program import exact
 from accelsim.rule import Hyperparameter, Optimizer, step
 from accelsim.symbolic.algebra.cofactors import Member, bare, combination, combined, spanned, without_units
 from accelsim.symbolic.algebra.elimination import Clock
-from accelsim.symbolic.algebra.field import Field, determinant
-from accelsim.symbolic.algebra.language import number
+from accelsim.symbolic.algebra.field import Field, determinant, differs
+from accelsim.symbolic.algebra.language import number, text_of
 from accelsim.symbolic.system.given_sequences import taken_alike
 from accelsim.symbolic.system.linear_part import LinearPart, left_behind
 from accelsim.symbolic.system.tableau import time
@@ -309,14 +309,14 @@ def _minor(claim: Refuting, values: Mapping[str, Any], seed: int) -> dict[str, A
         return sympy.Matrix(seen)
 
     left, right = determinant(shown(one)), sympy.Integer(0) if small else determinant(shown(other))
-    if left == right or (right.free_symbols and left != 0):
+    if left != 0 if right.free_symbols else not differs(left - right):
         return None
     return {
         "kind": "minor",
         **_document(claim, values, seed, keys),
-        "values": [str(one[key]) for key in keys],
+        "values": [text_of(one[key]) for key in keys],
         "since": before,
-        "determinant": str(left),
+        "determinant": text_of(left),
         "other": str(right),
         "unless": [str(f) for f, _ in sympy.factor_list(sympy.fraction(right)[0])[1]] if right.free_symbols else [],
     }
@@ -349,7 +349,7 @@ def _identity(claim: Refuting, values: Mapping[str, Any], seed: int, clock: Cloc
             return {
                 "kind": "identity",
                 **_document(claim, values, seed, chosen),
-                "values": [str(one[key]) for key in chosen],
+                "values": [text_of(one[key]) for key in chosen],
                 "cofactors": [str(weights[key]) for key in chosen],
             }
     return None
