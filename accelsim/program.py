@@ -315,10 +315,11 @@ def run(
     h: Mapping[str, Any],
     gradients: Callable[[tuple[Any, ...]], tuple[Any, ...]],
     number: Callable[[Any], Any] = lambda value: value,
+    apply: Callable[[Node, list[Any]], Any] = operate,
 ) -> dict[str, Any]:
     """One step of a traced rule; what `rule.step` does with the rule itself.
 
-    `number` converts the literals of the rule (`exact` for rational runs).
+    `number` converts the literals of the rule (`exact` for rational runs), `apply` is how operations are applied.
     """
     taken: list[Any] = []
 
@@ -333,5 +334,5 @@ def run(
 
     known: dict[int, Any] = {}
     for points in program.queries:
-        taken.extend(gradients(tuple(evaluate(point, leaf, operate, known) for point in points)))
-    return {name: evaluate(node, leaf, operate, known) for name, node in program.updates.items()}
+        taken.extend(gradients(tuple(evaluate(point, leaf, apply, known) for point in points)))
+    return {name: evaluate(node, leaf, apply, known) for name, node in program.updates.items()}

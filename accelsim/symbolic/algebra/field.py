@@ -13,26 +13,45 @@ from accelsim.errors import InputError
 from accelsim.symbolic.algebra.time import time
 
 DIGITS = 30  # that tell a number from zero
+LARGE = 64  # powers above this are not multiplied out
 
 
 class Field:
     """The field of rational functions over the rationals in all that some expressions are made of.
 
     Symbols, values of unknown functions at each shift of t, and every other function (a root, a minimum, a power
-    that is no whole number) are independent generators. What is zero here is zero; relations between generators,
-    such as sqrt(t)**2 = t, are those that SymPy applies by itself, exp(a + b) = exp(a) exp(b), and those between
-    minimum, maximum and absolute value, as in minimum(a, b) = (a + b - abs(a - b))/2.
+    that is no whole number) are independent generators. What is zero here is zero; of relations between generators,
+    such as sqrt(t)**2 = t or minimum(a, b) = (a + b - abs(a - b))/2, `vanishes` knows more.
     """
 
     def __init__(self, expressions: Iterable[Any]) -> None:
         import sympy
 
-        self._opaque: dict[Any, Any] = {}
         expressions = [sympy.sympify(e) for e in expressions]
-        self._choices = _choices(expressions)
-        found = set().union(*(self._rational(e).free_symbols for e in expressions))
+        self._opaque: dict[Any, Any] = {}
+        self._multiples: dict[Any, Any] = {}
+        self._units: dict[Any, int] = {}  # by base, the least of several large powers
+        found = self._symbols(expressions)
+        if self._alike():
+            found = self._symbols(expressions)
         generators = sorted(found, key=str)
         self.domain = sympy.QQ.frac_field(*generators) if generators else sympy.QQ
+
+    def _symbols(self, expressions: Iterable[Any]) -> set[Any]:
+        self._opaque.clear()
+        return set().union(*(self._rational(e).free_symbols for e in expressions))
+
+    def _alike(self) -> bool:
+        """Whether some generators can be written in others: minima and maxima in multiples, large powers in a power."""
+        import sympy
+
+        self._multiples = _multiples(e for e in self._opaque if isinstance(e, sympy.Min | sympy.Max))
+        powers: dict[Any, list[int]] = {}
+        for e in self._opaque:
+            if e.is_Pow and e.exp.is_Integer:
+                powers.setdefault(e.base, []).append(int(e.exp))
+        self._units = {base: min(found) for base, found in powers.items() if len(found) > 1}
+        return bool(self._multiples or self._units)
 
     def _rational(self, expression: Any) -> Any:
         import sympy
@@ -40,8 +59,8 @@ class Field:
         e = sympy.sympify(expression)
         if e.is_Rational or e.is_Symbol:
             return e
-        if e in self._choices:
-            return self._rational(self._choices[e])
+        if e in self._multiples:
+            return self._rational(self._multiples[e])
         if isinstance(e, sympy.exp):
             terms = sympy.Add.make_args(sympy.expand(e.exp))
             if len(terms) > 1:
@@ -52,7 +71,7 @@ class Field:
             return e.func(*map(self._rational, e.args))
         elif e.is_Pow:
             if e.exp.is_Integer:
-                return self._rational(e.base) ** e.exp
+                return self._power(e.base, int(e.exp))
             split = sympy.expand_power_exp(sympy.expand(e, deep=False))
             if not split.is_Pow:
                 return self._rational(split)
@@ -61,7 +80,24 @@ class Field:
             content, rest = sympy.expand(e.base).as_content_primitive()
             if e.exp.is_Rational and not rest.is_number and content != 1:  # which is positive
                 return self._rational(content**e.exp) * self._rational(rest**e.exp)
+        return self._generator(e)
+
+    def _generator(self, e: Any) -> Any:
+        import sympy
+
         return self._opaque.setdefault(e, sympy.Dummy(f"f{len(self._opaque)}"))
+
+    def _power(self, base: Any, power: int) -> Any:
+        """A power; a large one is a generator, of which others with this base are powers, up to small ones."""
+        if abs(power) <= LARGE or base.is_number:
+            return self._rational(base) ** power
+        if power < 0:
+            return 1 / self._power(base, -power)
+        unit = self._units.get(base, power)
+        times = round(power / unit)
+        if abs(power - times * unit) > LARGE:
+            return self._generator(base**power)
+        return self._generator(base**unit) ** times * self._rational(base) ** (power - times * unit)
 
     def element(self, expression: Any) -> Any:
         """The expression in the field."""
@@ -106,6 +142,23 @@ class Field:
             return []
         return [self.back(factor) for factor, _ in element.numer.factor_list()[1]]
 
+    def vanishes(self, element: Any) -> bool:
+        """Whether an element is proved to be zero, once squares of roots and sizes are multiplied out."""
+        import sympy
+
+        if element == 0 or self.domain.is_QQ:
+            return bool(element == 0)
+        degrees = dict(zip(self.domain.symbols, element.numer.degrees(), strict=True))
+        used = {self._back[symbol]: degree for symbol, degree in degrees.items() if degree and symbol in self._back}
+        choices = {e: _size(e) for e in used if isinstance(e, sympy.Min | sympy.Max | sympy.Abs)}
+        roots = [e for e in used if e.is_Pow and e.exp.is_Rational]
+        sharing = len({size for *_, size in choices.values()}) < len(choices)
+        if not sharing and not any(used[e] > 1 for e in (*choices, *roots)):
+            return False
+        sizes = {e: whole + part * size for e, (whole, part, size) in choices.items()}
+        multiplied = sympy.expand(self.back(element.numer).xreplace(sizes))
+        return bool(sympy.expand(multiplied) == 0)  # squares of sizes were left as squares
+
     def back(self, polynomial: Any) -> Any:
         """A polynomial of the field's ring as a SymPy expression."""
         return self.named(polynomial.as_expr())
@@ -127,22 +180,32 @@ class Field:
         return {dummy: e for e, dummy in self._opaque.items()}
 
 
-def _choices(expressions: Iterable[Any]) -> dict[Any, Any]:
-    """Minima, maxima and absolute values in expressions by a common absolute value, where they have one in common."""
+def _size(choice: Any) -> tuple[Any, Any, Any]:
+    """A minimum, maximum or absolute value as whole + part*size: whole, part and size, an absolute value."""
     import sympy
 
-    written: dict[Any, dict[Any, Any]] = {}
-    for choice in set().union(*(e.atoms(sympy.Min, sympy.Max, sympy.Abs) for e in expressions)):
-        if isinstance(choice, sympy.Abs):
-            (apart,), whole, sign = choice.args, 0, 2
-        else:
-            one, other = choice.args[0], choice.func(*choice.args[1:])
-            apart, whole, sign = one - other, one + other, 1 if isinstance(choice, sympy.Max) else -1
-        content, rest = sympy.expand(apart).as_content_primitive()
-        size = sympy.Abs(-rest if rest.could_extract_minus_sign() else rest)
-        written.setdefault(size, {})[choice] = (whole + sign * abs(content) * size) / 2
-    several = (found for found in written.values() if len(found) > 1)
-    return {choice: value for found in several for choice, value in found.items() if choice != value}
+    if isinstance(choice, sympy.Abs):
+        (apart,), whole, half = choice.args, sympy.Integer(0), sympy.Integer(1)
+    else:
+        one, other = choice.args[0], choice.func(*choice.args[1:])
+        apart, whole, half = one - other, (one + other) / 2, sympy.Rational(1 if choice.func == sympy.Max else -1, 2)
+    content, rest = sympy.expand(apart).as_content_primitive()
+    return whole, half * content, sympy.Abs(-rest if rest.could_extract_minus_sign() else rest)
+
+
+def _multiples(expressions: Iterable[Any]) -> dict[Any, Any]:
+    """Minima and maxima in expressions that are multiples of others there, by these."""
+    import sympy
+
+    found: dict[Any, Any] = {}
+    first: dict[Any, tuple[Any, Any]] = {}
+    for choice in sorted(set().union(*(e.atoms(sympy.Min, sympy.Max) for e in expressions)), key=str):
+        content = reduce(sympy.gcd, (sympy.expand(arg).as_content_primitive()[0] for arg in choice.args))
+        kind = choice.func(*(sympy.expand(arg / content) for arg in choice.args))
+        other, size = first.setdefault(kind, (choice, content))
+        if other != choice:
+            found[choice] = content / size * other
+    return found
 
 
 def infinite(value: Any) -> bool:
@@ -228,20 +291,18 @@ def upright(product: Any) -> Any:
 
 
 def reduced(expression: Any) -> Any:
-    """An expression after cancellation, factored; zero where it is zero as a rational function."""
-    field = Field([expression])
-    return field.expression(field.element(expression))
-
-
-def vanishes(expression: Any) -> bool:
-    """Whether an expression is proved to be zero, once squares of roots are multiplied out."""
+    """An expression after cancellation, factored; zero where it is proved to be zero."""
     import sympy
 
     field = Field([expression])
     element = field.element(expression)
-    if field.domain == sympy.QQ or element == 0:
-        return bool(element == 0)
-    return bool(sympy.expand(field.back(element.numer)) == 0)
+    return sympy.Integer(0) if field.vanishes(element) else field.expression(element)
+
+
+def vanishes(expression: Any) -> bool:
+    """Whether an expression is proved to be zero."""
+    field = Field([expression])
+    return field.vanishes(field.element(expression))
 
 
 def differs(number: Any) -> bool:

@@ -329,8 +329,12 @@ def _scale(found: Mapping[str, Any], a: Optimizer, b: Optimizer, keys: list[Key]
     (last, query, *impulse), *more = keys
     if more or last < 1 or (query, impulse) != (0, [0, 0, 0]):
         raise InputError("one query after the first step must be seen, after one gradient of each length")
-    lengths = [exact(read(text, 0)) for text in found["lengths"]]
-    if [str(_itself(a, found, length, last)) for length in lengths] != found["values"]:
+    lengths = [_fraction(read(text, 0)) for text in found["lengths"]]
+    try:
+        shown = [str(_itself(a, found, length, last)) for length in lengths]
+    except ArithmeticError as error:
+        raise InputError(f"{a} cannot be run on these gradients: {error}") from None
+    if shown != found["values"]:
         return Verified(False, f"{a} answers otherwise")
     if len(set(found["values"])) > 1 and min(lengths) > 0 and scale_free(b):
         return Verified(True, f"{b} queries the same points however long a gradient is, {a} does not")
@@ -354,10 +358,17 @@ def _itself(rule: Optimizer, found: Mapping[str, Any], length: Fraction, last: i
 
     for t in range(last + 1):
         stage = len(queries)
-        h = {name: exact(_known(found, name, t)) for name in found["hyperparameters"]}
+        h = {name: _fraction(_known(found, name, t)) for name in found["hyperparameters"]}
         with suppress(InputError) if t == last else nullcontext():  # of the last step the query alone is wanted
             state = step(rule, state, t, h | switches, gradient)
     return queries[stage][0]
+
+
+def _fraction(number: Any) -> Fraction:
+    """A SymPy number as a fraction."""
+    if not number.is_Rational:
+        raise InputError(f"{number} is no fraction")
+    return exact(number)
 
 
 def _themselves(found: Mapping[str, Any], a: Optimizer, b: Optimizer, known: Any, sought: Any) -> Verified:

@@ -129,8 +129,8 @@ def check(claim: Equivalence) -> Verdict:
     proof = _Proof(claim)
     residuals = proof.residuals()
     left = {name: value for name, value in residuals.items() if value != 0}
-    runs, counterexample = _replayed(proof, TRIES if left else DRAWS)
-    status, kind = "failed", "" if claim.preconditioners else "rational "
+    runs, rational, counterexample = _replayed(proof, TRIES if left else DRAWS)
+    status, kind = "failed", "rational " if rational else ""
     if left:
         name, value = next(iter(left.items()))
         reason = f"the {name} differs by {value}"
@@ -154,9 +154,9 @@ def check(claim: Equivalence) -> Verdict:
     return Verdict(status, texts, proof.conditions(), proof.assumptions(), counterexample, reason)
 
 
-def _replayed(proof: _Proof, wanted: int) -> tuple[int, dict[str, Any] | None]:
-    """How many of the wanted runs agreed, and the first difference, None if there was none."""
-    agreed = 0
+def _replayed(proof: _Proof, wanted: int) -> tuple[int, bool, dict[str, Any] | None]:
+    """How many of the wanted runs agreed, whether all in fractions, and the first difference or None."""
+    agreed, rational = 0, not proof.claim.preconditioners
     for seed in range(TRIES):
         try:
             replay = Replay(proof.claim, (proof.source, proof.target), seed)
@@ -166,11 +166,12 @@ def _replayed(proof: _Proof, wanted: int) -> tuple[int, dict[str, Any] | None]:
         except (ArithmeticError, ValueError):
             continue  # this draw violates a condition of the claim, or rounding hides the difference
         if found:
-            return agreed, found
+            return agreed, rational, found
         agreed += 1
+        rational &= replay.rational
         if agreed == wanted:
             break
-    return agreed, None
+    return agreed, rational, None
 
 
 def linear_parts(claim: Equivalence) -> tuple[LinearPart, LinearPart]:

@@ -38,11 +38,17 @@ class Unclear(ArithmeticError):
 
 
 class Replay:
-    """Runs of both rules in fractions, at rational values of all that a claim leaves open."""
+    """Runs of both rules in fractions, at rational values of all that a claim leaves open.
+
+    Attributes
+    ----------
+    rational : whether all that was compared were fractions: a root or a cosine makes floats of them.
+    """
 
     def __init__(self, claim: Equivalence, parts: tuple[LinearPart, LinearPart], seed: int) -> None:
         self.claim, self.parts, self.seed = claim, parts, seed
         self.names: dict[str, Any] = {}
+        self.rational = True
         for name in claim.source.program(claim.given).reads:
             declared, given = claim.source.hyperparameters[name], claim.given.get(name)
             if given is not None:
@@ -115,7 +121,7 @@ class Replay:
         table = part.tableau
         symbols = {factor.symbol for factor in table.factors.values()}
         given = {symbol: self.at(symbol, t) for symbol in symbols}
-        m = table.at(Fraction(t), h, exact, given | dict.fromkeys(part.absorbed, Fraction(1)))
+        m = table.at(Fraction(t), h, exact, given | dict.fromkeys(part.absorbed, Fraction(1)), inexact)
         s = [state[name] for name in table.states]
         new = m.A.dot(s) + m.B.dot(gradients)
         return tuple(m.C.dot(s) + m.D.dot(gradients)), dict(zip(table.states, new, strict=True))
@@ -125,6 +131,7 @@ class Replay:
         left, right = self.run(self.parts[0], self.source), self.run(self.parts[1], self.target)
         for t, (one, other) in enumerate(zip(left, right, strict=True)):
             for what in one:
+                self.rational &= all(isinstance(value, Rational) for value in (*one[what], *other[what]))
                 if not all(map(_same, one[what], other[what])):
                     return {
                         "source": _texts(self.source(t)),
@@ -170,7 +177,7 @@ def _own_step(part: LinearPart, state: Any, t: int, h: Any, gradients: Any, numb
         asked.extend(points)
         return tuple(gradients[len(asked) - len(points) : len(asked)])
 
-    new = program.run(part.tableau.optimizer.program(h), state, number(t), h, answer, number)
+    new = program.run(part.tableau.optimizer.program(h), state, number(t), h, answer, number, inexact)
     return tuple(asked), new
 
 

@@ -22,6 +22,7 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain, pairwise, product
+from numbers import Rational
 from typing import Any
 
 from accelsim.errors import InputError
@@ -95,7 +96,7 @@ def scaled(claim: Refuting, first_alone: bool = False) -> dict[str, Any] | None:
     pairs, longest = (LENGTHS[:1], 1) if first_alone else (LENGTHS, LONGEST)
     for values, pair in product((plain, _squared(rule, plain)), pairs):
         for last in range(1, longest + 1):
-            with suppress(InputError):  # where a root is irrational nothing is exact any more
+            with suppress(InputError, ArithmeticError):  # where a root is irrational nothing is exact any more
                 shown = [_after(rule, values, claim.set_a, length, last) for length in pair]
                 if shown[0] != shown[1]:
                     return {
@@ -136,6 +137,8 @@ def _after(
         first = len(queries)
         known = {k: v[t] if isinstance(v, list) else v for k, v in values.items()}
         h = {k: evaluated(str(v), {"t": Fraction(t)}) for k, v in {**known, **given}.items() if k not in switches}
+        if not all(isinstance(value, Rational) for value in h.values()):
+            raise InputError(f"the hyperparameters of {rule} are no fractions at t = {t}")
         with suppress(InputError) if t == last else nullcontext():  # of the last step the query alone is wanted
             state = step(rule, state, t, h | switches, gradient)
     return queries[first][0]
@@ -336,6 +339,7 @@ def _identity(claim: Refuting, values: Mapping[str, Any], seed: int, clock: Cloc
         other = _theirs(claim, seed, last, shared)
         if claim.still:
             one, other = ({key: run[key] for key in run if key[2] < 0} for run in (one, other))
+        one, other = _polynomial(one, other)
         ideal = [Member(other[key] - one[key], {key: sympy.Integer(1)}) for key in one if one[key] != other[key]]
         divided = _divided(other.values())
         weights = spanned([bare(m, divided) for m in ideal], divided)
@@ -353,6 +357,19 @@ def _identity(claim: Refuting, values: Mapping[str, Any], seed: int, clock: Cloc
                 "cofactors": [str(weights[key]) for key in chosen],
             }
     return None
+
+
+def _polynomial(*runs: Mapping[Key, Any]) -> list[dict[Key, Any]]:
+    """Answers in which a root, a logarithm and the like is a symbol that goes by what it is."""
+    import sympy
+
+    field = Field(value for run in runs for value in run.values())
+    names = {generator: sympy.Symbol(text_of(e)) for generator, e in field.generators().items() if not e.is_Symbol}
+    if not names:
+        return list(map(dict, runs))
+    return [
+        {key: field.domain.to_sympy(field.element(value)).xreplace(names) for key, value in run.items()} for run in runs
+    ]
 
 
 def _divided(values: Collection[Any]) -> list[Any]:

@@ -283,7 +283,14 @@ class Tableau:
                 numeric = self.at(t, h, number)
             yield numeric
 
-    def at(self, t: Any, h: Mapping[str, Any], number: Any = float, given: Mapping[str, Any] | None = None) -> Numeric:
+    def at(
+        self,
+        t: Any,
+        h: Mapping[str, Any],
+        number: Any = float,
+        given: Mapping[str, Any] | None = None,
+        apply: Any = operate,
+    ) -> Numeric:
         """The matrices of one step, from its hyperparameters and what the given sequences are there, by symbol."""
 
         def leaf(node: Node) -> Any:
@@ -298,7 +305,7 @@ class Tableau:
         for name, shape in self.shapes().items():
             matrix = np.full(shape, number(0), dtype=np.float64 if number is float else object)
             for place, node in getattr(self, name).items():
-                matrix[place] = evaluate(node, leaf, operate, known)
+                matrix[place] = evaluate(node, leaf, apply, known)
             matrices.append(matrix)
         return Numeric(*matrices)
 
