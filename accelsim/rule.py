@@ -132,7 +132,7 @@ class Optimizer:
         """Raise `InputError` where a name could not be told from others in a text, or not be read there."""
         numbers = {name for name, declared in self.hyperparameters.items() if not declared.switch}
         functions = {name: (RESERVED | VOCABULARY) if name in numbers else RESERVED for name in self.hyperparameters}
-        for name, taken in {**dict.fromkeys(self.states, {"t", "pi"}), **functions}.items():
+        for name, taken in {**dict.fromkeys(self.states, frozenset({"t", "pi"})), **functions}.items():
             what = "state" if name in self.states else "hyperparameter"
             if name in taken:
                 raise InputError(f"rule {self.name!r} cannot have a {what} called {name!r}: the name is taken")

@@ -30,7 +30,8 @@ class Field:
         expressions = [sympy.sympify(e) for e in expressions]
         self._opaque: dict[Any, Any] = {}
         self._multiples: dict[Any, Any] = {}
-        self._units: dict[Any, int] = {}  # by base, the least of several large powers
+        self._least: dict[Any, int] = {}  # of several large powers, by base
+        self._units: dict[tuple[Any, Any], Any] = {}  # of several exponents, by base and rest
         found = self._symbols(expressions)
         if self._alike():
             found = self._symbols(expressions)
@@ -42,16 +43,22 @@ class Field:
         return set().union(*(self._rational(e).free_symbols for e in expressions))
 
     def _alike(self) -> bool:
-        """Whether some generators can be written in others: minima and maxima in multiples, large powers in a power."""
+        """Whether some generators can be written in others: multiples of one minimum, powers of one power."""
         import sympy
 
-        self._multiples = _multiples(e for e in self._opaque if isinstance(e, sympy.Min | sympy.Max))
-        powers: dict[Any, list[int]] = {}
+        self._multiples = _multiples(self._opaque)
+        large: dict[Any, list[int]] = {}
+        roots: dict[tuple[Any, Any], list[Any]] = {}
         for e in self._opaque:
-            if e.is_Pow and e.exp.is_Integer:
-                powers.setdefault(e.base, []).append(int(e.exp))
-        self._units = {base: min(found) for base, found in powers.items() if len(found) > 1}
-        return bool(self._multiples or self._units)
+            base, exponent = e.as_base_exp()
+            times, rest = exponent.as_coeff_Mul()
+            if exponent.is_Integer and exponent != 1:
+                large.setdefault(base, []).append(int(exponent))
+            elif exponent != 1:
+                roots.setdefault((base, rest), []).append(times)
+        self._least = {base: min(found) for base, found in large.items() if len(found) > 1}
+        self._units = {place: reduce(sympy.gcd, found) for place, found in roots.items() if len(found) > 1}
+        return bool(self._multiples or self._least or self._units)
 
     def _rational(self, expression: Any) -> Any:
         import sympy
@@ -80,7 +87,11 @@ class Field:
             content, rest = sympy.expand(e.base).as_content_primitive()
             if e.exp.is_Rational and not rest.is_number and content != 1:  # which is positive
                 return self._rational(content**e.exp) * self._rational(rest**e.exp)
-        return self._generator(e)
+        base, exponent = e.as_base_exp()
+        times, rest = exponent.as_coeff_Mul()
+        if unit := self._units.get((base, rest)):
+            return self._generator(base ** (unit * rest)) ** (times / unit)
+        return self._generator(e.xreplace(self._multiples))
 
     def _generator(self, e: Any) -> Any:
         import sympy
@@ -93,7 +104,7 @@ class Field:
             return self._rational(base) ** power
         if power < 0:
             return 1 / self._power(base, -power)
-        unit = self._units.get(base, power)
+        unit = self._least.get(base, power)
         times = round(power / unit)
         if abs(power - times * unit) > LARGE:
             return self._generator(base**power)
@@ -297,6 +308,12 @@ def reduced(expression: Any) -> Any:
     field = Field([expression])
     element = field.element(expression)
     return sympy.Integer(0) if field.vanishes(element) else field.expression(element)
+
+
+def cancelled(expression: Any) -> Any:
+    """An expression after cancellation, as it is."""
+    field = Field([expression])
+    return field.plain(field.element(expression))
 
 
 def vanishes(expression: Any) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from fractions import Fraction
 from numbers import Integral, Real
 from typing import Any
@@ -11,7 +10,6 @@ from typing import Any
 from accelsim import language
 from accelsim.elementary import pi
 from accelsim.errors import InputError
-from accelsim.language import evaluated
 from accelsim.program import Node, exact, operate
 from accelsim.rule import Optimizer
 from accelsim.symbolic.algebra.field import shifted
@@ -84,7 +82,7 @@ def given_value(value: Any) -> Any:
 
 
 def entered(rule: Optimizer, name: str, value: Any) -> Any:
-    """What is given for a hyperparameter as a proof reads it: an exact number or a text; what is irrational is rounded.
+    """What is given for a hyperparameter as a proof reads it: an exact number or a text.
 
     Raises
     ------
@@ -93,13 +91,8 @@ def entered(rule: Optimizer, name: str, value: Any) -> Any:
     """
     if isinstance(value, Real) and not isinstance(value, int | float | Fraction):
         value = int(value) if isinstance(value, Integral) else float(value)
-    found = rule.value(name, value)
-    if not isinstance(value, str) or not isinstance(found, Real):
-        return value
-    with suppress(InputError):  # an irrational root
-        if isinstance(evaluated(value, {}), Fraction):
-            return value
-    return float(found)
+    rule.value(name, value)
+    return value
 
 
 def put_functions(matrices: Any, functions: Mapping[Any, Any]) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 from accelsim.errors import InputError
 from accelsim.program import evaluate
 from accelsim.rule import Optimizer
+from accelsim.symbolic.algebra.field import cancelled
 from accelsim.symbolic.algebra.language import expression, number, to_sympy
 from accelsim.symbolic.system.given_sequences import taken_alike
 from accelsim.symbolic.system.tableau import tableau
@@ -64,10 +65,10 @@ def _firsts(rule: Optimizer, hyperparameter: Any, given: Any, last: int) -> Iter
     states = sympy.Matrix(columns).T
     for t in range(last + 1):
         a, b, c, d = (_matrix(table, name, t, hyperparameter, given) for name in ("a", "b", "c", "d"))
-        firsts = taken_alike(table.stages, (c * states).applyfunc(sympy.cancel).tolist(), d.tolist())
+        firsts = taken_alike(table.stages, (c * states).applyfunc(cancelled).tolist(), d.tolist())
         yield firsts
         one = sympy.Matrix(table.gradients, table.gradients, lambda g, first, at=firsts: int(at[g] == first))
-        states = (a * states).row_join(b * one).applyfunc(sympy.cancel)
+        states = (a * states).row_join(b * one).applyfunc(cancelled)
 
 
 def _run(
@@ -85,8 +86,8 @@ def _run(
         gradients = [sympy.Integer(int((t, first) == impulse)) for first in firsts]
         a, b, c, d, f = (_matrix(table, name, t, hyperparameter, given) for name in ("a", "b", "c", "d", "f"))
         column, inputs = sympy.Matrix(state), sympy.Matrix(gradients)
-        shown.append([sympy.cancel(x) for x in (*(c * column + d * inputs), *(f * column))])
-        state = [sympy.cancel(x) for x in a * column + b * inputs]
+        shown.append([cancelled(x) for x in (*(c * column + d * inputs), *(f * column))])
+        state = [cancelled(x) for x in a * column + b * inputs]
     return shown
 
 

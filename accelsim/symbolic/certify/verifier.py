@@ -488,7 +488,7 @@ def _minor(
     right = sympy.Integer(0) if states < len(rows) else determinant(ask())
     factors = [factor for factor, _ in sympy.factor_list(sympy.fraction(right)[0])[1]]
     listed = [_expression(text, [right]) for text in found["unless"]]
-    if sympy.cancel(_expression(found["other"], [right]) - right) != 0 or not _alike(listed, factors):
+    if not vanishes(_expression(found["other"], [right]) - right) or not _alike(listed, factors):
         return Verified(False, f"the determinant of {rule} is {right}")
     if states < len(rows) and differs(left):
         return Verified(True, f"a determinant of answers is {left}; that of a rule with the states of {rule} is zero")
@@ -519,15 +519,15 @@ def _identity(found: Mapping[str, Any], one: list[Any], other: list[Any], shown:
     weights = [_expression(text, other) for text in found["cofactors"]]
     if len(weights) != len(one):
         return Verified(False, "there must be one cofactor an answer")
-    field = Field([*weights, *other])
+    field = Field([*weights, *other, *one])
     theirs, factors = ([field.element(x) for x in values] for values in (other, weights))
     divided = {f for value in theirs if value for f in field.factors(1 / value)}
     for factor in (f for weight in factors if weight for f in field.factors(1 / weight)):
-        if factor not in divided and -factor not in divided:
+        if factor not in divided and -factor not in divided and not differs(factor):
             return Verified(False, f"a cofactor divides by {factor}, which might be zero")
     differences = (y - field.element(x) for x, y in zip(one, theirs, strict=True))
     left = sum((w * d for w, d in zip(factors, differences, strict=True)), field.domain.zero)
-    if left != field.domain.one:
+    if not field.vanishes(left - field.domain.one):
         return Verified(False, f"the combination of differences is {field.plain(left)}, not 1")
     return Verified(True, f"a combination of differences of {shown} is 1, so they cannot all vanish")
 

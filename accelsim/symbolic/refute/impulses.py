@@ -17,7 +17,7 @@ One sequence alone never refutes a rule whose step size may vary from step to st
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -31,13 +31,16 @@ from accelsim.program import exact
 from accelsim.rule import Hyperparameter, Optimizer, step
 from accelsim.symbolic.algebra.cofactors import Member, bare, combination, combined, spanned, without_units
 from accelsim.symbolic.algebra.elimination import Clock
-from accelsim.symbolic.algebra.field import Field, determinant, differs
+from accelsim.symbolic.algebra.field import Field, determinant, differs, reduced
 from accelsim.symbolic.algebra.language import number, text_of
+from accelsim.symbolic.algebra.nonvanishing import turns
 from accelsim.symbolic.system.given_sequences import taken_alike
 from accelsim.symbolic.system.linear_part import LinearPart, left_behind
 from accelsim.symbolic.system.tableau import time
 
 LONGEST = 7  # steps of a refutation
+LATEST = 130  # step at which a minimum or maximum of t may turn to refute something after that
+NEAR = 2  # steps about it, and about the first, whose gradients are looked at
 RETURNED = -1  # in the place of a query's number: what the rule returns before the step
 CANONICAL = 3  # steps that show a coefficient of each kind, of rules of one memory
 LENGTHS = ((Fraction(1), Fraction(2)), (Fraction(1, 64), Fraction(1, 32)))  # the latter are not clipped
@@ -83,7 +86,8 @@ def refute(claim: Refuting, clock: Clock) -> dict[str, Any] | None:
     draws = [numbers(claim.a.tableau.optimizer, claim.set_a, claim.varying, seed) for seed in range(SEEDS)]
     minors = (_minor(claim, values, seed) for seed, values in enumerate(draws))
     identities = (_identity(claim, values, seed, clock) for seed, values in enumerate(draws))
-    return next((found for found in chain(minors, identities) if found is not None), None)
+    late = (_late(claim, values, seed, clock) for seed, values in enumerate(draws))
+    return next((found for found in chain(minors, identities, late) if found is not None), None)
 
 
 def scaled(claim: Refuting, first_alone: bool = False) -> dict[str, Any] | None:
@@ -151,7 +155,12 @@ Shared = Mapping[tuple[int, int], int]  # of the gradients of a step, the first 
 
 
 def _mine(
-    claim: Refuting, values: Mapping[str, Any], seed: int, steps: int, coordinates: int = 1
+    claim: Refuting,
+    values: Mapping[str, Any],
+    seed: int,
+    steps: int,
+    coordinates: int = 1,
+    begin: int = 0,
 ) -> tuple[dict[Key, Any], list[Shared]]:
     """What rule a answers: numbers; and in each coordinate, which of its gradients are one."""
     import sympy
@@ -161,12 +170,14 @@ def _mine(
         return sympy.Rational(value if isinstance(value, str) else value[step or 0])
 
     leaves = [_leaves(known, seed, coordinate) for coordinate in range(coordinates)]
-    runs = [_run(claim.a, *leaf, steps, claim.returned) for leaf in leaves]
+    runs = [_run(claim.a, *leaf, steps, claim.returned, begin=begin) for leaf in leaves]
     answers = {(*key, i): value for i, (run, _) in enumerate(runs) for key, value in run.items()}
     return answers, [shared for _, shared in runs]
 
 
-def _theirs(claim: Refuting, seed: int, steps: int, shared: Sequence[Shared]) -> dict[Key, Any]:
+def _theirs(
+    claim: Refuting, seed: int, steps: int, shared: Sequence[Shared], begin: int = 0
+) -> dict[Key, Any]:
     """What rule b answers, in its unknowns, which are the same in all coordinates."""
     import sympy
 
@@ -178,7 +189,8 @@ def _theirs(claim: Refuting, seed: int, steps: int, shared: Sequence[Shared]) ->
         factor = sympy.Function(name, positive=True)(time())
         part = replace(part, matrices=part.matrices._replace(B=part.matrices.B * factor))
     leaves = [_leaves(unknown, seed, coordinate, claim.unlike) for coordinate in range(len(shared))]
-    runs = [_run(part, *leaf, steps, claim.returned, one)[0] for leaf, one in zip(leaves, shared, strict=True)]
+    both = zip(leaves, shared, strict=True)
+    runs = [_run(part, *leaf, steps, claim.returned, one, begin)[0] for leaf, one in both]
     return {(*key, i): value for i, run in enumerate(runs) for key, value in run.items()}
 
 
@@ -209,16 +221,24 @@ def _sequences(part: LinearPart) -> set[str]:
 
 
 def _run(
-    part: LinearPart, known: Leaf, given: Leaf, steps: int, returned: bool, shared: Shared | None = None
+    part: LinearPart,
+    known: Leaf,
+    given: Leaf,
+    steps: int,
+    returned: bool,
+    shared: Shared | None = None,
+    begin: int = 0,
 ) -> tuple[dict[tuple[int, int, int, int], Any], Shared]:
     """What each query (and what is returned) shows of each impulse, and of a start at 1 without gradients.
+
+    Where it does not begin at the first step, there is no start.
 
     Gradients of one sample at one point are one: if it is not said which those are, they are those that are always
     taken at the same point in this rule.
     """
     import sympy
 
-    systems = [[_at(m, step, known, given) for m in part.matrices] for step in range(steps + 1)]
+    systems = [[_at(m, step, known, given) for m in part.matrices] for step in range(begin, steps + 1)]
     field = Field(entry for system in systems for m in system for entry in m)
     over = [[field.matrix(m) for m in system] for system in systems]
     count = part.tableau.gradients
@@ -227,9 +247,9 @@ def _run(
         for values in (part.tableau.translation, part.tableau.start)
     )
     found: dict[tuple[int, int, int, int], Any] = {}
-    running: dict[tuple[int, int], Any] = {(-1, 0): start + zero}
+    running: dict[tuple[int, int], Any] = {} if begin else {(-1, 0): start + zero}
     firsts = dict(shared or {})
-    for t, (a, b, c, d, f) in enumerate(over):
+    for t, (a, b, c, d, f) in enumerate(over, begin):
         free = zero
         for (s, g), state in running.items():
             for query in range(count):
@@ -326,7 +346,6 @@ def _minor(claim: Refuting, values: Mapping[str, Any], seed: int) -> dict[str, A
 
 
 def _identity(claim: Refuting, values: Mapping[str, Any], seed: int, clock: Clock) -> dict[str, Any] | None:
-    import sympy
 
     longest = min(LONGEST, len(claim.a.tableau.states) + len(claim.b.tableau.states) + 1)
     canonical = claim.memories == (1, 1) and not left_behind(claim.a) and not left_behind(claim.b)
@@ -339,37 +358,94 @@ def _identity(claim: Refuting, values: Mapping[str, Any], seed: int, clock: Cloc
         other = _theirs(claim, seed, last, shared)
         if claim.still:
             one, other = ({key: run[key] for key in run if key[2] < 0} for run in (one, other))
-        one, other = _polynomial(one, other)
-        ideal = [Member(other[key] - one[key], {key: sympy.Integer(1)}) for key in one if one[key] != other[key]]
-        divided = _divided(other.values())
-        weights = spanned([bare(m, divided) for m in ideal], divided)
+        one, other, numbers = _polynomial(one, other)
+        ideal = _differences(one, other)
+        divided = [*_divided(other.values()), *numbers]
+        members = [bare(m, divided) for m in ideal]
+        weights = _apart(members, numbers) or spanned(members, divided)
         if canonical and last >= CANONICAL:
             shown = [m for m in ideal if any(key[1] == RETURNED for key in m.weights)]
             ideal = [m for i in range(coordinates) for m in _one_memory(one, other, last, i, divided)] + shown
         if ideal and weights is None and (not canonical or last >= CANONICAL):
             weights = combined([bare(m, divided) for m in ideal], divided, clock)
         if weights:
-            chosen = [key for key, weight in weights.items() if weight != 0]
-            return {
-                "kind": "identity",
-                **_document(claim, values, seed, chosen),
-                "values": [text_of(one[key]) for key in chosen],
-                "cofactors": [str(weights[key]) for key in chosen],
-            }
+            return _combination(claim, values, seed, one, weights)
     return None
 
 
-def _polynomial(*runs: Mapping[Key, Any]) -> list[dict[Key, Any]]:
-    """Answers in which a root, a logarithm and the like is a symbol that goes by what it is."""
+def _polynomial(
+    one: Mapping[Key, Any], other: Mapping[Key, Any]
+) -> tuple[dict[Key, Any], dict[Key, Any], dict[Any, Any]]:
+    """Answers in which a root, a logarithm and the like is a symbol that goes by what it is; those that are numbers."""
     import sympy
 
-    field = Field(value for run in runs for value in run.values())
-    names = {generator: sympy.Symbol(text_of(e)) for generator, e in field.generators().items() if not e.is_Symbol}
-    if not names:
-        return list(map(dict, runs))
-    return [
-        {key: field.domain.to_sympy(field.element(value)).xreplace(names) for key, value in run.items()} for run in runs
-    ]
+    field = Field([*one.values(), *other.values()])
+    opaque = {generator: e for generator, e in field.generators().items() if not e.is_Symbol}
+    names = {generator: sympy.Symbol(_called(e)) for generator, e in opaque.items()}
+    if names:
+        one, other = (
+            {key: field.domain.to_sympy(field.element(value)).xreplace(names) for key, value in run.items()}
+            for run in (one, other)
+        )
+    return dict(one), dict(other), {names[generator]: e for generator, e in opaque.items() if differs(e)}
+
+
+def _called(e: Any) -> str:
+    """What is no rational function as text that can stand anywhere."""
+    import sympy
+
+    text = text_of(e)
+    return text if isinstance(e, sympy.Function) and not e.is_Piecewise else f"({text})"
+
+
+def _late(claim: Refuting, values: Mapping[str, Any], seed: int, clock: Clock) -> dict[str, Any] | None:
+    """Answers about the first steps and about one at which a minimum or maximum of t turns."""
+    starts = (*claim.a.tableau.start, *claim.b.tableau.start)
+    if claim.still or claim.unlike or any(starts) or not all(isinstance(value, str) for value in values.values()):
+        return None
+    at = set().union(*(turns(entry) for part in (claim.a, claim.b) for m in part.matrices for entry in m))
+    for turn in sorted(at & {*range(LONGEST, LATEST)}):
+        clock.check()
+        one: dict[Key, Any] = {}
+        other: dict[Key, Any] = {}
+        for begin in (0, turn - NEAR):
+            mine, shared = _mine(claim, values, seed, begin + 2 * NEAR, begin=begin)
+            one |= mine
+            other |= _theirs(claim, seed, begin + 2 * NEAR, shared, begin)
+        one, other, numbers = _polynomial(one, other)
+        divided = [*_divided(other.values()), *numbers]
+        ideal = [bare(m, divided) for m in _differences(one, other)]
+        weights = _apart(ideal, numbers) or spanned(ideal, divided) or (ideal and combined(ideal, divided, clock))
+        if weights:
+            return _combination(claim, values, seed, one, weights)
+    return None
+
+
+def _apart(ideal: Iterable[Member], numbers: Mapping[Any, Any]) -> dict[Key, Any] | None:
+    """The weight of a member that is a number other than zero, as symbols for roots and the like show in digits."""
+    for member in ideal:
+        if member.polynomial.free_symbols <= numbers.keys() and differs(member.polynomial.xreplace(numbers)):
+            return {key: reduced(weight / member.polynomial) for key, weight in member.weights.items()}
+    return None
+
+
+def _differences(one: Mapping[Key, Any], other: Mapping[Key, Any]) -> list[Member]:
+    import sympy
+
+    return [Member(other[key] - one[key], {key: sympy.Integer(1)}) for key in one if one[key] != other[key]]
+
+
+def _combination(
+    claim: Refuting, values: Mapping[str, Any], seed: int, one: Mapping[Key, Any], weights: Mapping[Key, Any]
+) -> dict[str, Any]:
+    """Weights of differences between answers of which the sum is 1, as a document."""
+    chosen = [key for key, weight in weights.items() if weight != 0]
+    return {
+        "kind": "identity",
+        **_document(claim, values, seed, chosen),
+        "values": [text_of(one[key]) for key in chosen],
+        "cofactors": [str(weights[key]) for key in chosen],
+    }
 
 
 def _divided(values: Collection[Any]) -> list[Any]:

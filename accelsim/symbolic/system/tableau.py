@@ -20,7 +20,7 @@ from accelsim.errors import InputError
 from accelsim.program import Node, Program, evaluate, operate, reachable
 from accelsim.rule import Optimizer
 from accelsim.schedules import Recurrence, Schedule, Value
-from accelsim.symbolic.algebra.language import number, to_sympy
+from accelsim.symbolic.algebra.language import expression, number, to_sympy
 from accelsim.symbolic.algebra.time import time as time
 
 
@@ -332,6 +332,7 @@ class Translation:
     def __init__(self, tableau: Tableau, varying: tuple[str, ...], values: Mapping[str, Value]) -> None:
         self.tableau, self.varying = tableau, varying
         self.values = {k: tableau.optimizer.value(k, v) for k, v in values.items()}
+        self.texts = {k: v for k, v in values.items() if isinstance(v, str)}
         self.known: dict[int, Any] = {}
 
     def __call__(self, node: Node) -> Any:
@@ -356,6 +357,8 @@ class Translation:
         value = self.values.get(name, default if isinstance(default, Recurrence) else None)
         if name in self.varying or isinstance(value, Recurrence):
             return sympy.Function(name, real=True)(time())
+        if name in self.texts:
+            return expression(self.texts[name], {"t": time()})
         if isinstance(value, Schedule):
             return evaluate(value.node(), self._leaf, to_sympy, {})
         if value is None:
