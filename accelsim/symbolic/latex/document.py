@@ -55,6 +55,7 @@ def _text(words: str) -> str:
     """Plain words in LaTeX, what means something to it escaped."""
     special = {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"}
     special |= {"<": r"\textless{}", ">": r"\textgreater{}"}
+    special |= {letter: rf"\ensuremath{{{name}}}" for letter, name in latex.LETTERS.items()}
     return "".join(special.get(c, rf"\{c}" if c in "_%&#${}" else c) for c in words)
 
 
