@@ -23,7 +23,7 @@ from accelsim.program import Node, Tape, evaluate, exact, operate, reachable
 
 LONGEST = 300_000  # characters of a text
 DEEPEST = 60  # brackets and powers within one another
-DIGITS = 4000  # of a number; Python itself refuses to read more than 4300
+DIGITS = 4300  # of a number: Python itself reads and writes no more
 DECIMALS = 400  # in the exponent of a number, beyond which there are no floats
 DEGREE = 10_000  # of an expression in its names
 BITS = 200_000  # of a power of numbers

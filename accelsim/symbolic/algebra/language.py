@@ -107,7 +107,13 @@ def put_functions(matrices: Any, functions: Mapping[Any, Any]) -> Any:
 
 
 def text_of(expression: Any) -> str:
-    """An expression in the language of claims."""
+    """An expression in the language of claims.
+
+    Raises
+    ------
+    InputError
+        If a number in it has more digits than are read.
+    """
     import sympy
     from sympy.printing.str import StrPrinter
 
@@ -134,7 +140,10 @@ def text_of(expression: Any) -> str:
                 text = f"where(first({self._print(step)}), {self._print(value)}, {text})"
             return text
 
-    return str(Printer().doprint(expression))
+    try:
+        return str(Printer().doprint(expression))
+    except ValueError:
+        raise InputError(f"a number has more than {language.DIGITS} digits") from None
 
 
 def _nested(name: str, texts: list[str]) -> str:
