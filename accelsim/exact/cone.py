@@ -279,9 +279,9 @@ def _block(problem: Directions, block: int, rows: Array) -> int:
     n = rows.shape[1]
     first = block * n
     count = min(n, len(problem[0]) - first)
-    for row, source in zip(rows, problem):
-        _copy(row[:count], source[first : first + count])
-        row[count:] = row[count - 1]
+    for r in range(4):
+        _copy(rows[r, :count], problem[r][first : first + count])
+        rows[r, count:] = rows[r, count - 1]
     rows[3, count:] = 0.0
     return count
 
@@ -455,7 +455,7 @@ def _proved(mu: float, problem: Directions, rule: Rule, coupled: bool, witness: 
     step, b, c, d, ends = rule
     k, gradients = b.shape
     blocks, _, n = witness.shape
-    m, size = len(problem[0]), k + gradients
+    size = k + gradients
     z, y = np.empty((size, size, n)), np.zeros((gradients, gradients, n))
     z_size, w = np.empty((size, size, n)), np.empty((k, size, n))
     out, error, room = np.empty((k, k, n)), np.empty((k, k, n)), np.empty((k, k, n))
