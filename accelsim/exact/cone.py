@@ -262,12 +262,28 @@ def judged(mu: float, problem: Directions, rule: Rule, coupled: bool) -> tuple[i
     coupled : whether the shared sums are anything.
     """
     for exchanged in (False, True):
-        found, witness = _witness(mu, problem, rule, coupled, exchanged)
+        found, witness = _solution(mu, problem, rule, coupled, exchanged, np.empty((0, 0)))
         if found:
             side, trace = _proved(mu, problem, rule, coupled, witness)
             if side != _UNSOLVED:
                 return side, trace
     return UNKNOWN, math.nan
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def solved(mu: float, problem: Directions, rule: Rule, coupled: bool, forcing: Array) -> tuple[bool, Array]:
+    """Moments X with (1 + mu) X - L(X) = forcing, as good as it gets; False where there are none.
+
+    Parameters
+    ----------
+    forcing : (pairs, m), on and above the diagonal, as X.
+    """
+    found, blocks = _solution(mu, problem, rule, coupled, True, forcing)
+    x, n = np.empty_like(forcing), blocks.shape[2]
+    for row in range(len(x)):
+        for i in range(x.shape[1]):
+            x[row, i] = blocks[i // n, row, i % n]
+    return found, x
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -401,10 +417,15 @@ def _equations_of_one(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _witness(mu: float, problem: Directions, rule: Rule, coupled: bool, exchanged: bool) -> tuple[bool, Array]:
-    """A solution (blocks, pairs, n) of (1 + mu) X - L(X) = S^2, as good as it gets; False where there is none.
+def _solution(
+    mu: float, problem: Directions, rule: Rule, coupled: bool, exchanged: bool, forcing: Array
+) -> tuple[bool, Array]:
+    """Moments (blocks, pairs, n) with (1 + mu) X - L(X) = forcing, as good as it gets; False where there are none.
 
-    Where `exchanged`, by elimination with exchange of rows, of equations that the map itself wrote.
+    Parameters
+    ----------
+    exchanged : whether by elimination with exchange of rows, of equations that the map itself wrote.
+    forcing : (pairs, m), or empty for S^2.
     """
     k, gradients = rule[1].shape
     firsts, seconds = _pairs(k)
@@ -416,7 +437,7 @@ def _witness(mu: float, problem: Directions, rule: Rule, coupled: bool, exchange
     matrix, solution = np.empty((pairs, pairs, n)), np.empty((pairs, 1 + shared, n))
     reads, direct = np.empty((shared, pairs, n)), np.zeros((shared, shared, n))
     square, right = np.empty((pairs, pairs)), np.empty((pairs, 1 + shared))
-    witness, responses = np.empty((blocks, pairs, n)), np.empty((blocks if shared else 0, pairs, shared, n))
+    found, responses = np.empty((blocks, pairs, n)), np.empty((blocks if shared else 0, pairs, shared, n))
     among, level = np.eye(shared), np.zeros((shared, 1))
     for block in range(blocks):
         count = _block(problem, block, rows)
@@ -427,18 +448,20 @@ def _witness(mu: float, problem: Directions, rule: Rule, coupled: bool, exchange
         scales(rows[0], rule, scale)
         for row in range(pairs):
             _clear(solution[row, 0])
-            if firsts[row] == seconds[row]:
+            if len(forcing):
+                _copy(solution[row, 0, :count], forcing[row, block * n : block * n + count])
+            elif firsts[row] == seconds[row]:
                 _add_product(solution[row, 0], 1.0, scale[firsts[row]], scale[firsts[row]])
         if exchanged:
             for i in range(n):
                 square[:], right[:] = matrix[..., i], solution[..., i]
                 if not _solved(square, right):
-                    return False, witness
+                    return False, found
                 solution[..., i] = right
         else:
             _eliminated(matrix, solution)
         for row in range(pairs):
-            _copy(witness[block, row], solution[row, 0])
+            _copy(found[block, row], solution[row, 0])
             for s in range(shared):
                 _copy(responses[block, row, s], solution[row, 1 + s])
         for p in range(shared):
@@ -455,12 +478,12 @@ def _witness(mu: float, problem: Directions, rule: Rule, coupled: bool, exchange
                         level[p, 0] += rows[3, i] * total[i]
     if shared:
         if not _solved(among, level):
-            return False, witness
+            return False, found
         for block in range(blocks):
             for row in range(pairs):
                 for s in range(shared):
-                    _add(witness[block, row], level[s, 0], responses[block, row, s])
-    return True, witness
+                    _add(found[block, row], level[s, 0], responses[block, row, s])
+    return True, found
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

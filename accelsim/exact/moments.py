@@ -90,7 +90,7 @@ def _append(problem: Problem, rows: Array, moments: Moments, noisy: bool) -> Mom
     gradients = gradients + problem.noise(queries, mean, noisy)
     cross = cross * spectrum
     above = np.concatenate([moments.second, cross], axis=1)
-    below = np.concatenate([_transposed(cross), gradients], axis=1)
+    below = np.concatenate([transposed(cross), gradients], axis=1)
     return Moments(np.concatenate([above, below]), np.concatenate([moments.mean, mean * spectrum]))
 
 
@@ -103,10 +103,11 @@ def stepped_on(system: System, both: Moments) -> Moments:
     """Moments of the new states from those of the states and the step's gradients."""
     second, mean = mapped(np.hstack([system.A, system.B]), both)
     # Left alone, what rounding makes asymmetric grows by itself where the moments themselves decay.
-    return Moments((second + _transposed(second)) / 2, mean)
+    return Moments((second + transposed(second)) / 2, mean)
 
 
-def _transposed(second: Array) -> Array:
+def transposed(second: Array) -> Array:
+    """Moments with their two quantities exchanged."""
     return second.transpose(1, 0, 3, 2) if second.ndim == 4 else second.transpose(1, 0, 2)
 
 
