@@ -21,7 +21,7 @@ import numpy as np
 
 from accelsim.errors import InputError
 from accelsim.exact.bounds import UncoupledJudge
-from accelsim.exact.norms import left_side, slowest_of_two, squared_norms
+from accelsim.exact.norms import beyond, left_side, slowest_of_two
 from accelsim.exact.tables import System
 from accelsim.problems import Uncoupled
 from accelsim.spectra import Array
@@ -104,23 +104,12 @@ class Secular:
         some = _spread(np.argsort(spectrum))
         slowest = _slowest(self.p, self.n, spectrum[some])
         while len(spectrum) > _AT_ONCE:  # whether another direction is slower is seen without its poles
-            slower = self._slower(slowest + 1e-12 * abs(slowest))
+            slower = beyond(slowest + 1e-12 * abs(slowest), spectrum, self.p, self.n)
             found = _slowest(self.p, self.n, spectrum[_spread(slower)]) if len(slower) else -np.inf
             if found <= slowest:
                 break
             slowest = found
         return slowest
-
-    def _slower(self, mu: float) -> np.ndarray[Any, Any]:
-        """The directions with a pole beyond z = 1 + mu."""
-        spectrum = self.problem.spectrum
-        out, found, first = np.empty_like(spectrum), [], 0
-        while first < len(spectrum):
-            first += squared_norms(mu, spectrum[first:], self.p, self.n, self.n, out)
-            if first < len(spectrum):
-                found.append(first)
-            first += 1
-        return np.array(found, dtype=int)
 
 
 def _spread(places: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
