@@ -13,6 +13,7 @@ from typing import Any
 from accelsim import elementary
 from accelsim.errors import InputError, unknown
 from accelsim.program import exact
+from accelsim.symbolic.algebra.factor import factors
 from accelsim.symbolic.system.tableau import time
 
 
@@ -83,15 +84,15 @@ class Field:
     def _factored(self, polynomial: Any) -> Any:
         import sympy
 
-        number, factors = polynomial.factor_list()
-        powers = (factor.as_expr() ** power for factor, power in factors)
+        number, found = factors(polynomial)
+        powers = (factor.as_expr() ** power for factor, power in found)
         return sympy.Mul(self.domain.domain.to_sympy(number), *powers)
 
     def factors(self, element: Any) -> list[Any]:
         """The irreducible factors of an element's numerator that are no numbers; zero has none, so ask first."""
         if self.domain.is_QQ:
             return []
-        return [self.back(factor) for factor, _ in element.numer.factor_list()[1]]
+        return [self.back(factor) for factor, _ in factors(element.numer)[1]]
 
     def back(self, polynomial: Any) -> Any:
         """A polynomial of the field's ring as a SymPy expression."""
