@@ -44,6 +44,11 @@ def test_a_polynomial_is_the_product_of_its_factors():
         assert product == polynomial
 
 
+def test_factors_are_in_the_order_of_sympy():
+    for polynomial in products("order of factors", 40):
+        assert list(factor.factors(polynomial)[1]) == polynomial.factor_list()[1]
+
+
 @pytest.mark.skipif(importlib.util.find_spec("flint") is None, reason="python-flint is not installed")
 def test_factors_are_the_same_by_flint_and_by_sympy(monkeypatch):
     for polynomial in [*products("flint and SymPy", 40), RING.zero, RING(QQ(-2, 3))]:

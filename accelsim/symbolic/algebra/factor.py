@@ -42,12 +42,13 @@ def _flint() -> Any:
 def _by_flint(polynomial: Any) -> tuple[Any, list[tuple[Any, int]]]:
     flint, ring = _flint(), polynomial.ring
     context = flint.fmpq_mpoly_ctx.get([f"x{i}" for i in range(ring.ngens)], flint.Ordering.lex)
-    terms = {powers: flint.fmpq(int(c.numerator), int(c.denominator)) for powers, c in polynomial.items()}
-    number, found = context.from_dict(terms).factor()
-    return ring.domain(int(number.p), int(number.q)), [
-        (ring.from_dict({powers: ring.domain(int(c.p), int(c.q)) for powers, c in factor.to_dict().items()}), int(power))
+    given = {powers: flint.fmpq(int(c.numerator), int(c.denominator)) for powers, c in polynomial.items()}
+    number, found = context.from_dict(given).factor()
+    back: list[tuple[Any, int]] = [
+        ({powers: ring.domain(int(c.p), int(c.q)) for powers, c in factor.to_dict().items()}, int(power))
         for factor, power in found
     ]
+    return ring.domain(int(number.p), int(number.q)), [(ring.from_dict(terms), power) for terms, power in back]
 
 
 def _content(factor: Any) -> Any:
@@ -60,5 +61,11 @@ def _content(factor: Any) -> Any:
 
 
 def _order(pair: tuple[Any, int]) -> Any:
+    """SymPy's order: by nested lists of coefficients, the first generator outermost."""
     factor, power = pair
-    return len(factor), power, sorted((powers, int(c)) for powers, c in factor.items())
+    dense = _numbers(factor.to_dense())
+    return len(dense), power, dense
+
+
+def _numbers(dense: Any) -> Any:
+    return [_numbers(part) for part in dense] if isinstance(dense, list) else int(dense)
