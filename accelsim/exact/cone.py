@@ -31,6 +31,7 @@ from numba import njit
 from accelsim.spectra import Array
 
 ABOVE, BELOW, UNKNOWN = 1, -1, 0
+_UNSOLVED = 2  # the witness is no solution, which is not for rounding alone
 _ROUNDING = 2.0**-53
 _ROW = 64  # directions in a block
 _BLOCKS = 32  # of which sums are added up before they are added to the others
@@ -260,14 +261,29 @@ def judged(mu: float, problem: Directions, rule: Rule, coupled: bool) -> tuple[i
     rule : A - I, B, C and D of a constant system, and the ends of its stages.
     coupled : whether the shared sums are anything.
     """
-    side, trace = UNKNOWN, math.nan
     for exchanged in (False, True):
-        found, witness = _witness(mu, problem, rule, coupled, exchanged)
+        found, witness = _solution(mu, problem, rule, coupled, exchanged, np.empty((0, 0)))
         if found:
             side, trace = _proved(mu, problem, rule, coupled, witness)
-        if side != UNKNOWN:
-            break
-    return side, trace
+            if side != _UNSOLVED:
+                return side, trace
+    return UNKNOWN, math.nan
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def solved(mu: float, problem: Directions, rule: Rule, coupled: bool, forcing: Array) -> tuple[bool, Array]:
+    """Moments X with (1 + mu) X - L(X) = forcing, as good as it gets; False where there are none.
+
+    Parameters
+    ----------
+    forcing : (pairs, m), on and above the diagonal, as X.
+    """
+    found, blocks = _solution(mu, problem, rule, coupled, True, forcing)
+    x, n = np.empty_like(forcing), blocks.shape[2]
+    for row in range(len(x)):
+        for i in range(x.shape[1]):
+            x[row, i] = blocks[i // n, row, i % n]
+    return found, x
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -279,9 +295,9 @@ def _block(problem: Directions, block: int, rows: Array) -> int:
     n = rows.shape[1]
     first = block * n
     count = min(n, len(problem[0]) - first)
-    for row, source in zip(rows, problem):
-        _copy(row[:count], source[first : first + count])
-        row[count:] = row[count - 1]
+    for r in range(4):
+        _copy(rows[r, :count], problem[r][first : first + count])
+        rows[r, count:] = rows[r, count - 1]
     rows[3, count:] = 0.0
     return count
 
@@ -315,68 +331,137 @@ def _shared(rule: Rule, coupled: bool) -> tuple[Integers, Integers]:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _witness(mu: float, problem: Directions, rule: Rule, coupled: bool, exchanged: bool) -> tuple[bool, Array]:
-    """A solution (blocks, pairs, n) of (1 + mu) X - L(X) = S^2, as good as it gets; False where there is none.
+def _equations(
+    mu: float,
+    rows: Array,
+    rule: Rule,
+    pairs: tuple[Integers, Integers],
+    shared: tuple[Integers, Integers],
+    matrix: Array,
+    forced: Array,
+    reads: Array,
+    direct: Array,
+) -> None:
+    """The equations of a block by the map of each entry of X and of each shared sum, whatever the stages.
 
-    Where `exchanged`, by elimination with exchange of rows.
+    Parameters
+    ----------
+    matrix : (pairs, pairs, n), becomes 1 + mu - L without the shared sums.
+    forced : (pairs, 1 + shared, n), becomes what each shared sum adds, from the second column on.
+    reads, direct : (shared, pairs, n) and (shared, shared, n), become the queries' moments.
+    """
+    k, gradients = rule[1].shape
+    (firsts, seconds), (one, two) = pairs, shared
+    n, size = rows.shape[1], k + gradients
+    z, y = np.zeros((size, size, n)), np.zeros((gradients, gradients, n))
+    w, out, sums = np.empty((k, size, n)), np.empty((k, k, n)), np.zeros((gradients, gradients))
+    for column in range(len(firsts) + len(one)):
+        z[:k, :k], sums[:] = 0.0, 0.0
+        s = column - len(firsts)
+        if s < 0:
+            z[firsts[column], seconds[column]] = z[seconds[column], firsts[column]] = 1.0
+        else:
+            sums[one[s], two[s]] = sums[two[s], one[s]] = 1.0
+        _query(rows, sums, rule, z, y)
+        _increment(rule, z, w, out)
+        for row in range(len(firsts)):
+            if s < 0:
+                matrix[row, column] = -out[firsts[row], seconds[row]]
+            else:
+                forced[row, 1 + s] = out[firsts[row], seconds[row]]
+        for p in range(len(one)):
+            if s < 0:
+                reads[p, column] = y[one[p], two[p]]
+            else:
+                direct[p, s] = y[one[p], two[p]]
+        if s < 0:
+            matrix[column, column] += mu
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _equations_of_one(
+    mu: float, rows: Array, rule: Rule, pairs: tuple[Integers, Integers], matrix: Array, forced: Array, reads: Array
+) -> None:
+    """As `_equations`, for one query, from D X + X D^T + D X D^T with D = A - I + lam B C: for less."""
+    step, b, c, _, _ = rule
+    k = len(step)
+    firsts, seconds = pairs
+    lam, own, left = rows[0], rows[1], rows[2]
+    change = np.empty((k, k, rows.shape[1]))
+    for a in range(k):
+        for e in range(k):
+            for i in range(len(lam)):
+                change[a, e, i] = step[a, e] + lam[i] * (b[a, 0] * c[0, e])
+    for column in range(len(firsts)):
+        i, j = firsts[column], seconds[column]
+        seen = c[0, i] * c[0, j] * (1.0 if i == j else 2.0)
+        for row in range(len(firsts)):
+            a, e = firsts[row], seconds[row]
+            entry = matrix[row, column]
+            _clear(entry)
+            if row == column:
+                entry[:] = mu
+            for turn in range(1 if i == j else 2):
+                p, q = (j, i) if turn else (i, j)
+                _add_product(entry, -1.0, change[a, p], change[e, q])
+                if a == p:
+                    _add(entry, -1.0, change[e, q])
+                if e == q:
+                    _add(entry, -1.0, change[a, p])
+            _add(entry, -seen * b[a, 0] * b[e, 0], own)
+            if forced.shape[1] > 1:
+                _clear(forced[row, 1])
+                _add(forced[row, 1], b[a, 0] * b[e, 0], left)
+        for p in range(len(reads)):
+            reads[p, column] = seen
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _solution(
+    mu: float, problem: Directions, rule: Rule, coupled: bool, exchanged: bool, forcing: Array
+) -> tuple[bool, Array]:
+    """Moments (blocks, pairs, n) with (1 + mu) X - L(X) = forcing, as good as it gets; False where there are none.
+
+    Parameters
+    ----------
+    exchanged : whether by elimination with exchange of rows, of equations that the map itself wrote.
+    forcing : (pairs, m), or empty for S^2.
     """
     k, gradients = rule[1].shape
     firsts, seconds = _pairs(k)
     one, two = _shared(rule, coupled)
-    pairs, shared, size = len(firsts), len(one), k + gradients
+    pairs, shared = len(firsts), len(one)
     n = min(_ROW, len(problem[0]))
     blocks = (len(problem[0]) + n - 1) // n
-    z, y = np.empty((size, size, n)), np.zeros((gradients, gradients, n))
-    w, out, sums = np.empty((k, size, n)), np.empty((k, k, n)), np.zeros((gradients, gradients))
     rows, scale, total = np.empty((4, n)), np.empty((k, n)), np.empty(n)
     matrix, solution = np.empty((pairs, pairs, n)), np.empty((pairs, 1 + shared, n))
-    reads, direct = np.empty((shared, pairs, n)), np.empty((shared, shared, n))
+    reads, direct = np.empty((shared, pairs, n)), np.zeros((shared, shared, n))
     square, right = np.empty((pairs, pairs)), np.empty((pairs, 1 + shared))
-    witness, responses = np.empty((blocks, pairs, n)), np.empty((blocks if shared else 0, pairs, shared, n))
+    found, responses = np.empty((blocks, pairs, n)), np.empty((blocks if shared else 0, pairs, shared, n))
     among, level = np.eye(shared), np.zeros((shared, 1))
     for block in range(blocks):
         count = _block(problem, block, rows)
-        for column in range(pairs + shared):  # what each entry of X, and each shared sum, gives
-            for a in range(k):
-                for e in range(k):
-                    _clear(z[a, e])
-            sums[:] = 0.0
-            if column < pairs:
-                z[firsts[column], seconds[column]] = 1.0
-                z[seconds[column], firsts[column]] = 1.0
-            else:
-                s = column - pairs
-                sums[one[s], two[s]] = sums[two[s], one[s]] = 1.0
-            _query(rows, sums, rule, z, y)
-            _increment(rule, z, w, out)
-            if column < pairs:
-                for row in range(pairs):
-                    _clear(matrix[row, column])
-                    _add(matrix[row, column], -1.0, out[firsts[row], seconds[row]])
-                for i in range(n):
-                    matrix[column, column, i] += mu
-                for s in range(shared):
-                    _copy(reads[s, column], y[one[s], two[s]])
-            else:
-                for row in range(pairs):
-                    _copy(solution[row, 1 + s], out[firsts[row], seconds[row]])
-                for p in range(shared):
-                    _copy(direct[p, s], y[one[p], two[p]])
+        if gradients == 1 and not exchanged:
+            _equations_of_one(mu, rows, rule, (firsts, seconds), matrix, solution, reads)
+        else:
+            _equations(mu, rows, rule, (firsts, seconds), (one, two), matrix, solution, reads, direct)
         scales(rows[0], rule, scale)
         for row in range(pairs):
             _clear(solution[row, 0])
-            if firsts[row] == seconds[row]:
+            if len(forcing):
+                _copy(solution[row, 0, :count], forcing[row, block * n : block * n + count])
+            elif firsts[row] == seconds[row]:
                 _add_product(solution[row, 0], 1.0, scale[firsts[row]], scale[firsts[row]])
         if exchanged:
             for i in range(n):
                 square[:], right[:] = matrix[..., i], solution[..., i]
                 if not _solved(square, right):
-                    return False, witness
+                    return False, found
                 solution[..., i] = right
         else:
             _eliminated(matrix, solution)
         for row in range(pairs):
-            _copy(witness[block, row], solution[row, 0])
+            _copy(found[block, row], solution[row, 0])
             for s in range(shared):
                 _copy(responses[block, row, s], solution[row, 1 + s])
         for p in range(shared):
@@ -393,12 +478,12 @@ def _witness(mu: float, problem: Directions, rule: Rule, coupled: bool, exchange
                         level[p, 0] += rows[3, i] * total[i]
     if shared:
         if not _solved(among, level):
-            return False, witness
+            return False, found
         for block in range(blocks):
             for row in range(pairs):
                 for s in range(shared):
-                    _add(witness[block, row], level[s, 0], responses[block, row, s])
-    return True, witness
+                    _add(found[block, row], level[s, 0], responses[block, row, s])
+    return True, found
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -451,11 +536,14 @@ def _sums(problem: Directions, rule: Rule, witness: Array, sums: Array, sizes: A
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _proved(mu: float, problem: Directions, rule: Rule, coupled: bool, witness: Array) -> tuple[int, float]:
-    """The side that a witness (blocks, pairs, n), on and above the diagonal, proves, and its scaled trace."""
+    """The side that a witness (blocks, pairs, n), on and above the diagonal, proves, and its scaled trace.
+
+    Q is compared with S^2, in the units of which it is 1 where the witness solves its equation.
+    """
     step, b, c, d, ends = rule
     k, gradients = b.shape
     blocks, _, n = witness.shape
-    m, size = len(problem[0]), k + gradients
+    size = k + gradients
     z, y = np.empty((size, size, n)), np.zeros((gradients, gradients, n))
     z_size, w = np.empty((size, size, n)), np.empty((k, size, n))
     out, error, room = np.empty((k, k, n)), np.empty((k, k, n)), np.empty((k, k, n))
@@ -511,8 +599,11 @@ def _proved(mu: float, problem: Directions, rule: Rule, coupled: bool, witness: 
             for a in range(k):
                 trace += z[a, a, i]
         if finite == 0:
-            return UNKNOWN, math.nan
+            return _UNSOLVED, math.nan
         if not _positive(out, k, worst, room, yes):
+            for i in range(n):
+                if yes[i] == 0 and worst[i] > -1:
+                    return _UNSOLVED, trace
             return UNKNOWN, trace
         if not _positive(z, k, largest, room, yes):
             inside = False

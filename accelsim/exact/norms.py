@@ -17,6 +17,7 @@ Astrom, Jury, Agniel 1970, "A numerical method for the evaluation of complex int
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -59,34 +60,34 @@ def _routh(a: Array, b: Array) -> float:
 
 
 @njit(cache=True, nogil=True)
-def squared_norms(mu: float, spectrum: Array, p: Array, n: Array, seen: Array, out: Array) -> int:
-    """Norms of seen / (p - lam n), into `out`; returns the first direction with a pole on or outside, or their number.
+def beyond(mu: float, spectrum: Array, p: Array, n: Array) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """The directions in which p - lam n has a root on or outside the circle.
 
     Parameters
     ----------
     mu : z - 1.
     spectrum : (m,) eigenvalues lam.
-    p, n, seen : (k + 1,), (k,) and (k,) coefficients in delta, lowest first.
-    out : (m,) filled up to the direction returned.
+    p, n : (k + 1,) and (k,) coefficients in delta, lowest first.
     """
     k = len(p) - 1
-    above, pull, numerator = _on_line(p, k, mu), _on_line(n, k, mu), _on_line(seen, k - 1, mu)
+    above, pull = _on_line(p, k, mu), _on_line(n, k, mu)
     a, b = np.empty(k + 1), np.zeros(k + 1)
+    found, count = np.empty(len(spectrum), np.int64), 0
     for i in range(len(spectrum)):
         for j in range(k + 1):
             a[j] = above[j] - spectrum[i] * pull[j]
-        b[1:] = numerator
-        out[i] = _routh(a, b)
-        if out[i] < 0:
-            return i
-    return len(spectrum)
+        b[:] = 0.0
+        if _routh(a, b) < 0:
+            found[count] = i
+            count += 1
+    return found[:count]
 
 
 @njit(cache=True, nogil=True)
 def left_side(mu: float, spectrum: Array, p: Array, n: Array, own: Array, weight: Array) -> tuple[float, float]:
     """Sum over directions of weight h / (1 - own h), and the largest own h; NaN with a pole of h on or outside.
 
-    Parameters are as in `squared_norms`.
+    Parameters are as in `beyond`.
     """
     k = len(p) - 1
     above, pull, numerator = _on_line(p, k, mu), _on_line(n, k, mu), _on_line(n, k - 1, mu)

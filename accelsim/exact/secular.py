@@ -1,4 +1,4 @@
-"""Rate and floor from a scalar equation, for one query a step on problems without coupling.
+"""Rate from a scalar equation, for one query a step on problems without coupling.
 
 Moments in direction i evolve as P -> T_i P T_i^T + B N_i B^T with T_i = A + lam_i B C and sampling noise
 N_i = own_i Y_i + left_i sum_j right_j Y_j, Y_i = C P_i C^T. With h_i(z) = (C (x) C) (z - T_i (x) T_i)^{-1} vec(B B^T),
@@ -20,15 +20,14 @@ from typing import Any
 import numpy as np
 
 from accelsim.errors import InputError
-from accelsim.exact.bounds import judge_uncoupled
-from accelsim.exact.norms import left_side, slowest_of_two, squared_norms
+from accelsim.exact.bounds import UncoupledJudge
+from accelsim.exact.norms import beyond, left_side, slowest_of_two
 from accelsim.exact.tables import System
 from accelsim.problems import Uncoupled
 from accelsim.spectra import Array
 
 _RELATIVE = 1e-12  # a root closer than this to the rate of the mean is that rate
 _FARTHER = 1e4  # from the pole: factor from one place to the next where the root is looked for
-_EXPLAINED = 1e-6  # of the noise added at every step: what may be left of a floor's equation
 _AT_ONCE = 256  # eigendirections whose poles are computed in search of the slowest
 
 
@@ -39,13 +38,6 @@ class TooLarge(InputError):
 def too_large() -> TooLarge:
     """What to say where a rate overflows."""
     return TooLarge("the rate is beyond the range of float64: take smaller step sizes")
-
-
-def check_settled(noise: Array, parts: list[Array], forcing: Array) -> None:
-    """Raise if noise is not the sum of its parts, one of them the forcing, to a millionth of it, rounding included."""
-    rest = np.abs(noise - sum(parts)) + 8 * np.finfo(float).eps * sum(np.abs(part) for part in parts)
-    if not (rest <= _EXPLAINED * np.abs(forcing).max()).all():
-        raise InputError("the floor was not found: too little is left of terms that cancel; use risk after many steps")
 
 
 def gap(system: System, step: Array, problem: Uncoupled) -> float:
@@ -66,8 +58,8 @@ class Secular:
         self.system, self.step, self.problem = system, step, problem
         self.weight = problem.right * problem.left
         self.coupled = bool(self.weight.any())
-        self.p, (self.n, self.returned) = _polynomials(step, system.B, [system.C, system.F])
-        self.judge = judge_uncoupled(system, step, problem)
+        self.p, self.n = _polynomials(step, system.B, system.C)
+        self.judge = UncoupledJudge(system, step, problem)
 
     def gap(self) -> float:
         """rho - 1."""
@@ -87,25 +79,6 @@ class Secular:
             if not math.isfinite(high):
                 raise too_large()
         return float(brentq(excess, low, high, xtol=1e-30, rtol=1e-13, maxiter=1000))
-
-    def floor(self, noise: Array) -> Array:
-        """(m,) second moments of the returned iterate that noise (1, 1, m), added at every step, leaves in the end."""
-        h, returned = self.norms(0.0, self.n), self.norms(0.0, self.returned)
-        if h is None or returned is None:
-            raise InputError("the run does not settle: it has no floor")
-        problem, forcing = self.problem, noise[0, 0]
-        amplified = 1 / (1 - problem.own * h)
-        shared = (problem.right * h * amplified * forcing).sum() / (1 - (self.weight * h * amplified).sum())
-        settled = amplified * (problem.left * shared + forcing)
-        of_others = problem.left * (problem.right * h * settled).sum()
-        check_settled(settled, [problem.own * h * settled, of_others, forcing], forcing)
-        return returned * settled
-
-    def norms(self, mu: float, seen: Array) -> Array | None:
-        """(m,) squared norms at z = 1 + mu of the response of what is seen to noise; None below a pole."""
-        out = np.empty_like(self.problem.spectrum)
-        done = squared_norms(mu, self.problem.spectrum, self.p, self.n, seen, out)
-        return out if done == len(out) else None
 
     def _excess(self, mu: float) -> float:
         """1 / (left side) - 1 as a function of mu = z - 1: rising, and -1 up to the last pole.
@@ -131,23 +104,12 @@ class Secular:
         some = _spread(np.argsort(spectrum))
         slowest = _slowest(self.p, self.n, spectrum[some])
         while len(spectrum) > _AT_ONCE:  # whether another direction is slower is seen without its poles
-            slower = self._slower(slowest + 1e-12 * abs(slowest))
+            slower = beyond(slowest + 1e-12 * abs(slowest), spectrum, self.p, self.n)
             found = _slowest(self.p, self.n, spectrum[_spread(slower)]) if len(slower) else -np.inf
             if found <= slowest:
                 break
             slowest = found
         return slowest
-
-    def _slower(self, mu: float) -> np.ndarray[Any, Any]:
-        """The directions with a pole beyond z = 1 + mu."""
-        spectrum = self.problem.spectrum
-        out, found, first = np.empty_like(spectrum), [], 0
-        while first < len(spectrum):
-            first += squared_norms(mu, spectrum[first:], self.p, self.n, self.n, out)
-            if first < len(spectrum):
-                found.append(first)
-            first += 1
-        return np.array(found, dtype=int)
 
 
 def _spread(places: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -174,20 +136,19 @@ def _slowest(p: Array, n: Array, spectrum: Array) -> float:
     return float((2 * roots.real + np.abs(roots) ** 2).max())
 
 
-def _polynomials(step: Array, b: Array, rows: list[Array]) -> tuple[Array, list[Array]]:
-    """det(delta - step) and, for each row c, c adj(delta - step) b, lowest coefficients first.
+def _polynomials(step: Array, b: Array, c: Array) -> tuple[Array, Array]:
+    """det(delta - step) and c adj(delta - step) b, lowest coefficients first.
 
     By Faddeev and LeVerrier's recursion, in the arithmetic of what is given, then rounded.
     """
     k = len(step)
     one = np.eye(k, dtype=int)
     p: list[Any] = [1]
-    numerators: list[list[Any]] = [[] for _ in rows]
+    numerator: list[Any] = []
     adjugate = one
     for j in range(1, k + 1):
-        for row, numerator in zip(rows, numerators, strict=True):
-            numerator.append((row @ adjugate @ b)[0, 0])
+        numerator.append((c @ adjugate @ b)[0, 0])
         product = step @ adjugate
         p.append(-np.trace(product) / j)
         adjugate = product + p[-1] * one
-    return np.array(p[::-1], dtype=float), [np.array(numerator[::-1], dtype=float) for numerator in numerators]
+    return np.array(p[::-1], dtype=float), np.array(numerator[::-1], dtype=float)

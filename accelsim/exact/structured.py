@@ -1,4 +1,4 @@
-"""Rate and floor for one query a step on tables, whose rows couple all eigendirections.
+"""Rate for one query a step on tables, whose rows couple all eigendirections.
 
 Moments P_ij (k, k) of a pair of eigendirections evolve as P_ij -> T_i P_ij T_j^T + B B^T N(Y)_ij, Y_ij = C P_ij C^T,
 with the sampling noise N of the whole Y. So (z - L) X = Q is solved pair by pair but for the noise n = N(Y):
@@ -26,7 +26,6 @@ from accelsim.spectra import Array
 LARGEST = 1e9  # multiplications in an application of the noise's map: about a second each
 _WRITTEN = 400  # pairs of eigendirections up to which the noise's map is written out
 _RESIDUAL = 1e-7  # relative, of equations solved by iteration; the witness of a bound is refined once
-_LEFT = 1e-9  # of the noise: what is not explained of it by moments that are said to have settled
 _ITERATIONS = 40
 _ALIKE = 0.1  # two estimates of the way to rho from the first shift
 _SETTLED = 1e-8  # of rho - 1
@@ -93,16 +92,6 @@ class Structured:
             except np.linalg.LinAlgError:  # at an eigenvalue, as far as floats can tell
                 pass
             return mu
-
-    def floor(self, noise: Array) -> Array:
-        """(m,) second moments of the returned iterate that noise (1, 1, m, m), added at every step, leaves."""
-        b = self.system.B[:, 0]
-        forcing = b[:, None, None, None] * b[None, :, None, None] * noise[0, 0]
-        settled = self.solved(0.0, forcing)
-        if not np.abs(self._rest(0.0, settled, forcing)).max() <= _LEFT * np.abs(forcing).max():
-            raise InputError("the floor was not found: the run is too close to its edge of stability")
-        f = self.system.F[0]
-        return np.einsum("a,abii,b->i", f, settled, f)
 
     def solved(self, mu: float, forcing: Array) -> Array:
         """X (k, k, m, m) with (1 + mu) X - L(X) = forcing, refined once by its residual."""

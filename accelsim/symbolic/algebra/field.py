@@ -10,6 +10,7 @@ from typing import Any
 
 from accelsim import elementary
 from accelsim.errors import InputError
+from accelsim.symbolic.algebra.factor import factors
 from accelsim.symbolic.algebra.time import time
 
 DIGITS = 30  # that tell a number from zero
@@ -143,15 +144,15 @@ class Field:
     def _factored(self, polynomial: Any) -> Any:
         import sympy
 
-        number, factors = polynomial.factor_list()
-        powers = (factor.as_expr() ** power for factor, power in factors)
+        number, found = factors(polynomial)
+        powers = (factor.as_expr() ** power for factor, power in found)
         return sympy.Mul(self.domain.domain.to_sympy(number), *powers)
 
     def factors(self, element: Any) -> list[Any]:
         """The irreducible factors of an element's numerator that are no numbers; zero has none, so ask first."""
         if self.domain.is_QQ:
             return []
-        return [self.back(factor) for factor, _ in element.numer.factor_list()[1]]
+        return [self.back(factor) for factor, _ in factors(element.numer)[1]]
 
     def vanishes(self, element: Any) -> bool:
         """Whether an element is proved to be zero, once squares of roots and sizes are multiplied out."""

@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from accelsim.symbolic.algebra.factor import factors
 from accelsim.symbolic.algebra.field import Field, infinite
 from accelsim.symbolic.algebra.time import time
 
@@ -42,7 +43,7 @@ class Roots:
             return sympy.Integer(0)
         if field.domain.is_QQ:
             return self._factors(sympy.QQ.to_sympy(element), [])
-        (number, above), (divided, below) = element.numer.factor_list(), element.denom.factor_list()
+        (number, above), (divided, below) = factors(element.numer), factors(element.denom)
         powers = [(field.back(f), k) for f, k in above] + [(field.back(f), -k) for f, k in below]
         return self._factors(sympy.QQ.to_sympy(number) / sympy.QQ.to_sympy(divided), powers)
 

@@ -23,6 +23,7 @@ from accelsim.language import evaluated
 from accelsim.program import Node, evaluate, exact
 from accelsim.rule import Hyperparameter, Optimizer
 from accelsim.symbolic.algebra.elimination import Clock
+from accelsim.symbolic.algebra.factor import factors
 from accelsim.symbolic.algebra.field import number_of, rational_root
 from accelsim.symbolic.algebra.groebner import Elimination, Line, divided, made, premises
 from accelsim.symbolic.system.pair import Question
@@ -280,7 +281,7 @@ class _Equations:
         found = dict[Any, None]()
         for divisor in self.runs.divisors:
             if not self.runs.has_root(divisor) and not divisor.numer.is_ground:
-                found |= {self._moved(factor): None for factor, _ in divisor.numer.factor_list()[1]}
+                found |= {self._moved(factor): None for factor, _ in factors(divisor.numer)[1]}
         return list(found)
 
     def _without_roots(self, t: int, i: int, units: list[Any]) -> Iterator[Line]:
