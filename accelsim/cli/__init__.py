@@ -26,9 +26,9 @@ def main() -> None:
         _fail("interrupted", 130)
     except Exception as error:
         # The option parser's own exceptions know how to say what was wrong.
-        if not hasattr(error, "format_message"):
-            _fail(f"internal error, please report it: {reason(error)}", 1)
-        _fail(error.format_message())
+        if hasattr(error, "format_message"):
+            _fail(error.format_message())
+        _fail(f"internal error, please report it: {reason(error)}", 1)
     sys.exit(code if isinstance(code, int) else 0)
 
 
