@@ -13,9 +13,11 @@ from itertools import islice
 from numbers import Real
 from types import SimpleNamespace
 from typing import Any
+from unicodedata import normalize
 
 from accelsim import program
 from accelsim.errors import InputError, unknown
+from accelsim.language import VOCABULARY
 from accelsim.schedules import Recurrence, Schedule, Value, parse, rows
 
 LARGEST = sys.float_info.max
@@ -110,9 +112,6 @@ class Optimizer:
     hyperparameters: Mapping[str, Hyperparameter] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in self.hyperparameters:
-            if name in RESERVED:
-                raise InputError(f"rule {self.name!r} cannot have a hyperparameter called {name!r}: the name is taken")
         twice = set(self.positions) & set(self.memories)
         if twice:
             raise InputError(f"rule {self.name!r} has {twice.pop()!r} both as a position and as a memory")
@@ -124,9 +123,21 @@ class Optimizer:
         if self.returns not in self.states:
             raise unknown(f"state returned by rule {self.name!r}:", self.returns, self.states)
         object.__setattr__(self, "hyperparameters", self._complete())
+        self._check_names()
         for name in self.states:
             if name in self.hyperparameters:
                 raise InputError(f"rule {self.name!r} has {name!r} both as a state and as a hyperparameter")
+
+    def _check_names(self) -> None:
+        """Raise `InputError` where a name could not be told from others in a text, or not be read there."""
+        numbers = {name for name, declared in self.hyperparameters.items() if not declared.switch}
+        functions = {name: (RESERVED | VOCABULARY) if name in numbers else RESERVED for name in self.hyperparameters}
+        for name, taken in {**dict.fromkeys(self.states, frozenset({"t", "pi"})), **functions}.items():
+            what = "state" if name in self.states else "hyperparameter"
+            if name in taken:
+                raise InputError(f"rule {self.name!r} cannot have a {what} called {name!r}: the name is taken")
+            if not name.isidentifier() or name != normalize("NFKC", name):
+                raise InputError(f"rule {self.name!r} cannot have a {what} called {name!r}: use letters, digits and _")
 
     def __hash__(self) -> int:
         return hash((self.name, self.rule))

@@ -12,9 +12,11 @@ from sympy.core.function import AppliedUndef
 
 from accelsim.elementary import sign
 from accelsim.errors import InputError
+from accelsim.language import evaluated
 from accelsim.optimizers import find, shipped
 from accelsim.rule import optimizer, step
-from accelsim.symbolic.algebra.field import evaluated, reduced
+from accelsim.symbolic.algebra.field import reduced
+from accelsim.symbolic.algebra.language import expression
 from accelsim.symbolic.check import memories
 from accelsim.symbolic.check.equivalence import Equivalence, _Proof, check
 from accelsim.symbolic.coq.equivalence import Same
@@ -48,7 +50,7 @@ def _read(text):
     called = set(re.findall(r"(\w+)\(", text))
     words = set(re.findall(r"[A-Za-z]\w*", text)) - {"t"}
     names = {word: (sympy.Function if word in called else sympy.Symbol)(word) for word in words} | {"t": time()}
-    found = evaluated(text, names, sympy.Rational)
+    found = expression(text, names)
     latest = max((call.args[0] - time() for call in found.atoms(AppliedUndef)), default=0)
     return found.subs(time(), time() - latest)
 

@@ -15,9 +15,10 @@ from accelsim.errors import InputError
 from accelsim.program import exact, run
 from accelsim.rule import optimizer
 from accelsim.schedules import Recurrence
-from accelsim.symbolic.algebra.field import Field, evaluated, reduced
+from accelsim.symbolic.algebra.field import Field, reduced
+from accelsim.symbolic.algebra.language import expression
 from accelsim.symbolic.system.normal_form import canonical
-from accelsim.symbolic.system.tableau import sympy_functions, tableau, time
+from accelsim.symbolic.system.tableau import tableau, time
 
 STEPS = 7
 
@@ -30,8 +31,8 @@ def written(text, varying=()):
     names["p"] = sympy.Function("p", positive=True)
     plain = {"lr", "beta", "beta1", "beta2", "beta3", "alpha", "gamma", "delta", "kappa", "xi", "e", "nu", "eta"}
     symbols = {name: sympy.Symbol(name, real=True) for name in plain}
-    known = {**sympy_functions(), **symbols, **names, "t": time()}
-    return sympy.sympify(evaluated(text, known, lambda x: sympy.Rational(str(exact(x)))))
+    known = {**symbols, **names, "t": time()}
+    return expression(text, known)
 
 
 def same(found, text, varying=()):

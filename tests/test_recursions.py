@@ -8,10 +8,10 @@ import pytest
 from conftest import seed_of
 
 from accelsim.errors import InputError
+from accelsim.language import evaluated
 from accelsim.optimizers import find
 from accelsim.rule import step
 from accelsim.schedules import Recurrence
-from accelsim.symbolic.algebra.field import evaluated
 from accelsim.symbolic.algebra.ranges import note
 from accelsim.symbolic.algebra.recurrences import computed
 from accelsim.symbolic.certify.verifier import verify_certificate

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from accelsim.cli._common import app
-from accelsim.errors import InputError
+from accelsim.errors import InputError, reason
 
 # A command is known once its module is imported, and the help lists them in this order.
 # isort: off
@@ -27,7 +27,7 @@ def main() -> None:
     except Exception as error:
         # The option parser's own exceptions know how to say what was wrong.
         if not hasattr(error, "format_message"):
-            raise
+            _fail(f"internal error, please report it: {reason(error)}", 1)
         _fail(error.format_message())
     sys.exit(code if isinstance(code, int) else 0)
 

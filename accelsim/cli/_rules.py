@@ -191,8 +191,7 @@ def verify(
     from accelsim.symbolic import verify as verification
 
     if certificate is not None:
-        load(rules)
-        _verify_certificate(certificate, json_)
+        _verify_certificate(certificate, rules, json_)
         return
     verdicts = verification.verify(list(names) or None, coq)
 
@@ -216,17 +215,11 @@ def verify(
         sys.exit(1)
 
 
-def _verify_certificate(path: Path, json_: bool) -> None:
+def _verify_certificate(path: Path, rules: list[str], json_: bool) -> None:
     """Check a stored certificate without searching for anything; exit 1 where it does not hold."""
-    from accelsim.symbolic.certify.verifier import verify_certificate
+    from accelsim.symbolic.certify.process import verify_file
 
-    try:
-        document = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read a certificate from {path}: {error}") from None
-    if isinstance(document, dict) and "certificate" in document:
-        document = document["certificate"]
-    found = verify_certificate(document)
+    found = verify_file(path, rules)
     verdict = {"certificate": str(path), "holds": found.holds, "reason": found.reason}
     emit(verdict, json_, lambda: "\n".join(lines_of(verdict)))
     if not found.holds:

@@ -10,8 +10,8 @@ import pytest
 from conftest import seed_of
 from pairs import pair
 
+from accelsim.language import evaluated
 from accelsim.optimizers import find
-from accelsim.symbolic.algebra.field import evaluated
 from accelsim.symbolic.certify.verifier import verify_certificate
 from accelsim.symbolic.find.finder import equivalent
 from accelsim.symbolic.system.tableau import tableau

@@ -18,7 +18,7 @@ from time import process_time
 from typing import Any
 
 from accelsim.symbolic.algebra.field import Field, reduced, shifted
-from accelsim.symbolic.system.tableau import time
+from accelsim.symbolic.algebra.time import time
 
 AGAIN = 0.1  # seconds after which what was swallowed, as in a finalizer, is raised again
 
@@ -257,20 +257,15 @@ class _Search:
     def _by_steps(self, polynomial: Any) -> list[Any]:
         """The equations that one of constants makes when it holds at every step: a coefficient each."""
         import sympy
-        from sympy.core.function import AppliedUndef
 
         if any(not u.is_Symbol for u in self.instances(polynomial)):
             return [polynomial]
-        expanded = sympy.expand(polynomial)
-        moving = {a for a in expanded.atoms(AppliedUndef, sympy.Pow) if a.has(time()) and not a.is_Symbol}
-        if any(self.instances(a) for a in moving):
+        field_ = Field([polynomial])
+        moving = {generator for generator, e in field_.generators().items() if e.has(time())}
+        if not moving or any(self.instances(field_.generators()[generator]) - {generator} for generator in moving):
             return [polynomial]
-        names = {a: sympy.Dummy() for a in moving if not (a.is_Pow and a.exp.is_Integer)}
-        plain = expanded.xreplace(names)
-        over = [*names.values(), *({time()} & plain.free_symbols)]
-        if not over:
-            return [polynomial]
-        return list(dict.fromkeys(sympy.Poly(plain, *over).coeffs()))
+        coefficients = sympy.Poly(field_.element(polynomial).numer.as_expr(), *moving).coeffs()
+        return list(dict.fromkeys(map(field_.named, coefficients)))
 
     def _linear(self, polynomial: Any) -> Iterator[tuple[Any, Any, Any]]:
         """Unknowns in which a polynomial is linear, slope and offset; functions only where one value occurs."""

@@ -1,37 +1,65 @@
-"""Algebra shared by proofs: rational functions in whatever a rule is made of, shifts in time, written expressions."""
+"""Algebra shared by proofs: rational functions in whatever a rule is made of, shifts in time."""
 
 from __future__ import annotations
 
-import ast
-import operator
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from fractions import Fraction
-from functools import cached_property, partial, reduce
+from functools import cached_property, reduce
 from typing import Any
 
 from accelsim import elementary
-from accelsim.errors import InputError, unknown
-from accelsim.program import exact
+from accelsim.errors import InputError
 from accelsim.symbolic.algebra.factor import factors
-from accelsim.symbolic.system.tableau import time
+from accelsim.symbolic.algebra.time import time
+
+DIGITS = 30  # that tell a number from zero
+LARGE = 64  # powers above this are not multiplied out
 
 
 class Field:
     """The field of rational functions over the rationals in all that some expressions are made of.
 
     Symbols, values of unknown functions at each shift of t, and every other function (a root, a minimum, a power
-    that is no whole number) are independent generators. What is zero here is zero; relations between generators,
-    such as sqrt(t)**2 = t, are only those that SymPy applies by itself.
+    that is no whole number) are independent generators. What is zero here is zero; of relations between generators,
+    such as sqrt(t)**2 = t or minimum(a, b) = (a + b - abs(a - b))/2, `vanishes` knows more.
     """
 
     def __init__(self, expressions: Iterable[Any]) -> None:
         import sympy
 
+        expressions = [sympy.sympify(e) for e in expressions]
         self._opaque: dict[Any, Any] = {}
-        found = set().union(*(self._rational(e).free_symbols for e in expressions))
+        self._multiples: dict[Any, Any] = {}
+        self._least: dict[Any, int] = {}  # of several large powers, by base
+        self._units: dict[tuple[Any, Any], Any] = {}  # of several exponents, by base and rest
+        found = self._symbols(expressions)
+        if self._alike():
+            found = self._symbols(expressions)
         generators = sorted(found, key=str)
         self.domain = sympy.QQ.frac_field(*generators) if generators else sympy.QQ
+
+    def _symbols(self, expressions: Iterable[Any]) -> set[Any]:
+        self._opaque.clear()
+        return set().union(*(self._rational(e).free_symbols for e in expressions))
+
+    def _alike(self) -> bool:
+        """Whether some generators can be written in others: multiples of one minimum, powers of one power."""
+        import sympy
+
+        self._multiples = _multiples(self._opaque)
+        large: dict[Any, list[int]] = {}
+        roots: dict[tuple[Any, Any], list[Any]] = {}
+        for e in self._opaque:
+            base, exponent = e.as_base_exp()
+            times, rest = exponent.as_coeff_Mul()
+            if exponent.is_Integer and exponent != 1:
+                large.setdefault(base, []).append(int(exponent))
+            elif exponent != 1:
+                roots.setdefault((base, rest), []).append(times)
+        self._least = {base: min(found) for base, found in large.items() if len(found) > 1}
+        self._units = {place: reduce(sympy.gcd, found) for place, found in roots.items() if len(found) > 1}
+        return bool(self._multiples or self._least or self._units)
 
     def _rational(self, expression: Any) -> Any:
         import sympy
@@ -39,17 +67,49 @@ class Field:
         e = sympy.sympify(expression)
         if e.is_Rational or e.is_Symbol:
             return e
-        if e.is_Add or e.is_Mul:
+        if e in self._multiples:
+            return self._rational(self._multiples[e])
+        if isinstance(e, sympy.exp):
+            terms = sympy.Add.make_args(sympy.expand(e.exp))
+            if len(terms) > 1:
+                return sympy.Mul(*(self._rational(sympy.exp(term)) for term in terms))
+            if e.exp.could_extract_minus_sign():
+                return 1 / self._rational(sympy.exp(-e.exp))
+        elif e.is_Add or e.is_Mul:
             return e.func(*map(self._rational, e.args))
-        if e.is_Pow:
+        elif e.is_Pow:
             if e.exp.is_Integer:
-                return self._rational(e.base) ** e.exp
+                return self._power(e.base, int(e.exp))
             split = sympy.expand_power_exp(sympy.expand(e, deep=False))
             if not split.is_Pow:
                 return self._rational(split)
             if e.exp.could_extract_minus_sign():
                 return 1 / self._rational(1 / e)
+            content, rest = sympy.expand(e.base).as_content_primitive()
+            if e.exp.is_Rational and not rest.is_number and content != 1:  # which is positive
+                return self._rational(content**e.exp) * self._rational(rest**e.exp)
+        base, exponent = e.as_base_exp()
+        times, rest = exponent.as_coeff_Mul()
+        if unit := self._units.get((base, rest)):
+            return self._generator(base ** (unit * rest)) ** (times / unit)
+        return self._generator(e.xreplace(self._multiples))
+
+    def _generator(self, e: Any) -> Any:
+        import sympy
+
         return self._opaque.setdefault(e, sympy.Dummy(f"f{len(self._opaque)}"))
+
+    def _power(self, base: Any, power: int) -> Any:
+        """A power; a large one is a generator, of which others with this base are powers, up to small ones."""
+        if abs(power) <= LARGE or base.is_number:
+            return self._rational(base) ** power
+        if power < 0:
+            return 1 / self._power(base, -power)
+        unit = self._least.get(base, power)
+        times = round(power / unit)
+        if abs(power - times * unit) > LARGE:
+            return self._generator(base**power)
+        return self._generator(base**unit) ** times * self._rational(base) ** (power - times * unit)
 
     def element(self, expression: Any) -> Any:
         """The expression in the field."""
@@ -94,17 +154,70 @@ class Field:
             return []
         return [self.back(factor) for factor, _ in factors(element.numer)[1]]
 
+    def vanishes(self, element: Any) -> bool:
+        """Whether an element is proved to be zero, once squares of roots and sizes are multiplied out."""
+        import sympy
+
+        if element == 0 or self.domain.is_QQ:
+            return bool(element == 0)
+        degrees = dict(zip(self.domain.symbols, element.numer.degrees(), strict=True))
+        used = {self._back[symbol]: degree for symbol, degree in degrees.items() if degree and symbol in self._back}
+        choices = {e: _size(e) for e in used if isinstance(e, sympy.Min | sympy.Max | sympy.Abs)}
+        roots = [e for e in used if e.is_Pow and e.exp.is_Rational]
+        sharing = len({size for *_, size in choices.values()}) < len(choices)
+        if not sharing and not any(used[e] > 1 for e in (*choices, *roots)):
+            return False
+        sizes = {e: whole + part * size for e, (whole, part, size) in choices.items()}
+        multiplied = sympy.expand(self.back(element.numer).xreplace(sizes))
+        return bool(sympy.expand(multiplied) == 0)  # squares of sizes were left as squares
+
     def back(self, polynomial: Any) -> Any:
         """A polynomial of the field's ring as a SymPy expression."""
-        return polynomial.as_expr().xreplace(self._back)
+        return self.named(polynomial.as_expr())
 
     def plain(self, element: Any) -> Any:
         """An element as a SymPy expression, as it is."""
-        return self.domain.to_sympy(element).xreplace(self._back)
+        return self.named(self.domain.to_sympy(element))
+
+    def named(self, expression: Any) -> Any:
+        """An expression in the generators with what these stand for."""
+        return expression.xreplace(self._back)
+
+    def generators(self) -> dict[Any, Any]:
+        """What each generator stands for: itself, or a function."""
+        return {symbol: self._back.get(symbol, symbol) for symbol in getattr(self.domain, "symbols", ())}
 
     @cached_property
     def _back(self) -> dict[Any, Any]:
         return {dummy: e for e, dummy in self._opaque.items()}
+
+
+def _size(choice: Any) -> tuple[Any, Any, Any]:
+    """A minimum, maximum or absolute value as whole + part*size: whole, part and size, an absolute value."""
+    import sympy
+
+    if isinstance(choice, sympy.Abs):
+        (apart,), whole, half = choice.args, sympy.Integer(0), sympy.Integer(1)
+    else:
+        one, other = choice.args[0], choice.func(*choice.args[1:])
+        apart, whole, half = one - other, (one + other) / 2, sympy.Rational(1 if choice.func == sympy.Max else -1, 2)
+    content, rest = sympy.expand(apart).as_content_primitive()
+    return whole, half * content, sympy.Abs(-rest if rest.could_extract_minus_sign() else rest)
+
+
+def _multiples(expressions: Iterable[Any]) -> dict[Any, Any]:
+    """Minima and maxima in expressions that are multiples of others there, by these."""
+    import sympy
+
+    found: dict[Any, Any] = {}
+    first: dict[Any, tuple[Any, Any]] = {}
+    for choice in sorted(set().union(*(e.atoms(sympy.Min, sympy.Max) for e in expressions)), key=str):
+        content = reduce(sympy.gcd, (sympy.expand(arg).as_content_primitive()[0] for arg in choice.args))
+        kind = choice.func(*(sympy.expand(arg / content) for arg in choice.args))
+        other, size = first.setdefault(kind, (choice, content))
+        if other != choice:
+            found[choice] = content / size * other
+    return found
 
 
 def infinite(value: Any) -> bool:
@@ -190,9 +303,31 @@ def upright(product: Any) -> Any:
 
 
 def reduced(expression: Any) -> Any:
-    """An expression after cancellation, factored; zero where it is zero as a rational function."""
+    """An expression after cancellation, factored; zero where it is proved to be zero."""
+    import sympy
+
     field = Field([expression])
-    return field.expression(field.element(expression))
+    element = field.element(expression)
+    return sympy.Integer(0) if field.vanishes(element) else field.expression(element)
+
+
+def cancelled(expression: Any) -> Any:
+    """An expression after cancellation, as it is."""
+    field = Field([expression])
+    return field.plain(field.element(expression))
+
+
+def vanishes(expression: Any) -> bool:
+    """Whether an expression is proved to be zero."""
+    field = Field([expression])
+    return field.vanishes(field.element(expression))
+
+
+def differs(number: Any) -> bool:
+    """Whether a number is certainly not zero: a fraction, or one whose first digits can be computed."""
+    if number.is_Rational:
+        return bool(number != 0)
+    return bool(number.is_number and abs(number.evalf(DIGITS, maxn=10 * DIGITS)) > 10**-DIGITS)
 
 
 def shifted(expression: Any, steps: Any) -> Any:
@@ -231,93 +366,3 @@ def divisors(expression: Any) -> list[Any]:
         if not bare.is_number and not bare.is_positive and bare not in found:
             found.append(bare)
     return found
-
-
-_OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.Pow: operator.pow,
-    ast.USub: operator.neg,
-    ast.UAdd: operator.pos,
-}
-
-
-def evaluated(text: str, names: Mapping[str, Any], number: Callable[[Any], Any] = exact) -> Any:
-    """A written expression in any arithmetic.
-
-    Parameters
-    ----------
-    text : such as ``"lr(t)*(beta(t) - beta(t+1)*(1 - c(t)))"``.
-    names : values of the names in it, which may be subscripted, as ``"lr[3]"``; functions of t are called.
-    number : converts the numbers in it, by default to fractions.
-
-    Raises
-    ------
-    InputError
-        For a name that is not known, or what is no arithmetic.
-
-    Examples
-    --------
-    >>> evaluated("(1 - 0.9)*lr(t+1)", {"t": 2, "lr": lambda t: t})
-    Fraction(3, 10)
-    """
-    known = {**elementary.FUNCTIONS, **names}
-
-    def value(node: ast.AST) -> Any:
-        if isinstance(node, ast.Expression):
-            return value(node.body)
-        if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
-            return number(node.value)
-        if isinstance(node, ast.Name | ast.Subscript):  # lr[3] is a name as well, which nothing else can have
-            name = ast.unparse(node)
-            if name not in known:
-                raise unknown(f"name in {text!r}:", name, known)
-            return known[name]
-        if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
-            return _OPERATORS[type(node.op)](value(node.left), value(node.right))
-        if isinstance(node, ast.UnaryOp) and type(node.op) in _OPERATORS:
-            return _OPERATORS[type(node.op)](value(node.operand))
-        if isinstance(node, ast.Call) and not node.keywords:
-            called, args = value(node.func), node.args
-            if called is elementary.where and isinstance(condition := value(args[0]), bool):
-                return value(args[1] if condition else args[2])  # the other branch may divide by zero
-            return called(*map(value, args))
-        raise InputError(f"cannot read {text!r} as an expression: use + - * / **, numbers, names and calls")
-
-    try:
-        return value(ast.parse(text.strip(), mode="eval"))
-    except SyntaxError:
-        raise InputError(f"cannot read {text!r} as an expression: use + - * / **, numbers, names and calls") from None
-    except TypeError as error:  # a number that is called, a function that is not
-        raise InputError(f"cannot read {text!r}: {error}") from None
-    except RecursionError:
-        raise InputError(f"cannot read {text[:40]!r}...: it is too long") from None
-
-
-def divided_by(text: str, names: Mapping[str, Any], number: Callable[[Any], Any]) -> Iterator[Any]:
-    """What a written expression divides by in SymPy, as it is written; arguments as those of `evaluated`.
-
-    What is divided by in one branch of ``where`` alone is 1 in the other.
-    """
-
-    def value(node: ast.expr) -> Any:
-        return evaluated(ast.unparse(node), names, number)
-
-    def below(node: ast.expr) -> Iterator[Any]:
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "where":
-            condition, yes, no = node.args
-            where = partial(names["where"], value(condition))
-            yield from (where(divisor, 1) for divisor in below(yes))
-            yield from (where(1, divisor) for divisor in below(no))
-            return
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
-            yield value(node.right)
-        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow) and not value(node.right).is_nonnegative:
-            yield value(node.left)
-        for part in ast.iter_child_nodes(node):
-            if isinstance(part, ast.expr):
-                yield from below(part)
-
-    yield from below(ast.parse(text.strip(), mode="eval").body)

@@ -1,40 +1,88 @@
-"""Expressions to and from the language in which claims are written."""
+"""Expressions to and from the language in which claims are written: text and traced nodes to SymPy, SymPy to text."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from numbers import Integral, Real
 from typing import Any
 
+from accelsim import language
+from accelsim.elementary import pi
 from accelsim.errors import InputError
-from accelsim.program import exact
+from accelsim.program import Node, exact, operate
 from accelsim.rule import Optimizer
-from accelsim.symbolic.algebra.field import evaluated, shifted
-from accelsim.symbolic.system.tableau import sympy_functions, time
+from accelsim.symbolic.algebra.field import shifted
+from accelsim.symbolic.algebra.time import time
 
 
 def number(value: Any) -> Any:
-    """A number as the SymPy rational it was written as."""
+    """A number as the SymPy rational it was written as; what `elementary.pi` is as the number pi."""
     import sympy
 
-    return sympy.Rational(str(exact(value)))
+    if isinstance(value, float) and value == pi:
+        return sympy.pi
+    fraction = exact(value)
+    return sympy.Rational(fraction.numerator, fraction.denominator)
+
+
+def to_sympy(node: Node, values: list[Any]) -> Any:
+    """Apply the operation of a node that is made of t and hyperparameters alone to SymPy expressions."""
+    import sympy
+
+    functions = {
+        "sqrt": sympy.sqrt,
+        "exp": sympy.exp,
+        "log": sympy.log,
+        "cos": sympy.cos,
+        "sign": sympy.sign,
+        "abs": sympy.Abs,
+        "minimum": sympy.Min,
+        "maximum": sympy.Max,
+        "first": lambda t: sympy.Eq(t, 0),
+        "where": lambda condition, a, b: sympy.Piecewise((a, condition), (b, True)),
+    }
+    return functions[node.op](*values) if node.op in functions else operate(node, values)
+
+
+def expression(text: str, names: Mapping[str, Any]) -> Any:
+    """A written expression in SymPy; `names` are those of symbols and functions in it.
+
+    Raises
+    ------
+    InputError
+        Where it cannot be read, or has no value whatever its names stand for.
+    """
+    import sympy
+
+    try:
+        value = language.evaluated(text, names, number, to_sympy)
+    except InputError:
+        raise
+    except (ArithmeticError, ValueError) as error:
+        raise InputError(f"cannot read {language.shown(text)!r}: {error}") from None
+    if not isinstance(value, sympy.Basic):
+        shown = language.shown(text)
+        raise InputError(f"cannot read {shown!r}: what varies in time is written as a function, as {shown}(t)")
+    return value
+
+
+def divided_by(text: str, names: Mapping[str, Any]) -> Iterator[Any]:
+    """What a written expression divides by, as it is written; arguments as those of `expression`."""
+    return language.divided_by(text, names, number, to_sympy)
 
 
 def given_value(value: Any) -> Any:
     """What was given for a hyperparameter, a number or a text in t, in SymPy."""
-    import sympy
-
     if isinstance(value, str):
-        return sympy.sympify(evaluated(value, {**sympy_functions(), "t": time()}, number))
+        return expression(value, {"t": time()})
     if not isinstance(value, Real):
         raise InputError(f"a hyperparameter must be given as a number or as text in t, not as {value!r}")
     return number(value)
 
 
 def entered(rule: Optimizer, name: str, value: Any) -> Any:
-    """What is given for a hyperparameter as a proof reads it: an exact number or a text; what is irrational is rounded.
+    """What is given for a hyperparameter as a proof reads it: an exact number or a text.
 
     Raises
     ------
@@ -43,13 +91,8 @@ def entered(rule: Optimizer, name: str, value: Any) -> Any:
     """
     if isinstance(value, Real) and not isinstance(value, int | float | Fraction):
         value = int(value) if isinstance(value, Integral) else float(value)
-    found = rule.value(name, value)
-    if not isinstance(value, str) or not isinstance(found, Real):
-        return value
-    with suppress(InputError):  # an irrational root
-        if isinstance(evaluated(value, {}), Fraction):
-            return value
-    return float(found)
+    rule.value(name, value)
+    return value
 
 
 def put_functions(matrices: Any, functions: Mapping[Any, Any]) -> Any:
@@ -64,7 +107,13 @@ def put_functions(matrices: Any, functions: Mapping[Any, Any]) -> Any:
 
 
 def text_of(expression: Any) -> str:
-    """An expression in the language of claims."""
+    """An expression in the language of claims.
+
+    Raises
+    ------
+    InputError
+        If a number in it has more digits than are read.
+    """
     import sympy
     from sympy.printing.str import StrPrinter
 
@@ -73,6 +122,9 @@ def text_of(expression: Any) -> str:
             """A term without a minus first, if there is one."""
             terms = list(super()._as_ordered_terms(expr, order=order))
             return sorted(terms, key=lambda x: x is not next((y for y in terms if not _minus(y)), x))
+
+        def _print_Exp1(self, e: Any) -> str:
+            return "exp(1)"
 
         def _print_Min(self, e: Any) -> str:
             return _nested("minimum", [self._print(x) for x in e.args])
@@ -88,7 +140,10 @@ def text_of(expression: Any) -> str:
                 text = f"where(first({self._print(step)}), {self._print(value)}, {text})"
             return text
 
-    return str(Printer().doprint(expression))
+    try:
+        return str(Printer().doprint(expression))
+    except ValueError:
+        raise InputError(f"a number has more than {language.DIGITS} digits") from None
 
 
 def _nested(name: str, texts: list[str]) -> str:

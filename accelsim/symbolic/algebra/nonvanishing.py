@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import combinations
 from typing import Any
 
 from accelsim.symbolic.algebra.field import divisors, elsewhere, reduced, shifted, special_steps
-from accelsim.symbolic.system.tableau import time
+from accelsim.symbolic.algebra.time import time
+
+EARLY = 16  # steps at which divisors are looked at that are other functions of t
 
 
 def conditions(values: Iterable[Any]) -> tuple[str, ...]:
@@ -43,10 +46,31 @@ def poles(values: Iterable[Any]) -> Iterator[str]:
 
 
 def _steps(divisor: Any) -> list[int]:
-    """Steps at which a polynomial in t alone is zero, of those that the divisor is made of."""
+    """Steps at which a polynomial in t alone is zero, of those that the divisor is made of, or something turns.
+
+    Where the divisor has other functions of t, the first steps and those about a turn of a minimum or maximum.
+    """
     import sympy
 
     t = time()
     parts = [part for part in sympy.preorder_traversal(divisor) if part.free_symbols == {t} and part.is_polynomial(t)]
     roots = {root for part in parts for root in sympy.Poly(part, t).ground_roots()}
-    return sorted(int(root) for root in roots if root.is_integer and root >= 0)
+    steps = {int(root) for root in roots if root.is_integer and root >= 0}
+    if divisor.free_symbols == {t} and not divisor.is_rational_function(t):
+        steps |= {*range(EARLY), *turns(divisor)}
+    return sorted(steps)
+
+
+def turns(expression: Any) -> set[int]:
+    """Steps about those at which minima, maxima and absolute values in an expression go from one case to another."""
+    import sympy
+
+    t = time()
+    found: set[int] = set()
+    for choice in expression.atoms(sympy.Min, sympy.Max, sympy.Abs):
+        pairs = combinations(choice.args if len(choice.args) > 1 else (*choice.args, sympy.Integer(0)), 2)
+        for apart in (sympy.expand(x - y) for x, y in pairs):
+            if apart.free_symbols == {t} and apart.is_polynomial(t):
+                for root in sympy.Poly(apart, t).ground_roots():
+                    found |= {int(sympy.floor(root)) + i for i in (-1, 0, 1, 2)}
+    return {step for step in found if step >= 0}

@@ -8,7 +8,7 @@ from typing import Any
 
 from accelsim.symbolic.algebra.factor import factors
 from accelsim.symbolic.algebra.field import Field, infinite
-from accelsim.symbolic.system.tableau import time
+from accelsim.symbolic.algebra.time import time
 
 LATER = 3  # a step
 
@@ -42,10 +42,10 @@ class Roots:
         if element == 0:
             return sympy.Integer(0)
         if field.domain.is_QQ:
-            return self._factors(sympy.Rational(str(element)), [])
+            return self._factors(sympy.QQ.to_sympy(element), [])
         (number, above), (divided, below) = factors(element.numer), factors(element.denom)
         powers = [(field.back(f), k) for f, k in above] + [(field.back(f), -k) for f, k in below]
-        return self._factors(sympy.Rational(str(number)) / sympy.Rational(str(divided)), powers)
+        return self._factors(sympy.QQ.to_sympy(number) / sympy.QQ.to_sympy(divided), powers)
 
     def _factors(self, number: Any, powers: list[tuple[Any, int]]) -> Any:
         """The root of a product that is not negative; factors that states are in stay together."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import math
 import random
 from fractions import Fraction
@@ -12,11 +11,11 @@ from numbers import Real
 from types import MappingProxyType
 from typing import Any
 
-from accelsim import elementary
 from accelsim.errors import InputError
+from accelsim.language import called, evaluated, inexact
+from accelsim.language import names as names_in
 from accelsim.program import exact
 from accelsim.rule import Hyperparameter, Optimizer
-from accelsim.symbolic.algebra.field import evaluated
 from accelsim.symbolic.algebra.recurrences import Texts, computed
 
 DRAWS = 12  # values of the hyperparameters that a text is written in
@@ -80,9 +79,10 @@ def _place(
     text: str, declared: Hyperparameter, rule: Optimizer, seed: int, t: int, sequences: Texts = NONE
 ) -> str | None:
     """Where the value of a text lies; None where that cannot be told, or is free."""
-    known = {"sqrt": math.sqrt, **_names([text, *chain(*sequences.values())], rule, seed)}
+    known = _names([text, *chain(*sequences.values())], rule, seed)
     try:
-        value = evaluated(text, {**known, **computed(sequences, known), "t": Fraction(t)})
+        sequence = computed(sequences, known, inexact)
+        value = evaluated(text, {**known, **sequence, "t": Fraction(t)}, apply=inexact)
     except ZeroDivisionError:
         return NOWHERE
     except (_Free, InputError, ValueError, OverflowError):
@@ -95,13 +95,12 @@ def _place(
 
 def _names(texts: list[str], rule: Optimizer, seed: int) -> dict[str, Any]:
     """What the names in texts stand for: numbers, functions of t where they are called."""
-    tree = [node for text in texts for node in ast.walk(ast.parse(text, mode="eval"))]
-    called = {node.func.id for node in tree if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    functions = set[str]().union(*map(called, texts))
     found: dict[str, Any] = {}
-    for name in {node.id for node in tree if isinstance(node, ast.Name)} - {"t", *elementary.FUNCTIONS}:
+    for name in functions.union(*map(names_in, texts)) - {"t"}:
         declared = rule.hyperparameters.get(name, Hyperparameter(low=0))  # others are given positive sequences
         draw = partial(_drawn, declared, WIDTHS[seed % len(WIDTHS)], f"{seed} {name}")
-        found[name] = draw if name in called else draw(0)
+        found[name] = draw if name in functions else draw(0)
     return found
 
 

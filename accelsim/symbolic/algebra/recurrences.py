@@ -8,13 +8,15 @@ from functools import partial
 from typing import Any
 
 from accelsim.errors import InputError
-from accelsim.symbolic.algebra.field import evaluated, reduced, shifted
-from accelsim.symbolic.system.tableau import time
+from accelsim.language import Apply, evaluated
+from accelsim.program import operate
+from accelsim.symbolic.algebra.field import reduced, shifted
+from accelsim.symbolic.algebra.time import time
 
 Texts = Mapping[str, tuple[str, str]]  # by name, the value at t = 0, and that at t + 1 in those at t
 
 
-def computed(sequences: Texts, names: Mapping[str, Any]) -> dict[str, Callable[[Any], Any]]:
+def computed(sequences: Texts, names: Mapping[str, Any], apply: Apply = operate) -> dict[str, Callable[[Any], Any]]:
     """The sequences as functions of the step, computed from their starts in what their texts are written in.
 
     Raises
@@ -32,7 +34,7 @@ def computed(sequences: Texts, names: Mapping[str, Any]) -> dict[str, Callable[[
         if key not in values:
             start, following = sequences[name]
             text, step = (start, 0) if t == 0 else (following, int(t) - 1)
-            values[key] = evaluated(text, {**known, "t": Fraction(step)})
+            values[key] = evaluated(text, {**known, "t": Fraction(step)}, apply=apply)
         return values[key]
 
     own: dict[str, Callable[[Any], Any]] = {name: partial(value, name) for name in sequences}

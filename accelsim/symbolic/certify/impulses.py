@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from accelsim.errors import InputError
-from accelsim.program import evaluate, exact
+from accelsim.program import evaluate
 from accelsim.rule import Optimizer
-from accelsim.symbolic.algebra.field import evaluated
+from accelsim.symbolic.algebra.field import cancelled
+from accelsim.symbolic.algebra.language import expression, number, to_sympy
 from accelsim.symbolic.system.given_sequences import taken_alike
-from accelsim.symbolic.system.tableau import sympy_functions, tableau, to_sympy
+from accelsim.symbolic.system.tableau import tableau
 
 Key = tuple[int, int, int, int, int]  # step and number of a query, of a gradient (step -1: the start), coordinate
 
@@ -19,16 +20,10 @@ def read(value: str, t: int) -> Any:
     """A written number, or the value of a schedule at a step."""
     import sympy
 
-    number = sympy.sympify(evaluated(value, {**sympy_functions(), "t": sympy.Integer(t)}, rational))
-    if not (number.is_real and number.is_finite):
+    found = expression(value, {"t": sympy.Integer(t)})
+    if not (found.is_real and found.is_finite):
         raise InputError(f"{value!r} is no number at t = {t}")
-    return number
-
-
-def rational(value: Any) -> Any:
-    import sympy
-
-    return sympy.Rational(str(exact(value)))
+    return found
 
 
 def answers(
@@ -66,14 +61,14 @@ def _firsts(rule: Optimizer, hyperparameter: Any, given: Any, last: int) -> Iter
     import sympy
 
     table = tableau(rule)
-    columns = [list(map(rational, start)) for start in (table.start, table.translation)]
+    columns = [list(map(number, start)) for start in (table.start, table.translation)]
     states = sympy.Matrix(columns).T
     for t in range(last + 1):
         a, b, c, d = (_matrix(table, name, t, hyperparameter, given) for name in ("a", "b", "c", "d"))
-        firsts = taken_alike(table.stages, (c * states).applyfunc(sympy.cancel).tolist(), d.tolist())
+        firsts = taken_alike(table.stages, (c * states).applyfunc(cancelled).tolist(), d.tolist())
         yield firsts
         one = sympy.Matrix(table.gradients, table.gradients, lambda g, first, at=firsts: int(at[g] == first))
-        states = (a * states).row_join(b * one).applyfunc(sympy.cancel)
+        states = (a * states).row_join(b * one).applyfunc(cancelled)
 
 
 def _run(
@@ -84,15 +79,15 @@ def _run(
 
     table = tableau(rule)
     start = sympy.Integer(1 if impulse[0] < 0 else 0)
-    state = [start * e + rational(m) for e, m in zip(table.translation, table.start, strict=True)]
+    state = [start * e + number(m) for e, m in zip(table.translation, table.start, strict=True)]
     shown = []
     for t in range(last + 1):
         firsts = shared[t] if shared else range(table.gradients)
         gradients = [sympy.Integer(int((t, first) == impulse)) for first in firsts]
         a, b, c, d, f = (_matrix(table, name, t, hyperparameter, given) for name in ("a", "b", "c", "d", "f"))
         column, inputs = sympy.Matrix(state), sympy.Matrix(gradients)
-        shown.append([sympy.cancel(x) for x in (*(c * column + d * inputs), *(f * column))])
-        state = [sympy.cancel(x) for x in a * column + b * inputs]
+        shown.append([cancelled(x) for x in (*(c * column + d * inputs), *(f * column))])
+        state = [cancelled(x) for x in a * column + b * inputs]
     return shown
 
 
@@ -106,7 +101,7 @@ def _matrix(table: Any, name: str, t: int, hyperparameter: Any, given: Any) -> A
             return read(value, t) if isinstance(value, str) else value
         if node.op == "hyperparameter":
             return hyperparameter(node.value, t)
-        return sympy.Integer(t) if node.op == "step" else rational(node.value)
+        return sympy.Integer(t) if node.op == "step" else number(node.value)
 
     matrix = sympy.zeros(*table.shapes()[name])
     known: dict[int, Any] = {}

@@ -22,10 +22,11 @@ from numbers import Real
 from typing import Any
 
 from accelsim.errors import InputError
+from accelsim.language import evaluated
 from accelsim.program import exact, run
 from accelsim.rule import Optimizer
-from accelsim.symbolic.algebra.field import Field, evaluated, number_of, rational_root
-from accelsim.symbolic.certify.impulses import rational
+from accelsim.symbolic.algebra.field import Field, number_of, rational_root
+from accelsim.symbolic.algebra.language import expression
 
 Place = tuple[str, int, int]  # of a root: rule, step, and place among those of the step
 Hyperparameters = Callable[[str, int], Any]  # a hyperparameter at a step, as a SymPy expression
@@ -310,8 +311,8 @@ def _read(text: str, names: Mapping[str, Any]) -> Any:
     """A written expression; never evaluated as Python."""
     import sympy
 
-    value = evaluated(text, names, rational)
-    if isinstance(value, sympy.Expr) and value.is_rational_function() and not value.has(sympy.zoo, sympy.nan):
+    value = expression(text, names)
+    if value.is_rational_function() and not value.has(sympy.zoo, sympy.nan):
         return value
     raise InputError(f"{text:.40} is no rational function")
 

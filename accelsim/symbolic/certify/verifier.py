@@ -9,6 +9,7 @@ again, rule b with unknowns for its hyperparameters, and multiplies out. Linear 
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
@@ -20,15 +21,19 @@ from accelsim.errors import InputError, unknown
 from accelsim.program import exact
 from accelsim.rule import Optimizer, program_hash, step
 from accelsim.schedules import Recurrence
-from accelsim.symbolic.algebra.field import Field, evaluated
-from accelsim.symbolic.certify.impulses import Key, answers, rational, read, shared_gradients
+from accelsim.symbolic.algebra.field import Field, differs, vanishes
+from accelsim.symbolic.algebra.language import expression
+from accelsim.symbolic.certify.impulses import Key, answers, read, shared_gradients
 from accelsim.symbolic.certify.nonlinear import refuted
 from accelsim.symbolic.check.equivalence import Equivalence, Verdict, check, linear_parts, parameters
 from accelsim.symbolic.system.given_sequences import equal_parameters, unlike
 from accelsim.symbolic.system.homogeneity import LONG_ALIKE, long_alike, scale_free
 from accelsim.symbolic.system.linear_part import LinearPart, left_behind, linear_part
-from accelsim.symbolic.system.tableau import sympy_functions, tableau
+from accelsim.symbolic.system.tableau import tableau
 
+LARGEST = 1_000_000  # whole number in a certificate
+PARTS = 100_000  # of a certificate
+STEPS, COORDINATES = 200, 50  # of a refutation
 RETURNED = -1  # in the place of a query's number: what the rule returns before the step
 FORMAT = "accelsim certificate 5"
 
@@ -73,7 +78,9 @@ def _shaped(value: Any, shape: Any, place: str) -> None:
         shape = shape[isinstance(value, list)]
     kind: Any = shape if isinstance(shape, type) else type(shape)
     if type(value) is not kind:
-        raise InputError(f"this is no certificate: {place} must be {_A[kind]}, not {value!r:.40}")
+        raise InputError(f"this is no certificate: {place} must be {_A[kind]}, not {reprlib.repr(value):.40}")
+    if len(value) > PARTS if kind in (str, list, dict) else abs(value) > LARGEST:
+        raise InputError(f"this certificate is beyond what is checked: {place} is too large")
     if kind is list:
         for i, part in enumerate(value):
             _shaped(part, shape[0], f"{place}[{i}]")
@@ -99,7 +106,11 @@ def _validated(document: Any) -> None:
     if document.get("kind") != "refutation" or known.get("kind") not in _COUNTEREXAMPLES:
         raise InputError("this is no certificate: it is neither an equivalence nor a refutation of a known kind")
     _shaped(document, {**_REFUTATION, "counterexample": _COUNTEREXAMPLES[known["kind"]]}, "the document")
-    if known["unknown"] not in ("constant", "one a step") or not known["answers"]:
+    answers = known["answers"]
+    for name, most in {"step": STEPS, "coordinate": COORDINATES}.items():
+        if any(key.get(name, 0) > most for key in answers):
+            raise InputError(f"this certificate is beyond what is checked: a {name} of more than {most}")
+    if known["unknown"] not in ("constant", "one a step") or not answers:
         raise InputError("this is no certificate: unknowns are 'constant' or 'one a step', and there is an answer")
     return None
 
@@ -183,7 +194,7 @@ def verify_certificate(document: Mapping[str, Any], find: Callable[[str], Optimi
 
     Parameters
     ----------
-    find : the optimizer of a name; by default those that are known.
+    find : the optimizer of a name; by default those that are known. A name in a certificate never has a file run.
 
     Raises
     ------
@@ -192,7 +203,7 @@ def verify_certificate(document: Mapping[str, Any], find: Callable[[str], Optimi
     """
     from accelsim import optimizers
 
-    find = find or optimizers.find
+    find = find or partial(optimizers.find, files=False)
     _validated(document)
     ends = ("source", "target") if document["kind"] == "equivalence" else ("a", "b")
     rules = []
@@ -279,7 +290,7 @@ def _refutation(document: Mapping[str, Any], a: Optimizer, b: Optimizer) -> Veri
         return _about(document, a, b, _scale(found, a, b, keys))
     shared = shared_gradients(a, known, found["given"], keys)
     one = answers(a, known, found["given"], keys, shared)
-    if [str(value) for value in one] != found["values"]:
+    if not all(map(_is, found["values"], one)):
         return Verified(False, f"{a} answers otherwise")
     parts = linear_part(a), linear_part(b)
     if reason := _linear_parts_cannot_tell(parts[1], keys):
@@ -318,8 +329,12 @@ def _scale(found: Mapping[str, Any], a: Optimizer, b: Optimizer, keys: list[Key]
     (last, query, *impulse), *more = keys
     if more or last < 1 or (query, impulse) != (0, [0, 0, 0]):
         raise InputError("one query after the first step must be seen, after one gradient of each length")
-    lengths = [exact(read(text, 0)) for text in found["lengths"]]
-    if [str(_itself(a, found, length, last)) for length in lengths] != found["values"]:
+    lengths = [_fraction(read(text, 0)) for text in found["lengths"]]
+    try:
+        shown = [str(_itself(a, found, length, last)) for length in lengths]
+    except ArithmeticError as error:
+        raise InputError(f"{a} cannot be run on these gradients: {error}") from None
+    if shown != found["values"]:
         return Verified(False, f"{a} answers otherwise")
     if len(set(found["values"])) > 1 and min(lengths) > 0 and scale_free(b):
         return Verified(True, f"{b} queries the same points however long a gradient is, {a} does not")
@@ -343,10 +358,17 @@ def _itself(rule: Optimizer, found: Mapping[str, Any], length: Fraction, last: i
 
     for t in range(last + 1):
         stage = len(queries)
-        h = {name: exact(_known(found, name, t)) for name in found["hyperparameters"]}
+        h = {name: _fraction(_known(found, name, t)) for name in found["hyperparameters"]}
         with suppress(InputError) if t == last else nullcontext():  # of the last step the query alone is wanted
             state = step(rule, state, t, h | switches, gradient)
     return queries[stage][0]
+
+
+def _fraction(number: Any) -> Fraction:
+    """A SymPy number as a fraction."""
+    if not number.is_Rational:
+        raise InputError(f"{number} is no fraction")
+    return exact(number)
 
 
 def _themselves(found: Mapping[str, Any], a: Optimizer, b: Optimizer, known: Any, sought: Any) -> Verified:
@@ -408,7 +430,7 @@ def _known_within(document: Mapping[str, Any], a: Optimizer, b: Optimizer, steps
         if name in set_a and value != set_a[name]:
             raise InputError(f"{name} = {value} is not what is given for it, {set_a[name]}")
         if name not in set_a and isinstance(value, str):
-            evaluated(value, sympy_functions(), rational)  # a number, as nothing says that it varies
+            expression(value, {})  # a number, as nothing says that it varies
         varies = name in document["varying"] or isinstance(declared[name].default, Recurrence)
         if isinstance(value, list) and not varies:
             raise InputError(f"{name} must be one number: it is not among what varies")
@@ -460,22 +482,27 @@ def _minor(
         return field.expression(field.matrix(sympy.Matrix(shown)).det())
 
     left = determinant(one)
-    if str(left) != found["determinant"]:
+    if not _is(found["determinant"], left):
         return Verified(False, f"the determinant is {left}")
     states, rule = len(b.tableau.states) - (bool(since) and not left_behind(b)), b.tableau.optimizer
     right = sympy.Integer(0) if states < len(rows) else determinant(ask())
     factors = [factor for factor, _ in sympy.factor_list(sympy.fraction(right)[0])[1]]
     listed = [_expression(text, [right]) for text in found["unless"]]
-    if sympy.cancel(_expression(found["other"], [right]) - right) != 0 or not _alike(listed, factors):
+    if not vanishes(_expression(found["other"], [right]) - right) or not _alike(listed, factors):
         return Verified(False, f"the determinant of {rule} is {right}")
-    if states < len(rows) and left != 0:
+    if states < len(rows) and differs(left):
         return Verified(True, f"a determinant of answers is {left}; that of a rule with the states of {rule} is zero")
-    if not factors and left != right:
+    if not factors and differs(left - right):
         return Verified(True, f"a determinant of answers is {left} for one and {right} for the other")
     if not factors or left != 0:
         return Verified(False, "the determinants may agree")
     words = " or ".join(found["unless"])
     return Verified(True, f"a determinant of answers is {left}, which the other's is only if {words} is zero")
+
+
+def _is(text: str, value: Any) -> bool:
+    """Whether a number is the one that is written."""
+    return vanishes(read(text, 0) - value)
 
 
 def _alike(one: list[Any], other: list[Any]) -> bool:
@@ -492,22 +519,21 @@ def _identity(found: Mapping[str, Any], one: list[Any], other: list[Any], shown:
     weights = [_expression(text, other) for text in found["cofactors"]]
     if len(weights) != len(one):
         return Verified(False, "there must be one cofactor an answer")
-    field = Field([*weights, *other])
+    field = Field([*weights, *other, *one])
     theirs, factors = ([field.element(x) for x in values] for values in (other, weights))
     divided = {f for value in theirs if value for f in field.factors(1 / value)}
     for factor in (f for weight in factors if weight for f in field.factors(1 / weight)):
-        if factor not in divided and -factor not in divided:
+        if factor not in divided and -factor not in divided and not differs(factor):
             return Verified(False, f"a cofactor divides by {factor}, which might be zero")
     differences = (y - field.element(x) for x, y in zip(one, theirs, strict=True))
     left = sum((w * d for w, d in zip(factors, differences, strict=True)), field.domain.zero)
-    if left != field.domain.one:
+    if not field.vanishes(left - field.domain.one):
         return Verified(False, f"the combination of differences is {field.plain(left)}, not 1")
     return Verified(True, f"a combination of differences of {shown} is 1, so they cannot all vanish")
 
 
 def _expression(text: str, among: list[Any]) -> Any:
     """A written expression in the unknowns of some answers; never evaluated as Python."""
-    import sympy
 
     names = {str(s): s for value in among for s in value.free_symbols}
-    return sympy.sympify(evaluated(text, names, rational))
+    return expression(text, names)

@@ -17,21 +17,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from numbers import Rational
 from typing import Any
 
 from accelsim.errors import InputError, unknown
+from accelsim.language import VOCABULARY
 from accelsim.rule import Optimizer
 from accelsim.schedules import Recurrence
-from accelsim.symbolic.algebra.field import divided_by, elsewhere, evaluated, reduced, shifted, special_steps
-from accelsim.symbolic.algebra.language import number
+from accelsim.symbolic.algebra.field import elsewhere, reduced, shifted, special_steps
+from accelsim.symbolic.algebra.language import divided_by, expression, number
 from accelsim.symbolic.algebra.nonvanishing import conditions, poles
 from accelsim.symbolic.algebra.recurrences import Recursions, Texts
 from accelsim.symbolic.check.preconditioners import Preconditioners, Rule, nonlinear
 from accelsim.symbolic.check.runs import STEPS, Replay
 from accelsim.symbolic.system.formulas import formulas, structure
 from accelsim.symbolic.system.normal_form import LinearPart, linear_part
-from accelsim.symbolic.system.tableau import distinct, sympy_functions, time
+from accelsim.symbolic.system.tableau import distinct, time
 
 DRAWS = 3  # replays at random rational hyperparameters that must agree exactly
 TRIES = 50  # replays in which a counterexample is looked for
@@ -74,7 +74,7 @@ class Equivalence:
     nonlinear: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        taken = {"t", *sympy_functions(), *self.source.hyperparameters, *self.source.states, *self.target.states}
+        taken = {"t", *VOCABULARY, *self.source.hyperparameters, *self.source.states, *self.target.states}
         for name in self.sequences:
             if name in taken or not name.isidentifier():
                 raise InputError(f"a sequence cannot be called {name!r}: use a name that nothing else has")
@@ -129,8 +129,8 @@ def check(claim: Equivalence) -> Verdict:
     proof = _Proof(claim)
     residuals = proof.residuals()
     left = {name: value for name, value in residuals.items() if value != 0}
-    runs, counterexample = _replayed(proof, TRIES if left else DRAWS)
-    status, kind = "failed", "" if claim.preconditioners else "rational "
+    runs, rational, counterexample = _replayed(proof, TRIES if left else DRAWS)
+    status, kind = "failed", "rational " if rational else ""
     if left:
         name, value = next(iter(left.items()))
         reason = f"the {name} differs by {value}"
@@ -154,9 +154,9 @@ def check(claim: Equivalence) -> Verdict:
     return Verdict(status, texts, proof.conditions(), proof.assumptions(), counterexample, reason)
 
 
-def _replayed(proof: _Proof, wanted: int) -> tuple[int, dict[str, Any] | None]:
-    """How many of the wanted runs agreed, and the first difference, None if there was none."""
-    agreed = 0
+def _replayed(proof: _Proof, wanted: int) -> tuple[int, bool, dict[str, Any] | None]:
+    """How many of the wanted runs agreed, whether all in fractions, and the first difference or None."""
+    agreed, rational = 0, not proof.claim.preconditioners
     for seed in range(TRIES):
         try:
             replay = Replay(proof.claim, (proof.source, proof.target), seed)
@@ -166,11 +166,12 @@ def _replayed(proof: _Proof, wanted: int) -> tuple[int, dict[str, Any] | None]:
         except (ArithmeticError, ValueError):
             continue  # this draw violates a condition of the claim, or rounding hides the difference
         if found:
-            return agreed, found
+            return agreed, rational, found
         agreed += 1
+        rational &= replay.rational
         if agreed == wanted:
             break
-    return agreed, None
+    return agreed, rational, None
 
 
 def linear_parts(claim: Equivalence) -> tuple[LinearPart, LinearPart]:
@@ -274,7 +275,7 @@ class _Proof:
         """What is known by name in a claim's texts: t, the source's hyperparameters, given sequences, functions."""
         import sympy
 
-        known: dict[str, Any] = {**sympy_functions(), "t": time()}
+        known: dict[str, Any] = {"t": time()}
         for factor in self.source.tableau.factors.values():
             kind = sympy.Symbol if factor.symbol in self.claim.constant else sympy.Function
             known[factor.symbol] = kind(factor.symbol, positive=True)
@@ -306,15 +307,10 @@ class _Proof:
         return Recursions(following, start)
 
     def _schedule(self, text: str, t: Any) -> Any:
-        return evaluated(text, {**sympy_functions(), "t": t}, number)
+        return expression(text, {"t": t})
 
     def _written(self, text: str, **more: Any) -> Any:
-        import sympy
-
-        value = evaluated(text, {**self._names(), **more}, number)
-        if not isinstance(value, sympy.Basic | Rational):
-            raise InputError(f"cannot read {text!r}: what varies in time is written as a function, as {text}(t)")
-        return sympy.sympify(value)
+        return expression(text, {**self._names(), **more})
 
     def _mapped(self, target: LinearPart) -> dict[Any, Any]:
         """What stands for each of the target's hyperparameters, unknown functions until now."""
@@ -458,7 +454,7 @@ class _Proof:
         own += [*claim.preconditioners.values(), *claim.nonlinear.values()]
         for text in (*claim.map.values(), *claim.transform.values(), *claim.given.values(), *own):
             if isinstance(text, str):
-                yield from divided_by(text, names, number)
+                yield from divided_by(text, names)
         variable = tuple(k for k, v in claim.target.hyperparameters.items() if not v.switch)
         ours = self.source.tableau.divided_by(claim.varying, **claim.given)
         theirs = (divisor.xreplace(self.mapped) for divisor in self.target.tableau.divided_by(variable))

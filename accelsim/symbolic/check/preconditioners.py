@@ -16,12 +16,12 @@ from typing import Any
 from accelsim.errors import InputError
 from accelsim.program import Node, evaluate, operate, reachable
 from accelsim.symbolic.algebra.field import elsewhere, shifted, special_steps
-from accelsim.symbolic.algebra.language import number, text_of
+from accelsim.symbolic.algebra.language import number, text_of, to_sympy
 from accelsim.symbolic.algebra.radicals import Roots
 from accelsim.symbolic.algebra.recurrences import Recursions
 from accelsim.symbolic.system.formulas import traced_factors
 from accelsim.symbolic.system.linear_part import LinearPart
-from accelsim.symbolic.system.tableau import time, to_sympy
+from accelsim.symbolic.system.tableau import time
 
 _ARITHMETIC = frozenset({"add", "sub", "mul", "div", "neg", "pow"})
 Values = Mapping[str, Any]

@@ -14,11 +14,9 @@ from numbers import Rational
 from typing import TYPE_CHECKING, Any
 
 from accelsim import program
-from accelsim.elementary import sqrt
-from accelsim.errors import InputError
+from accelsim.language import evaluated, inexact
 from accelsim.program import exact
 from accelsim.rule import Hyperparameter
-from accelsim.symbolic.algebra.field import evaluated
 from accelsim.symbolic.algebra.recurrences import computed
 from accelsim.symbolic.system.linear_part import LinearPart
 
@@ -40,11 +38,17 @@ class Unclear(ArithmeticError):
 
 
 class Replay:
-    """Runs of both rules in fractions, at rational values of all that a claim leaves open."""
+    """Runs of both rules in fractions, at rational values of all that a claim leaves open.
+
+    Attributes
+    ----------
+    rational : whether all that was compared were fractions: a root or a cosine makes floats of them.
+    """
 
     def __init__(self, claim: Equivalence, parts: tuple[LinearPart, LinearPart], seed: int) -> None:
         self.claim, self.parts, self.seed = claim, parts, seed
         self.names: dict[str, Any] = {}
+        self.rational = True
         for name in claim.source.program(claim.given).reads:
             declared, given = claim.source.hyperparameters[name], claim.given.get(name)
             if given is not None:
@@ -58,7 +62,7 @@ class Replay:
                 name, positive = factor.symbol, Hyperparameter(low=0)
                 steady = name in claim.constant
                 self.names[name] = _draw(positive, self._chance(name)) if steady else self._sequence(name, positive)
-        self.names |= computed(claim.sequences, {"sqrt": _root, **self.names})
+        self.names |= computed(claim.sequences, self.names, inexact)
         chance = self._chance("gradients")
         count = parts[0].tableau.gradients
         self.gradients = [tuple(Fraction(chance.randint(-3, 3)) for _ in range(count)) for _ in range(STEPS)]
@@ -80,17 +84,18 @@ class Replay:
 
     def target(self, t: int) -> dict[str, Any]:
         """The target's hyperparameters at step t."""
-        names = {"sqrt": _root, **self.names, "t": Fraction(t)}
+        names = {**self.names, "t": Fraction(t)}
         switches = {k: v.default for k, v in self.claim.target.hyperparameters.items() if v.switch}
         if self.claim.sequences:  # what no expression in t shows to exist exists here, or nothing is confirmed
             states = dict.fromkeys((*self.claim.source.states, *self.claim.target.states), Fraction(1))
             for text in self.claim.transform.values():
-                evaluated(text, {**names, **states})
-        return switches | {k: evaluated(text, names) for k, text in self.claim.map.items()}
+                evaluated(text, {**names, **states}, apply=inexact)
+        return switches | {k: evaluated(text, names, apply=inexact) for k, text in self.claim.map.items()}
 
     def positive(self, text: str) -> bool:
         """Whether what is written is positive at all steps."""
-        return all(evaluated(text, {"sqrt": _root, **self.names, "t": Fraction(t)}) > 0 for t in range(STEPS))
+        steps = ({**self.names, "t": Fraction(t)} for t in range(STEPS))
+        return all(evaluated(text, names, apply=inexact) > 0 for names in steps)
 
     def run(self, part: LinearPart, row: Callable[[int], dict[str, Any]]) -> Iterator[dict[str, Any]]:
         """Step by step, the point or points queried and the state returned before the step, of a run from 1."""
@@ -116,7 +121,7 @@ class Replay:
         table = part.tableau
         symbols = {factor.symbol for factor in table.factors.values()}
         given = {symbol: self.at(symbol, t) for symbol in symbols}
-        m = table.at(Fraction(t), h, exact, given | dict.fromkeys(part.absorbed, Fraction(1)))
+        m = table.at(Fraction(t), h, exact, given | dict.fromkeys(part.absorbed, Fraction(1)), inexact)
         s = [state[name] for name in table.states]
         new = m.A.dot(s) + m.B.dot(gradients)
         return tuple(m.C.dot(s) + m.D.dot(gradients)), dict(zip(table.states, new, strict=True))
@@ -126,6 +131,7 @@ class Replay:
         left, right = self.run(self.parts[0], self.source), self.run(self.parts[1], self.target)
         for t, (one, other) in enumerate(zip(left, right, strict=True)):
             for what in one:
+                self.rational &= all(isinstance(value, Rational) for value in (*one[what], *other[what]))
                 if not all(map(_same, one[what], other[what])):
                     return {
                         "source": _texts(self.source(t)),
@@ -155,20 +161,12 @@ def _same(one: Any, other: Any) -> bool:
     return False
 
 
-def _root(x: Any) -> Any:
-    """The square root, inexact where it is irrational."""
-    try:
-        return sqrt(x)
-    except InputError:
-        return math.sqrt(x)
-
-
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(value) for name, value in values.items()}
 
 
 def _scheduled(text: str, t: Any) -> Any:
-    return evaluated(text, {"sqrt": _root, "t": t})
+    return evaluated(text, {"t": t}, apply=inexact)
 
 
 def _own_step(part: LinearPart, state: Any, t: int, h: Any, gradients: Any, number: Any = exact) -> Any:
@@ -179,7 +177,7 @@ def _own_step(part: LinearPart, state: Any, t: int, h: Any, gradients: Any, numb
         asked.extend(points)
         return tuple(gradients[len(asked) - len(points) : len(asked)])
 
-    new = program.run(part.tableau.optimizer.program(h), state, number(t), h, answer, number)
+    new = program.run(part.tableau.optimizer.program(h), state, number(t), h, answer, number, inexact)
     return tuple(asked), new
 
 

@@ -8,10 +8,11 @@ from functools import partial
 from typing import Any
 
 from accelsim.errors import InputError
-from accelsim.program import Node, evaluate, exact
+from accelsim.program import Node, evaluate
 from accelsim.symbolic.algebra.field import elsewhere, reduced, shifted, special_steps
+from accelsim.symbolic.algebra.language import number, to_sympy
 from accelsim.symbolic.coq.rule import Key, Rule, first, shift
-from accelsim.symbolic.system.tableau import time, to_sympy
+from accelsim.symbolic.system.tableau import time
 
 
 @dataclass
@@ -107,7 +108,7 @@ def _symbol(node: Node) -> Any:
     if node.op == "step":
         return time()
     if node.op == "const":
-        return sympy.Rational(str(exact(node.value)))
+        return number(node.value)
     if node.op == "first":
         return sympy.Eq(time() + node.value, 0)
     if node.op == "sequence":

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from accelsim.elementary import maximum, minimum
 from accelsim.errors import InputError
-from accelsim.program import Node, Tape, exact, reachable
-from accelsim.symbolic.algebra.field import evaluated
+from accelsim.language import evaluated
+from accelsim.program import Node, Tape, exact, operate, reachable
 from accelsim.symbolic.check.equivalence import Equivalence, linear_parts
 from accelsim.symbolic.coq.divisors import Divisors
 from accelsim.symbolic.coq.rule import ATOM, Key, Rule, Terms, joined, names, shift, step_in_z
@@ -37,8 +36,13 @@ class Texts:
     def node(self, text: str, /, **names: Node) -> Node:
         """A text as a node; more names than the source's may have a meaning, t another one."""
         own = {name: self.known(name) for name in (*self.claim.source.hyperparameters, *self.given)}
-        said = {"t": self.t, "first": self._first, "Min": minimum, "Max": maximum}
-        return self.tape.lift(evaluated(text, {**own, **said, **names}))
+        return self.tape.lift(evaluated(text, {**own, "t": self.t, **names}, apply=self._applied))
+
+    def _applied(self, node: Node, values: list[Any]) -> Any:
+        """An operation on nodes; of steps other than t, too, it is asked whether they are the first."""
+        if node.op == "first":
+            return self.tape.node("first", value=shift(values[0]), kind="uniform")
+        return operate(node, values)
 
     def known(self, name: str) -> Any:
         """What a name of the source's stands for: a node, a number, or a function of a step's node."""
@@ -63,9 +67,6 @@ class Texts:
         if k is None:
             raise InputError(f"{name}({t}) is no value at a step t + k")
         return self.tape.node("sequence", value=(name, k), kind="uniform")
-
-    def _first(self, t: Any) -> Node:
-        return self.tape.node("first", value=shift(t), kind="uniform")
 
 
 class Section:

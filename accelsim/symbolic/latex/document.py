@@ -6,21 +6,23 @@ translation leaves alone, substitute the rule, collect, and read the coefficient
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from accelsim.errors import InputError
+from accelsim.language import called
+from accelsim.language import names as names_in
 from accelsim.rule import Hyperparameter, Optimizer
 from accelsim.schedules import Recurrence
-from accelsim.symbolic.algebra.field import evaluated, reduced, shifted, upright
+from accelsim.symbolic.algebra.field import reduced, shifted, upright
+from accelsim.symbolic.algebra.language import expression
 from accelsim.symbolic.latex import writer as latex
 from accelsim.symbolic.latex.writer import Writer, aligned, expression_latex, indexed
 from accelsim.symbolic.system.linear_part import LinearPart, linear_part, without_decay
 from accelsim.symbolic.system.minimal_realization import Reduction
 from accelsim.symbolic.system.normal_form import Canonical, Decay, canonical
-from accelsim.symbolic.system.tableau import Factor, sympy_functions, time
+from accelsim.symbolic.system.tableau import Factor, time
 
 _WIDE = 85  # characters of a displayed line beyond which it is scaled down
 _HEAD = r"""\documentclass{article}
@@ -53,6 +55,7 @@ def _text(words: str) -> str:
     """Plain words in LaTeX, what means something to it escaped."""
     special = {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"}
     special |= {"<": r"\textless{}", ">": r"\textgreater{}"}
+    special |= {letter: rf"\ensuremath{{{name}}}" for letter, name in latex.LETTERS.items()}
     return "".join(special.get(c, rf"\{c}" if c in "_%&#${}" else c) for c in words)
 
 
@@ -123,14 +126,10 @@ def _math(text: str) -> str:
     import sympy
 
     try:
-        nodes = list(ast.walk(ast.parse(text, mode="eval")))
-        called = {node.func.id for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
-        names: dict[str, Any] = {
-            node.id: sympy.Symbol(node.id, real=True) for node in nodes if isinstance(node, ast.Name)
-        }
-        names |= {name: sympy_functions().get(name, sympy.Function(name, real=True)) for name in called} | {"t": time()}
-        return f"${expression_latex(evaluated(text, names, sympy.sympify))}$"
-    except (InputError, SyntaxError, TypeError):
+        names: dict[str, Any] = {name: sympy.Symbol(name, real=True) for name in names_in(text)}
+        names |= {name: sympy.Function(name, real=True) for name in called(text)} | {"t": time()}
+        return f"${expression_latex(expression(text, names))}$"
+    except InputError:
         return _code(text)
 
 

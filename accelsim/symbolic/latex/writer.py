@@ -7,6 +7,7 @@ accelerated SGD rather than to the rule carries a hat, so that a rule's own beta
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from accelsim.symbolic.system.tableau import Tableau
 
 _GREEK = {"alpha", "beta", "gamma", "delta", "zeta", "eta", "theta", "kappa", "mu", "nu", "xi", "rho", "tau", "omega"}
+# Greek letters that are typed as such; Unicode spells one of them otherwise.
+LETTERS = {unicodedata.lookup(f"GREEK SMALL LETTER {name}"): rf"\{name}" for name in (*_GREEK, "sigma", "phi", "psi")}
+LETTERS |= {unicodedata.lookup("GREEK SMALL LETTER LAMDA"): r"\lambda"}
 _RENAMED = {"eps": r"\varepsilon", "lr": r"\eta", "weight_decay": r"\lambda", "p": "P"}
 _NAMED = {"minimum": r"\min", "maximum": r"\max", "exp": r"\exp", "log": r"\log", "cos": r"\cos"}
 _NAMED |= {"sign": r"\mathrm{sign}", "total": r"\mathrm{total}"}
@@ -35,8 +39,8 @@ def symbol(name: str) -> tuple[str, str]:
     base, digits = re.fullmatch(r"(.*?)_?(\d*)", name).groups()  # type: ignore[union-attr]
     if base in _RENAMED:
         return _RENAMED[base], digits
-    if base in _GREEK:
-        return rf"\{base}", digits
+    if base in _GREEK or base in LETTERS:
+        return LETTERS.get(base, rf"\{base}"), digits
     return (base if len(base) == 1 else r"\mathrm{" + base.replace("_", r"\ ") + "}"), digits
 
 

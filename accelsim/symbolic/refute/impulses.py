@@ -17,24 +17,30 @@ One sequence alone never refutes a rule whose step size may vary from step to st
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import chain, pairwise, product
+from itertools import pairwise, product
+from numbers import Rational
 from typing import Any
 
 from accelsim.errors import InputError
+from accelsim.language import evaluated
 from accelsim.program import exact
 from accelsim.rule import Hyperparameter, Optimizer, step
 from accelsim.symbolic.algebra.cofactors import Member, bare, combination, combined, spanned, without_units
 from accelsim.symbolic.algebra.elimination import Clock
-from accelsim.symbolic.algebra.field import Field, determinant, evaluated
+from accelsim.symbolic.algebra.field import Field, determinant, differs, reduced
+from accelsim.symbolic.algebra.language import number, text_of
+from accelsim.symbolic.algebra.nonvanishing import turns
 from accelsim.symbolic.system.given_sequences import taken_alike
 from accelsim.symbolic.system.linear_part import LinearPart, left_behind
 from accelsim.symbolic.system.tableau import time
 
 LONGEST = 7  # steps of a refutation
+LATEST = 130  # step at which a minimum or maximum of t may turn to refute something after that
+NEAR = 2  # steps about it, and about the first, whose gradients are looked at
 RETURNED = -1  # in the place of a query's number: what the rule returns before the step
 CANONICAL = 3  # steps that show a coefficient of each kind, of rules of one memory
 LENGTHS = ((Fraction(1), Fraction(2)), (Fraction(1, 64), Fraction(1, 32)))  # the latter are not clipped
@@ -77,10 +83,12 @@ def refute(claim: Refuting, clock: Clock) -> dict[str, Any] | None:
     OutOfTime
         Past the budget of the clock.
     """
-    draws = [numbers(claim.a.tableau.optimizer, claim.set_a, claim.varying, seed) for seed in range(SEEDS)]
-    minors = (_minor(claim, values, seed) for seed, values in enumerate(draws))
-    identities = (_identity(claim, values, seed, clock) for seed, values in enumerate(draws))
-    return next((found for found in chain(minors, identities) if found is not None), None)
+    rule = claim.a.tableau.optimizer
+    for attempt, seed in product((_minor, _identity, _late), range(SEEDS)):
+        with suppress(InputError):  # where an answer has more digits than can be written down
+            if found := attempt(claim, numbers(rule, claim.set_a, claim.varying, seed), seed, clock):
+                return found
+    return None
 
 
 def scaled(claim: Refuting, first_alone: bool = False) -> dict[str, Any] | None:
@@ -93,7 +101,7 @@ def scaled(claim: Refuting, first_alone: bool = False) -> dict[str, Any] | None:
     pairs, longest = (LENGTHS[:1], 1) if first_alone else (LENGTHS, LONGEST)
     for values, pair in product((plain, _squared(rule, plain)), pairs):
         for last in range(1, longest + 1):
-            with suppress(InputError):  # where a root is irrational nothing is exact any more
+            with suppress(InputError, ArithmeticError):  # where a root is irrational nothing is exact any more
                 shown = [_after(rule, values, claim.set_a, length, last) for length in pair]
                 if shown[0] != shown[1]:
                     return {
@@ -134,6 +142,8 @@ def _after(
         first = len(queries)
         known = {k: v[t] if isinstance(v, list) else v for k, v in values.items()}
         h = {k: evaluated(str(v), {"t": Fraction(t)}) for k, v in {**known, **given}.items() if k not in switches}
+        if not all(isinstance(value, Rational) for value in h.values()):
+            raise InputError(f"the hyperparameters of {rule} are no fractions at t = {t}")
         with suppress(InputError) if t == last else nullcontext():  # of the last step the query alone is wanted
             state = step(rule, state, t, h | switches, gradient)
     return queries[first][0]
@@ -146,7 +156,12 @@ Shared = Mapping[tuple[int, int], int]  # of the gradients of a step, the first 
 
 
 def _mine(
-    claim: Refuting, values: Mapping[str, Any], seed: int, steps: int, coordinates: int = 1
+    claim: Refuting,
+    values: Mapping[str, Any],
+    seed: int,
+    steps: int,
+    coordinates: int = 1,
+    begin: int = 0,
 ) -> tuple[dict[Key, Any], list[Shared]]:
     """What rule a answers: numbers; and in each coordinate, which of its gradients are one."""
     import sympy
@@ -156,12 +171,14 @@ def _mine(
         return sympy.Rational(value if isinstance(value, str) else value[step or 0])
 
     leaves = [_leaves(known, seed, coordinate) for coordinate in range(coordinates)]
-    runs = [_run(claim.a, *leaf, steps, claim.returned) for leaf in leaves]
+    runs = [_run(claim.a, *leaf, steps, claim.returned, begin=begin) for leaf in leaves]
     answers = {(*key, i): value for i, (run, _) in enumerate(runs) for key, value in run.items()}
     return answers, [shared for _, shared in runs]
 
 
-def _theirs(claim: Refuting, seed: int, steps: int, shared: Sequence[Shared]) -> dict[Key, Any]:
+def _theirs(
+    claim: Refuting, seed: int, steps: int, shared: Sequence[Shared], begin: int = 0
+) -> dict[Key, Any]:
     """What rule b answers, in its unknowns, which are the same in all coordinates."""
     import sympy
 
@@ -173,7 +190,8 @@ def _theirs(claim: Refuting, seed: int, steps: int, shared: Sequence[Shared]) ->
         factor = sympy.Function(name, positive=True)(time())
         part = replace(part, matrices=part.matrices._replace(B=part.matrices.B * factor))
     leaves = [_leaves(unknown, seed, coordinate, claim.unlike) for coordinate in range(len(shared))]
-    runs = [_run(part, *leaf, steps, claim.returned, one)[0] for leaf, one in zip(leaves, shared, strict=True)]
+    both = zip(leaves, shared, strict=True)
+    runs = [_run(part, *leaf, steps, claim.returned, one, begin)[0] for leaf, one in both]
     return {(*key, i): value for i, run in enumerate(runs) for key, value in run.items()}
 
 
@@ -184,7 +202,7 @@ def _leaves(other: Leaf, seed: int, coordinate: int, unlike: Set[str] = frozense
     def given(name: str, step: int | None) -> Any:
         if name in unlike:
             return sympy.Symbol(unknown_at(name, step, coordinate))
-        return sympy.Rational(str(given_sequence(name, step or 0, seed, coordinate)))
+        return number(given_sequence(name, step or 0, seed, coordinate))
 
     return other, given
 
@@ -204,27 +222,35 @@ def _sequences(part: LinearPart) -> set[str]:
 
 
 def _run(
-    part: LinearPart, known: Leaf, given: Leaf, steps: int, returned: bool, shared: Shared | None = None
+    part: LinearPart,
+    known: Leaf,
+    given: Leaf,
+    steps: int,
+    returned: bool,
+    shared: Shared | None = None,
+    begin: int = 0,
 ) -> tuple[dict[tuple[int, int, int, int], Any], Shared]:
     """What each query (and what is returned) shows of each impulse, and of a start at 1 without gradients.
+
+    Where it does not begin at the first step, there is no start.
 
     Gradients of one sample at one point are one: if it is not said which those are, they are those that are always
     taken at the same point in this rule.
     """
     import sympy
 
-    systems = [[_at(m, step, known, given) for m in part.matrices] for step in range(steps + 1)]
+    systems = [[_at(m, step, known, given) for m in part.matrices] for step in range(begin, steps + 1)]
     field = Field(entry for system in systems for m in system for entry in m)
     over = [[field.matrix(m) for m in system] for system in systems]
     count = part.tableau.gradients
     start, zero = (
-        field.matrix(sympy.Matrix([sympy.Rational(str(exact(v))) for v in values]))
+        field.matrix(sympy.Matrix([number(v) for v in values]))
         for values in (part.tableau.translation, part.tableau.start)
     )
     found: dict[tuple[int, int, int, int], Any] = {}
-    running: dict[tuple[int, int], Any] = {(-1, 0): start + zero}
+    running: dict[tuple[int, int], Any] = {} if begin else {(-1, 0): start + zero}
     firsts = dict(shared or {})
-    for t, (a, b, c, d, f) in enumerate(over):
+    for t, (a, b, c, d, f) in enumerate(over, begin):
         free = zero
         for (s, g), state in running.items():
             for query in range(count):
@@ -249,7 +275,7 @@ def _run(
         for g, (onto, _) in columns.items():
             running[t, g] = a * free + onto
         zero = a * zero
-    return {key: field.domain.to_sympy(value) for key, value in found.items()}, firsts
+    return {key: field.plain(value) for key, value in found.items()}, firsts
 
 
 def _at(matrix: Any, step: int, known: Leaf, given: Leaf) -> Any:
@@ -278,7 +304,7 @@ def _document(claim: Refuting, values: Mapping[str, Any], seed: int, keys: Seque
     }
 
 
-def _minor(claim: Refuting, values: Mapping[str, Any], seed: int) -> dict[str, Any] | None:
+def _minor(claim: Refuting, values: Mapping[str, Any], seed: int, clock: Clock) -> dict[str, Any] | None:
     """The determinant of what queries show of impulses: for rules that move with a translation, since a query before.
 
     The position is no memory then; otherwise it counts as one more.
@@ -294,6 +320,7 @@ def _minor(claim: Refuting, values: Mapping[str, Any], seed: int) -> dict[str, A
     small = len(claim.b.tableau.states) - moving < size  # so b's determinants vanish, whatever varies
     if not small and claim.scheduled:
         return None
+    clock.check()
     one, shared = _mine(claim, values, seed, rows[-1])
     other = {} if small else _theirs(claim, seed, rows[-1], shared)
     before = [size] if moving else []
@@ -307,21 +334,20 @@ def _minor(claim: Refuting, values: Mapping[str, Any], seed: int) -> dict[str, A
         return sympy.Matrix(seen)
 
     left, right = determinant(shown(one)), sympy.Integer(0) if small else determinant(shown(other))
-    if left == right or (right.free_symbols and left != 0):
+    if left != 0 if right.free_symbols else not differs(left - right):
         return None
     return {
         "kind": "minor",
         **_document(claim, values, seed, keys),
-        "values": [str(one[key]) for key in keys],
+        "values": [text_of(one[key]) for key in keys],
         "since": before,
-        "determinant": str(left),
-        "other": str(right),
+        "determinant": text_of(left),
+        "other": text_of(right),
         "unless": [str(f) for f, _ in sympy.factor_list(sympy.fraction(right)[0])[1]] if right.free_symbols else [],
     }
 
 
 def _identity(claim: Refuting, values: Mapping[str, Any], seed: int, clock: Clock) -> dict[str, Any] | None:
-    import sympy
 
     longest = min(LONGEST, len(claim.a.tableau.states) + len(claim.b.tableau.states) + 1)
     canonical = claim.memories == (1, 1) and not left_behind(claim.a) and not left_behind(claim.b)
@@ -334,23 +360,94 @@ def _identity(claim: Refuting, values: Mapping[str, Any], seed: int, clock: Cloc
         other = _theirs(claim, seed, last, shared)
         if claim.still:
             one, other = ({key: run[key] for key in run if key[2] < 0} for run in (one, other))
-        ideal = [Member(other[key] - one[key], {key: sympy.Integer(1)}) for key in one if one[key] != other[key]]
-        divided = _divided(other.values())
-        weights = spanned([bare(m, divided) for m in ideal], divided)
+        one, other, numbers = _polynomial(one, other)
+        ideal = _differences(one, other)
+        divided = [*_divided(other.values()), *numbers]
+        members = [bare(m, divided) for m in ideal]
+        weights = _apart(members, numbers) or spanned(members, divided)
         if canonical and last >= CANONICAL:
             shown = [m for m in ideal if any(key[1] == RETURNED for key in m.weights)]
             ideal = [m for i in range(coordinates) for m in _one_memory(one, other, last, i, divided)] + shown
         if ideal and weights is None and (not canonical or last >= CANONICAL):
             weights = combined([bare(m, divided) for m in ideal], divided, clock)
         if weights:
-            chosen = [key for key, weight in weights.items() if weight != 0]
-            return {
-                "kind": "identity",
-                **_document(claim, values, seed, chosen),
-                "values": [str(one[key]) for key in chosen],
-                "cofactors": [str(weights[key]) for key in chosen],
-            }
+            return _combination(claim, values, seed, one, weights)
     return None
+
+
+def _polynomial(
+    one: Mapping[Key, Any], other: Mapping[Key, Any]
+) -> tuple[dict[Key, Any], dict[Key, Any], dict[Any, Any]]:
+    """Answers in which a root, a logarithm and the like is a symbol that goes by what it is; those that are numbers."""
+    import sympy
+
+    field = Field([*one.values(), *other.values()])
+    opaque = {generator: e for generator, e in field.generators().items() if not e.is_Symbol}
+    names = {generator: sympy.Symbol(_called(e)) for generator, e in opaque.items()}
+    if names:
+        one, other = (
+            {key: field.domain.to_sympy(field.element(value)).xreplace(names) for key, value in run.items()}
+            for run in (one, other)
+        )
+    return dict(one), dict(other), {names[generator]: e for generator, e in opaque.items() if differs(e)}
+
+
+def _called(e: Any) -> str:
+    """What is no rational function as text that can stand anywhere."""
+    import sympy
+
+    text = text_of(e)
+    return text if isinstance(e, sympy.Function) and not e.is_Piecewise else f"({text})"
+
+
+def _late(claim: Refuting, values: Mapping[str, Any], seed: int, clock: Clock) -> dict[str, Any] | None:
+    """Answers about the first steps and about one at which a minimum or maximum of t turns."""
+    starts = (*claim.a.tableau.start, *claim.b.tableau.start)
+    if claim.still or claim.unlike or any(starts) or not all(isinstance(value, str) for value in values.values()):
+        return None
+    at = set().union(*(turns(entry) for part in (claim.a, claim.b) for m in part.matrices for entry in m))
+    for turn in sorted(at & {*range(LONGEST, LATEST)}):
+        clock.check()
+        one: dict[Key, Any] = {}
+        other: dict[Key, Any] = {}
+        for begin in (0, turn - NEAR):
+            mine, shared = _mine(claim, values, seed, begin + 2 * NEAR, begin=begin)
+            one |= mine
+            other |= _theirs(claim, seed, begin + 2 * NEAR, shared, begin)
+        one, other, numbers = _polynomial(one, other)
+        divided = [*_divided(other.values()), *numbers]
+        ideal = [bare(m, divided) for m in _differences(one, other)]
+        weights = _apart(ideal, numbers) or spanned(ideal, divided) or (ideal and combined(ideal, divided, clock))
+        if weights:
+            return _combination(claim, values, seed, one, weights)
+    return None
+
+
+def _apart(ideal: Iterable[Member], numbers: Mapping[Any, Any]) -> dict[Key, Any] | None:
+    """The weight of a member that is a number other than zero, as symbols for roots and the like show in digits."""
+    for member in ideal:
+        if member.polynomial.free_symbols <= numbers.keys() and differs(member.polynomial.xreplace(numbers)):
+            return {key: reduced(weight / member.polynomial) for key, weight in member.weights.items()}
+    return None
+
+
+def _differences(one: Mapping[Key, Any], other: Mapping[Key, Any]) -> list[Member]:
+    import sympy
+
+    return [Member(other[key] - one[key], {key: sympy.Integer(1)}) for key in one if one[key] != other[key]]
+
+
+def _combination(
+    claim: Refuting, values: Mapping[str, Any], seed: int, one: Mapping[Key, Any], weights: Mapping[Key, Any]
+) -> dict[str, Any]:
+    """Weights of differences between answers of which the sum is 1, as a document."""
+    chosen = [key for key, weight in weights.items() if weight != 0]
+    return {
+        "kind": "identity",
+        **_document(claim, values, seed, chosen),
+        "values": [text_of(one[key]) for key in chosen],
+        "cofactors": [text_of(weights[key]) for key in chosen],
+    }
 
 
 def _divided(values: Collection[Any]) -> list[Any]:

@@ -19,11 +19,12 @@ from functools import cache, partial
 from typing import Any
 
 from accelsim.errors import InputError
+from accelsim.language import evaluated
 from accelsim.program import Node, evaluate, exact
 from accelsim.rule import Hyperparameter, Optimizer
 from accelsim.symbolic.algebra.elimination import Clock
 from accelsim.symbolic.algebra.factor import factors
-from accelsim.symbolic.algebra.field import evaluated, number_of, rational_root
+from accelsim.symbolic.algebra.field import number_of, rational_root
 from accelsim.symbolic.algebra.groebner import Elimination, Line, divided, made, premises
 from accelsim.symbolic.system.pair import Question
 

@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from accelsim.program import Node, evaluate, exact
+from accelsim.program import Node, evaluate
 from accelsim.rule import Optimizer
-from accelsim.symbolic.system.tableau import to_sympy
+from accelsim.symbolic.algebra.language import number, to_sympy
 
 LONG_ALIKE = "1 on, at hyperparameters in their ranges"  # what `long_alike` says
 
@@ -51,7 +51,7 @@ def long_alike(rule: Optimizer) -> bool:
     if sum(map(len, program.queries)) != 1:
         return False
     longer = sympy.Symbol("longer", nonnegative=True)
-    start = {name: sympy.Rational(str(exact(value))) for name, value in rule.start(0).items()}
+    start = {name: number(value) for name, value in rule.start(0).items()}
     after = _values(rule, list(program.updates.values()), start, 1 + longer, 0)
     state = dict(zip(program.updates, after, strict=True))
     (second,) = _values(rule, [program.queries[0][0]], state, None, 1)
@@ -69,7 +69,7 @@ def _values(rule: Optimizer, nodes: list[Node], state: Mapping[str, Any], gradie
             return state[node.value]
         if node.op == "gradient":
             return gradient
-        return sympy.Integer(t) if node.op == "step" else sympy.Rational(str(exact(node.value)))
+        return sympy.Integer(t) if node.op == "step" else number(node.value)
 
     known: dict[int, Any] = {}
     return [evaluate(node, leaf, _applied, known) for node in nodes]

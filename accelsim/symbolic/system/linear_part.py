@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from numbers import Real
 from typing import Any
 
 from accelsim.errors import InputError, unknown
+from accelsim.program import Program, rounded
 from accelsim.rule import Optimizer
-from accelsim.symbolic.algebra.field import at_first, evaluated, reduced, shifted
+from accelsim.symbolic.algebra.field import at_first, reduced, shifted
 from accelsim.symbolic.system.tableau import Matrices, Tableau, tableau, time
 
 
@@ -47,10 +46,10 @@ def linear_part(optimizer: Optimizer, varying: Iterable[str] = (), **values: Any
     for name in varying:
         if name not in optimizer.hyperparameters:
             raise unknown(f"hyperparameter of {optimizer}:", name, optimizer.hyperparameters)
-    known = {name: _exactly(optimizer, name, value) for name, value in values.items()}
-    table = tableau(optimizer, **known)
-    notes = [f"{name} acts {when} the momentum and is set aside" for name, when in sorted(table.maps)]
-    part = LinearPart(table, table.symbolic(varying, **known), tuple(notes), frozenset({*varying, *known}))
+    table = tableau(optimizer, **values)
+    notes = [*_rounded(optimizer.program(values))]
+    notes += [f"{name} acts {when} the momentum and is set aside" for name, when in sorted(table.maps)]
+    part = LinearPart(table, table.symbolic(varying, **values), tuple(notes), frozenset({*varying, *values}))
     for factor in table.factors.values():
         sequence = sympy.Function(factor.symbol, positive=True)(time())
         what = f"a given positive sequence, acting {factor.when} the momentum"
@@ -63,13 +62,11 @@ def linear_part(optimizer: Optimizer, varying: Iterable[str] = (), **values: Any
     return part
 
 
-def _exactly(optimizer: Optimizer, name: str, value: Any) -> Any:
-    """A hyperparameter's value, a third where 1/3 is written."""
-    found = optimizer.value(name, value)
-    if isinstance(value, str) and isinstance(found, Real) and not optimizer.hyperparameters[name].switch:
-        with suppress(InputError):  # what is irrational stays rounded
-            return evaluated(value, {})
-    return found
+def _rounded(traced: Program) -> Iterator[str]:
+    """What is said of numbers in a rule that were rounded before it could be read."""
+    for node in traced.nodes:
+        if node.op == "const" and isinstance(node.value, float) and (fraction := rounded(node.value)):
+            yield f"the number {node.value!r} is taken as {fraction}"
 
 
 def _multiplies_gradients(matrices: Matrices, sequence: Any) -> bool:

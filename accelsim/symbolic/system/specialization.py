@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from accelsim.language import evaluated
+from accelsim.language import names as names_in
 from accelsim.rule import Optimizer
-from accelsim.symbolic.algebra.field import evaluated
 
 
 def specialized(rule: Optimizer, values: Mapping[str, str]) -> Optimizer:
     """The rule with hyperparameters written in its others, as ``{"beta1": "beta3"}``."""
-    names = {text: _names(text) & set(rule.hyperparameters) for text in values.values()}
+    names = {text: names_in(text) & set(rule.hyperparameters) for text in values.values()}
 
     def run(s: Any, t: Any, h: Any) -> Any:
         fixed = {k: evaluated(v, {"t": t, **{n: getattr(h, n) for n in names[v]}}) for k, v in values.items()}
@@ -31,10 +31,6 @@ def switched(rule: Optimizer, values: dict[str, Any]) -> Optimizer:
         return rule
     known = {k: replace(v, default=rule.value(k, values.pop(k))) for k, v in switches.items()}
     return replace(rule, hyperparameters={**rule.hyperparameters, **known})
-
-
-def _names(text: str) -> set[str]:
-    return {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
 
 
 class _Overlaid:

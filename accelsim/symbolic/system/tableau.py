@@ -17,9 +17,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from accelsim.errors import InputError
-from accelsim.program import Node, Program, evaluate, exact, operate, reachable
+from accelsim.program import Node, Program, evaluate, operate, reachable
 from accelsim.rule import Optimizer
 from accelsim.schedules import Recurrence, Schedule, Value
+from accelsim.symbolic.algebra.language import expression, number, to_sympy
+from accelsim.symbolic.algebra.time import time as time
 
 
 @dataclass(frozen=True)
@@ -281,7 +283,14 @@ class Tableau:
                 numeric = self.at(t, h, number)
             yield numeric
 
-    def at(self, t: Any, h: Mapping[str, Any], number: Any = float, given: Mapping[str, Any] | None = None) -> Numeric:
+    def at(
+        self,
+        t: Any,
+        h: Mapping[str, Any],
+        number: Any = float,
+        given: Mapping[str, Any] | None = None,
+        apply: Any = operate,
+    ) -> Numeric:
         """The matrices of one step, from its hyperparameters and what the given sequences are there, by symbol."""
 
         def leaf(node: Node) -> Any:
@@ -296,7 +305,7 @@ class Tableau:
         for name, shape in self.shapes().items():
             matrix = np.full(shape, number(0), dtype=np.float64 if number is float else object)
             for place, node in getattr(self, name).items():
-                matrix[place] = evaluate(node, leaf, operate, known)
+                matrix[place] = evaluate(node, leaf, apply, known)
             matrices.append(matrix)
         return Numeric(*matrices)
 
@@ -317,19 +326,13 @@ class Tableau:
         return Matrices(*matrices)
 
 
-def time() -> Any:
-    """The SymPy symbol of the step."""
-    import sympy
-
-    return sympy.Symbol("t", integer=True, nonnegative=True)
-
-
 class Translation:
     """Uniform nodes to SymPy expressions."""
 
     def __init__(self, tableau: Tableau, varying: tuple[str, ...], values: Mapping[str, Value]) -> None:
         self.tableau, self.varying = tableau, varying
         self.values = {k: tableau.optimizer.value(k, v) for k, v in values.items()}
+        self.texts = {k: v for k, v in values.items() if isinstance(v, str)}
         self.known: dict[int, Any] = {}
 
     def __call__(self, node: Node) -> Any:
@@ -341,7 +344,7 @@ class Translation:
         if node.op == "step":
             return time()
         if node.op == "const":
-            return sympy.Rational(str(exact(node.value)))
+            return number(node.value)
         if node.op == "given":
             return sympy.Function(self.tableau.factors[node.index].symbol, positive=True)(time())
         return self.hyperparameter(node.value)
@@ -354,34 +357,13 @@ class Translation:
         value = self.values.get(name, default if isinstance(default, Recurrence) else None)
         if name in self.varying or isinstance(value, Recurrence):
             return sympy.Function(name, real=True)(time())
+        if name in self.texts:
+            return expression(self.texts[name], {"t": time()})
         if isinstance(value, Schedule):
             return evaluate(value.node(), self._leaf, to_sympy, {})
         if value is None:
             return sympy.Symbol(name, real=True)
-        return sympy.Rational(str(exact(value)))
-
-
-def sympy_functions() -> dict[str, Any]:
-    """The elementary functions in SymPy, by name."""
-    import sympy
-
-    return {
-        "sqrt": sympy.sqrt,
-        "exp": sympy.exp,
-        "log": sympy.log,
-        "cos": sympy.cos,
-        "sign": sympy.sign,
-        "minimum": sympy.Min,
-        "maximum": sympy.Max,
-        "first": lambda t: sympy.Eq(t, 0),
-        "where": lambda condition, a, b: sympy.Piecewise((a, condition), (b, True)),
-    }
-
-
-def to_sympy(node: Node, values: list[Any]) -> Any:
-    """Apply a uniform node's operation to SymPy expressions."""
-    function = sympy_functions().get(node.op)
-    return function(*values) if function else operate(node, values)
+        return number(value)
 
 
 def tableau(optimizer: Optimizer, /, **values: Any) -> Tableau:
