@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import NoReturn
 
 from accelsim.cli._common import app
 from accelsim.errors import InputError, reason
@@ -32,6 +33,6 @@ def main() -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _fail(message: str, code: int = 2) -> None:
+def _fail(message: str, code: int = 2) -> NoReturn:
     print(f"accelsim: {message}", file=sys.stderr)
     sys.exit(code)

@@ -45,10 +45,10 @@ def _by_flint(polynomial: Any) -> tuple[Any, list[tuple[Any, int]]]:
     given = {powers: flint.fmpq(int(c.numerator), int(c.denominator)) for powers, c in polynomial.items()}
     number, found = context.from_dict(given).factor()
     back: list[tuple[Any, int]] = [
-        ({powers: ring.domain(int(c.p), int(c.q)) for powers, c in factor.to_dict().items()}, int(power))
+        ({tuple(map(int, powers)): ring.domain(int(c.p), int(c.q)) for powers, c in factor.to_dict().items()}, power)
         for factor, power in found
     ]
-    return ring.domain(int(number.p), int(number.q)), [(ring.from_dict(terms), power) for terms, power in back]
+    return ring.domain(int(number.p), int(number.q)), [(ring.from_dict(terms), int(power)) for terms, power in back]
 
 
 def _content(factor: Any) -> Any:
