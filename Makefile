@@ -40,8 +40,8 @@ oracles: $(VENV)/oracles  ## the rules against real implementations, live
 coq: $(VENV)/ready  ## every derivation checked by Coq's kernel (Debian's package coq), every near miss refused
 	$(BIN)/python -m pytest tests/slow/coq.py
 
-slow: $(VENV)/ready  ## equivalences of rules made by chance, five hundred each way; python-control's transfer functions; every kernel
-	$(BIN)/python -m pytest --numprocesses 2 tests/slow/equivalence.py tests/slow/kernels.py
+slow: $(VENV)/ready  ## equivalences of rules made by chance, five hundred each way; mutants of certificates; python-control's transfer functions; every kernel
+	$(BIN)/python -m pytest --numprocesses 2 tests/slow/equivalence.py tests/slow/certificates.py tests/slow/kernels.py
 
 fuzz: $(VENV)/ready  ## random questions to rate, risk and tune against independent references: SEED=n [COUNT=n]
 	$(BIN)/python tests/slow/fuzz.py --seed $(or $(SEED),0) --count $(or $(COUNT),1000)

@@ -21,7 +21,7 @@ from accelsim.schedules import Recurrence
 from accelsim.symbolic.certify.verifier import verify_certificate
 from accelsim.symbolic.find.finder import equivalent
 
-MUTANTS = 12  # of each certificate
+MUTANTS = 60  # of each certificate
 SECONDS = 100  # that a check may take
 STEPS = 6
 ASKED = {
