@@ -1,0 +1,90 @@
+"""Whether a value of a hyperparameter is the edge of stability next to another, by the signs of rho - 1 about it."""
+
+import numpy as np
+
+from reference.radius import gap
+from reference.search import rough
+
+NEAR = 1e-6  # relative distance of the two sides of an edge, along the axis
+EVEN = 1e-11  # rho - 1 nearer to 0 than this is neither stable nor not
+UNSURE = 1e-6  # rho - 1 is computed again in extended numbers where double precision is nearer to 0 than this
+DOUBLINGS = 40  # how far is looked where no edge is named
+PER_DOUBLING = 4
+BETWEEN = 40  # places looked at between the value given and the edge named
+
+
+class Axis:
+    """Values of a hyperparameter by their distance from its finite upper bound, or from 0 without one."""
+
+    def __init__(self, rule, name):
+        self.declared = rule.hyperparameters[name]
+        self.high = self.declared.high if self.declared.high < np.inf else None
+
+    def place(self, value):
+        return value if self.high is None else self.high - value
+
+    def value(self, place):
+        return float(place if self.high is None else self.high - place)
+
+    def holds(self, place):
+        return self.declared.holds(self.value(place)) and place > 0
+
+    def beyond(self, place, up):
+        """Places of doubled and halved distances, within the range; the lower end itself at last."""
+        grows = up == (self.high is None)
+        factors = 2.0 ** (np.arange(1, DOUBLINGS * PER_DOUBLING + 1) / PER_DOUBLING * (1 if grows else -1))
+        places = [p for p in place * factors if self.holds(p)]
+        end = self.place(self.declared.low) if not up and self.high is not None else None
+        return places if end is None or not self.declared.holds(self.declared.low) else [*places, end]
+
+
+def fault(rule, problem, name, found, **given):
+    """What is wrong with an edge that is named (None: that there is none); None where nothing is.
+
+    Raises
+    ------
+    NotImplementedError
+        Where the value given is itself too near to an edge.
+    """
+    axis = Axis(rule, name)
+
+    def stable(place, sure=False):
+        """Whether it is stable there; None within roundings of an edge."""
+        values = {**given, name: axis.value(place)}
+        if not sure:
+            try:
+                quick = rough(rule, problem, **values) - 1
+            except (np.linalg.LinAlgError, OverflowError):
+                quick = 0.0
+            if abs(quick) > UNSURE:
+                return quick < 0
+        close = gap(rule, problem, **values)
+        return None if abs(close) < EVEN else close < 0
+
+    def other(places, side):
+        """The first place that is certainly on the other side."""
+        return next((p for p in places if stable(p) is (not side) and stable(p, sure=True) is (not side)), None)
+
+    first = axis.place(float(given[name]))
+    side = stable(first, sure=True) if first > 0 else None
+    if side is None:
+        raise NotImplementedError("a value that is an edge itself, or at the end of the range")
+    begins = "stable" if side else "unstable"
+    if found is None:
+        place = other([*axis.beyond(first, side), *axis.beyond(first, not side)], side)
+        return place and f"no edge from {begins}, but {name}={axis.value(place)!r} is on its other side"
+    edge = axis.place(float(found))
+    if not axis.declared.holds(found):
+        return f"the edge {found!r} is out of the range"
+    near = max(NEAR, 8 * 2.0**-52 * abs(float(found)) / edge) if edge > 0 else NEAR
+    sides = [stable(edge * (1 + near if (edge > first) == out else 1 - near), sure=True) for out in (True, False)]
+    if sides != [not side, side] and None not in sides:
+        return f"from {begins}: beyond the edge {found!r} stable is {sides[0]}, before it {sides[1]}"
+    place = other(np.geomspace(first, edge * (1 - near if edge > first else 1 + near), BETWEEN), side)
+    if place is not None:
+        return f"not the edge next to it: {found!r} from {begins}, but {name}={axis.value(place)!r} is on its other side"
+    if (float(found) > float(given[name])) != side:
+        place = other(axis.beyond(first, side), side)
+        if place is not None:
+            return f"the edge {found!r} is not the one first looked for: {name}={axis.value(place)!r}"
+    return None
