@@ -8,9 +8,9 @@ from reference.search import rough
 NEAR = 1e-6  # relative distance of the two sides of an edge, along the axis
 EVEN = 1e-11  # rho - 1 nearer to 0 than this is neither stable nor not
 UNSURE = 1e-6  # rho - 1 is computed again in extended numbers where double precision is nearer to 0 than this
-DOUBLINGS = 40  # how far is looked where no edge is named
-PER_DOUBLING = 4
-BETWEEN = 40  # places looked at between the value given and the edge named
+DOUBLINGS = 30  # how far is looked where no edge is named
+PER_DOUBLING = 2
+BETWEEN = 24  # places looked at between the value given and the edge named
 
 
 class Axis:
