@@ -6,10 +6,12 @@ from reference.radius import gap
 from reference.search import rough
 
 NEAR = 1e-6  # relative distance of the two sides of an edge, along the axis
-EVEN = 1e-11  # rho - 1 nearer to 0 than this is neither stable nor not
+LARGEST = 1e300
+EVEN = 1e-20  # rho - 1 nearer to 0 than this is neither stable nor not
 UNSURE = 1e-6  # rho - 1 is computed again in extended numbers where double precision is nearer to 0 than this
 DOUBLINGS = 30  # how far is looked where no edge is named
 PER_DOUBLING = 2
+EVENLY = 16  # places between a value and the lower end of a bounded range
 BETWEEN = 24  # places looked at between the value given and the edge named
 
 
@@ -27,15 +29,18 @@ class Axis:
         return float(place if self.high is None else self.high - place)
 
     def holds(self, place):
-        return self.declared.holds(self.value(place)) and place > 0
+        return 0 < place <= LARGEST and self.declared.holds(self.value(place))
 
     def beyond(self, place, up):
-        """Places of doubled and halved distances, within the range; the lower end itself at last."""
+        """Places of doubled and halved distances, within the range; near a lower end evenly."""
         grows = up == (self.high is None)
         factors = 2.0 ** (np.arange(1, DOUBLINGS * PER_DOUBLING + 1) / PER_DOUBLING * (1 if grows else -1))
-        places = [p for p in place * factors if self.holds(p)]
-        end = self.place(self.declared.low) if not up and self.high is not None else None
-        return places if end is None or not self.declared.holds(self.declared.low) else [*places, end]
+        with np.errstate(over="ignore"):
+            places = [p for p in place * factors if self.holds(p)]
+        if up or self.high is None:
+            return places
+        low = self.place(self.declared.low)
+        return [p for p in sorted([*places, *np.linspace(place, low, EVENLY)[1:]]) if self.holds(p)]
 
 
 def fault(rule, problem, name, found, **given):
@@ -78,7 +83,8 @@ def fault(rule, problem, name, found, **given):
         return f"the edge {found!r} is out of the range"
     near = max(NEAR, 8 * 2.0**-52 * abs(float(found)) / edge) if edge > 0 else NEAR
     sides = [stable(edge * (1 + near if (edge > first) == out else 1 - near), sure=True) for out in (True, False)]
-    if sides != [not side, side] and None not in sides:
+    here = abs(edge - first) <= near * edge  # the value given is as good as on it
+    if sides not in ([not side, side], [side, not side] if here else None) and None not in sides:
         return f"from {begins}: beyond the edge {found!r} stable is {sides[0]}, before it {sides[1]}"
     place = other(np.geomspace(first, edge * (1 - near if edge > first else 1 + near), BETWEEN), side)
     if place is not None:
