@@ -88,7 +88,7 @@ def fault(rule, problem, name, found, **given):
         return f"from {begins}: beyond the edge {found!r} stable is {sides[0]}, before it {sides[1]}"
     place = other(np.geomspace(first, edge * (1 - near if edge > first else 1 + near), BETWEEN), side)
     if place is not None:
-        return f"not the edge next to it: {found!r} from {begins}, but {name}={axis.value(place)!r} is on its other side"
+        return f"not the edge next to it: {found!r} from {begins}, but {name}={axis.value(place)!r} lies across"
     if (float(found) > float(given[name])) != side:
         place = other(axis.beyond(first, side), side)
         if place is not None:

@@ -46,7 +46,7 @@ def _apart(step, law):
     drift = ApartMap(law, [True]).step(np.zeros((1, d, n, n), dtype=int).astype(object), step)[0]
     known = {}
     if step.pulled:
-        known = {k: law.start[i] ** 2 for k, (i, j, l) in enumerate(pairs) if j == l == n - 1}
+        known = {k: law.start[i] ** 2 for k, (i, j, m) in enumerate(pairs) if j == m == n - 1}
     moments = _solved(_numbers(matrix(step, law)), known, [extended(drift[place]) for place in pairs])
     seen = np.zeros((d, n, n), dtype=int).astype(object)
     for (i, j, k), value in zip(pairs, moments, strict=True):

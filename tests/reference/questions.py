@@ -68,9 +68,9 @@ TABLES = ("normal", "repeated", "dominant", "collinear", "dependent")
 
 @dataclass
 class Question:
-    """One question: `kind` is one of `KINDS`; `name` the hyperparameter of an edge; `long` a risk after so many steps that they are not followed.
+    """One question: `kind` is one of `KINDS`; `long` a risk after so many steps that they are not followed.
 
-    `event` are the steps between which the coefficients of a long run vary.
+    `name` is the hyperparameter of an edge, `event` are the steps between which the coefficients of a long run vary.
     """
 
     kind: str
@@ -88,7 +88,8 @@ class Question:
     name: str = ""
 
     def __str__(self):
-        words = ["rate" if self.kind in ("floor", "edge") else self.kind, repr(str(self.rule)) if "(" in str(self.rule) else str(self.rule)]
+        command = "rate" if self.kind in ("floor", "edge") else self.kind
+        words = [command, repr(str(self.rule)) if "(" in str(self.rule) else str(self.rule)]
         words += [f"--set {k}={v!r}" for k, v in self.values.items()]
         words += [f"--{k.replace('_', '-')} {_text(v)}" for k, v in self.options.items() if v is not None]
         if self.kind == "risk":

@@ -1,4 +1,4 @@
-"""Random questions on rates, risks, floors, edges and tuning against independent references: ``fuzz.py --seed N [--count N]``.
+"""Random questions of many kinds against independent references: ``fuzz.py --seed N [--count N]``.
 
 Each answer is right, refused (with a message), wide (it says itself that it is not known so well), or WRONG: confident
 and wrong, printed as a line that asks it again. Questions depend on the seed and their place alone: ``--only K``.
