@@ -86,7 +86,8 @@ def fault(rule, problem, name, found, **given):
     here = abs(edge - first) <= near * edge  # the value given is as good as on it
     if sides not in ([not side, side], [side, not side] if here else None) and None not in sides:
         return f"from {begins}: beyond the edge {found!r} stable is {sides[0]}, before it {sides[1]}"
-    place = other(np.geomspace(first, edge * (1 - near if edge > first else 1 + near), BETWEEN), side)
+    between = np.geomspace(first, edge * (1 - near if edge > first else 1 + near), BETWEEN)
+    place = None if here else other(between, side)
     if place is not None:
         return f"not the edge next to it: {found!r} from {begins}, but {name}={axis.value(place)!r} lies across"
     if (float(found) > float(given[name])) != side:
