@@ -6,6 +6,7 @@ from reference.radius import gap
 from reference.search import rough
 
 NEAR = 1e-6  # relative distance of the two sides of an edge, along the axis
+DIGITS = 1e-12  # or this part of the value, where that is more
 LARGEST = 1e300
 EVEN = 1e-20  # rho - 1 nearer to 0 than this is neither stable nor not
 UNSURE = 1e-6  # rho - 1 is computed again in extended numbers where double precision is nearer to 0 than this
@@ -81,7 +82,7 @@ def fault(rule, problem, name, found, **given):
     edge = axis.place(float(found))
     if not axis.declared.holds(found):
         return f"the edge {found!r} is out of the range"
-    near = max(NEAR, 8 * 2.0**-52 * abs(float(found)) / edge) if edge > 0 else NEAR
+    near = max(NEAR, DIGITS * abs(float(found)) / edge) if edge > 0 else NEAR
     sides = [stable(edge * (1 + near if (edge > first) == out else 1 - near), sure=True) for out in (True, False)]
     here = abs(edge - first) <= near * edge  # the value given is as good as on it
     if sides not in ([not side, side], [side, not side] if here else None) and None not in sides:
