@@ -9,7 +9,7 @@ NEAR = 1e-6  # relative distance of the two sides of an edge, along the axis
 DIGITS = 1e-12  # or this part of the value, where that is more
 LARGEST = 1e300
 EVEN = 1e-20  # rho - 1 nearer to 0 than this is neither stable nor not
-UNSURE = 1e-6  # rho - 1 is computed again in extended numbers where double precision is nearer to 0 than this
+ROUGH = 1e-8  # what is nearer to an edge is not looked at closely where many places are
 DOUBLINGS = 30  # how far is looked where no edge is named
 PER_DOUBLING = 2
 EVENLY = 16  # places between a value and the lower end of a bounded range
@@ -54,25 +54,26 @@ def fault(rule, problem, name, found, **given):
     """
     axis = Axis(rule, name)
 
-    def stable(place, sure=False):
+    def stable(place):
         """Whether it is stable there; None within roundings of an edge."""
-        values = {**given, name: axis.value(place)}
-        if not sure:
-            try:
-                quick = rough(rule, problem, **values) - 1
-            except (np.linalg.LinAlgError, OverflowError):
-                quick = 0.0
-            if abs(quick) > UNSURE:
-                return quick < 0
-        close = gap(rule, problem, **values)
+        close = gap(rule, problem, **given, **{name: axis.value(place)})
         return None if abs(close) < EVEN else close < 0
 
     def other(places, side):
-        """The first place that is certainly on the other side."""
-        return next((p for p in places if stable(p) is (not side) and stable(p, sure=True) is (not side)), None)
+        """The first place that is certainly on the other side, screened in double precision."""
+        for place in places:
+            try:
+                quick = rough(rule, problem, **given, **{name: axis.value(place)}) - 1
+            except np.linalg.LinAlgError:  # a map beyond the range of floats
+                continue
+            if (quick > ROUGH if side else quick < -ROUGH) and stable(place) is (not side):
+                return place
+        return None
 
-    first = axis.place(float(given[name]))
-    side = stable(first, sure=True) if first > 0 else None
+    given = dict(given)
+    value = float(given.pop(name))
+    first = axis.place(value)
+    side = stable(first) if first > 0 else None
     if side is None:
         raise NotImplementedError("a value that is an edge itself, or at the end of the range")
     begins = "stable" if side else "unstable"
@@ -83,7 +84,7 @@ def fault(rule, problem, name, found, **given):
     if not axis.declared.holds(found):
         return f"the edge {found!r} is out of the range"
     near = max(NEAR, DIGITS * abs(float(found)) / edge) if edge > 0 else NEAR
-    sides = [stable(edge * (1 + near if (edge > first) == out else 1 - near), sure=True) for out in (True, False)]
+    sides = [stable(edge * (1 + near if (edge > first) == out else 1 - near)) for out in (True, False)]
     here = abs(edge - first) <= near * edge  # the value given is as good as on it
     if sides not in ([not side, side], [side, not side] if here else None) and None not in sides:
         return f"from {begins}: beyond the edge {found!r} stable is {sides[0]}, before it {sides[1]}"
@@ -91,7 +92,7 @@ def fault(rule, problem, name, found, **given):
     place = None if here else other(between, side)
     if place is not None:
         return f"not the edge next to it: {found!r} from {begins}, but {name}={axis.value(place)!r} lies across"
-    if (float(found) > float(given[name])) != side:
+    if (float(found) > value) != side:
         place = other(axis.beyond(first, side), side)
         if place is not None:
             return f"the edge {found!r} is not the one first looked for: {name}={axis.value(place)!r}"
