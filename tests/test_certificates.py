@@ -37,7 +37,6 @@ FOUND = {
     "given": ("heavy_ball", "nesterov", dict(set_b={"lr": 0.5})),
     "start": ("adamw", "qhadam", {}),
     "scale": ("sgd", "signum", {}),
-    "irrational": ("heavy_ball", "nesterov", dict(set_a={"lr": "2**(1/3)"})),
 }
 
 
@@ -269,6 +268,14 @@ def test_what_is_too_large_in_a_certificate_is_refused_at_once(certificates, pat
         verify_certificate(changes(certificates["identity"], path, value))
     assert time.perf_counter() - begin < 10
     assert len(str(told.value)) < 300
+
+
+@pytest.mark.parametrize("rate", ["2**(1/3)", "exp(-1/10)", "log(2)", "cos(1/8)"])
+def test_answers_may_be_irrational(rate):
+    document = json.loads(json.dumps(equivalent(find("heavy_ball"), find("nesterov"), set_a={"lr": rate}).certificate))
+    assert verify_certificate(document).holds
+    document["counterexample"]["values"][0] += " + 1e-9"
+    assert not verify_certificate(document).holds
 
 
 def test_a_check_in_a_process_of_its_own_ends_when_its_time_is_over(certificates, tmp_path):

@@ -53,9 +53,9 @@ class Field:
         for e in self._opaque:
             base, exponent = e.as_base_exp()
             times, rest = exponent.as_coeff_Mul()
-            if exponent.is_Integer and exponent != 1:
+            if e.is_Pow and exponent.is_Integer and base != sympy.E:
                 large.setdefault(base, []).append(int(exponent))
-            elif exponent != 1:
+            else:
                 roots.setdefault((base, rest), []).append(times)
         self._least = {base: min(found) for base, found in large.items() if len(found) > 1}
         self._units = {place: reduce(sympy.gcd, found) for place, found in roots.items() if len(found) > 1}

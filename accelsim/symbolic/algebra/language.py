@@ -61,10 +61,12 @@ def expression(text: str, names: Mapping[str, Any]) -> Any:
         raise
     except (ArithmeticError, ValueError) as error:
         raise InputError(f"cannot read {language.shown(text)!r}: {error}") from None
-    if not isinstance(value, sympy.Basic):
-        shown = language.shown(text)
-        raise InputError(f"cannot read {shown!r}: what varies in time is written as a function, as {shown}(t)")
-    return value
+    if isinstance(value, sympy.Expr):
+        return value
+    shown = language.shown(text)
+    if isinstance(value, sympy.Basic | bool):
+        raise InputError(f"cannot read {shown!r}: it is a condition, not a number")
+    raise InputError(f"cannot read {shown!r}: what varies in time is written as a function, as {shown}(t)")
 
 
 def divided_by(text: str, names: Mapping[str, Any]) -> Iterator[Any]:
