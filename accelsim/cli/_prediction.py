@@ -44,10 +44,15 @@ def rate(
         floor = rates.floor(rule, problem, **values)
     except InputError as none:  # which is no reason to withhold the rate
         floor, notices = None, [*notices, f"no floor: {none}"]
-    names = [edge] if edge else rates.step_sizes_of(rule)
+    try:
+        at_edge = _edge(rule, problem, [edge] if edge else rates.step_sizes_of(rule), values)
+    except InputError as none:
+        if edge:
+            raise
+        at_edge, notices = None, [*notices, f"no edge: {none}"]
     document: dict[str, Any] = {
         **vars(found),
-        "edge": _edge(rule, problem, names, values),
+        "edge": at_edge,
         "floor": floor,
         "assumptions": [*problem.assumptions, "floor: risk of the returned iterate, without its irreducible part"],
         "notices": notices,
