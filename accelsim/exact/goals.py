@@ -223,10 +223,13 @@ def _rated(optimizer: Optimizer, problem: Problem, like: Mapping[str, Any]) -> S
             f"or set or tune what varies ({varying})"
         )
 
-    def exactly(values: dict[str, Any]) -> float:
-        return _of_rate(rates.rate(optimizer, problem, **values))
+    if not isinstance(problem, Uncoupled):  # there a solver alone is not to be trusted
+        return lambda values: _of_rate(rates.rate(optimizer, problem, **values))
 
-    if not isinstance(problem, Uncoupled) or tableau.stages != (1,):
+    def exactly(values: dict[str, Any]) -> float:
+        return _of_gap(rates.guess(optimizer, problem, **values))
+
+    if tableau.stages != (1,):
         return exactly
     if len(minimal(tableau, next(tableau.rows(program.exact, **like))).A) < len(tableau.states):
         return exactly

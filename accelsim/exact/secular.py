@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from accelsim.errors import InputError
-from accelsim.exact.bounds import judge_uncoupled
+from accelsim.exact.bounds import Judge, judge_uncoupled
 from accelsim.exact.norms import left_side, slowest_of_two, squared_norms
 from accelsim.exact.tables import System
 from accelsim.problems import Uncoupled
@@ -66,7 +66,11 @@ class Secular:
         self.weight = problem.right * problem.left
         self.coupled = bool(self.weight.any())
         self.p, (self.n, self.returned) = _polynomials(step, system.B, [system.C, system.F])
-        self.judge = judge_uncoupled(system, step, problem)
+
+    @cached_property
+    def judge(self) -> Judge:
+        """What certifies the side of rho - 1 that a number is on."""
+        return judge_uncoupled(self.system, self.step, self.problem)
 
     def gap(self) -> float:
         """rho - 1."""
