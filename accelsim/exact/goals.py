@@ -11,6 +11,7 @@ import math
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from numbers import Real
 from typing import Any
 
@@ -231,14 +232,18 @@ def _rated(optimizer: Optimizer, problem: Problem, like: Mapping[str, Any]) -> S
 
     if tableau.stages != (1,):
         return exactly
-    if len(minimal(tableau, next(tableau.rows(program.exact, **like))).A) < len(tableau.states):
-        return exactly
-    declared = optimizer.hyperparameters
-    coordinates = _Coordinates(tableau)
+    declared, coordinates = optimizer.hyperparameters, _Coordinates(tableau)
+
+    @cache
+    def whole(ends: tuple[tuple[str, float], ...]) -> bool:
+        """Whether every state matters where some hyperparameters are at ends of their ranges."""
+        numeric = next(tableau.rows(program.exact, **{**like, **dict(ends)}))
+        return len(minimal(tableau, numeric).A) == len(tableau.states)
 
     def quickly(values: dict[str, Any]) -> float:
-        # On the edge of a range a state may stop to matter, and its eigenvalue with it.
-        if any(value in (declared[name].low, declared[name].high) for name, value in values.items()):
+        # the eigenvalue of a state that does not matter is none of the rate
+        ends = ((name, value) for name, value in values.items() if value in (declared[name].low, declared[name].high))
+        if not whole(tuple(ends)):
             return exactly(values)
         system, step = coordinates.seen(tableau.at(0, others | values))
         return _of_gap(secular.gap(system, step, problem))
@@ -254,7 +259,7 @@ class _Coordinates:
 
     def __init__(self, tableau: Tableau) -> None:
         self.stages, self.one = tableau.stages, np.array(tableau.translation, dtype=float)
-        self.first = tableau.translation.index(1)
+        self.first, self.apart = tableau.translation.index(1), tableau.translation.count(1) > 1
         self.rest = np.eye(len(self.one))
         self.into, self.back = np.eye(len(self.one)), np.eye(len(self.one))
         self.into[:, self.first] = -self.one
@@ -265,7 +270,9 @@ class _Coordinates:
         """A step there, and the same minus the identity."""
         a, b, c, d, f = numeric
         rounding = 4 * np.finfo(float).eps * (np.abs(a) @ self.one + 1)
-        moved = self.into @ a @ self.back
+        moved = self.into @ a @ self.back if self.apart else a
         if (np.abs(a @ self.one - self.one) <= rounding).all():
             moved[:, self.first] = self.rest[self.first]  # a translation stays one: what differs is rounding
-        return System(moved, self.into @ b, c @ self.back, d, f @ self.back, self.stages), moved - self.rest
+        if self.apart:
+            b, c, f = self.into @ b, c @ self.back, f @ self.back
+        return System(moved, b, c, d, f, self.stages), moved - self.rest

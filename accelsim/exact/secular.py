@@ -13,7 +13,6 @@ falls to zero above its last pole, also where own_i < 0 (kurtosis below 2), for 
 
 from __future__ import annotations
 
-import math
 from functools import cached_property
 from typing import Any
 
@@ -21,12 +20,13 @@ import numpy as np
 
 from accelsim.errors import InputError
 from accelsim.exact.bounds import Judge, judge_uncoupled
-from accelsim.exact.norms import left_side, slowest_of_two, squared_norms
+from accelsim.exact.norms import root, slowest_of_two, squared_norms
 from accelsim.exact.tables import System
 from accelsim.problems import Uncoupled
 from accelsim.spectra import Array
 
 _RELATIVE = 1e-12  # a root closer than this to the rate of the mean is that rate
+_CLOSE = 1e-13  # relative error of a root
 _EXPLAINED = 1e-6  # of the noise added at every step: what may be left of a floor's equation
 _AT_ONCE = 256  # eigendirections whose poles are computed in search of the slowest
 
@@ -74,20 +74,19 @@ class Secular:
 
     def gap(self) -> float:
         """rho - 1."""
-        from scipy.optimize import brentq
-
         least = self.mean_gap
         if not self.problem.multiplicative:
             return least
         low = least + _RELATIVE * abs(least)
-        if self._excess(low) >= 0:
-            return least
-        high = 0.0
-        while high <= low or self._excess(high) < 0:
-            high = max(2 * high, 2 * low, 1.0)
-            if not np.isfinite(high):
-                raise too_large()
-        return float(brentq(self._excess, low, high, xtol=1e-30, rtol=1e-13, maxiter=1000))
+        found = float(root(low, *self.equation, _CLOSE))
+        if not np.isfinite(found):
+            raise too_large()
+        return least if found == low else found
+
+    @property
+    def equation(self) -> tuple[Array, Array, Array, Array, Array, bool]:
+        """What `norms.excess` takes besides z - 1."""
+        return self.problem.spectrum, self.p, self.n, self.problem.own, self.weight, self.coupled
 
     def floor(self, noise: Array) -> Array:
         """(m,) second moments of the returned iterate that noise (1, 1, m), added at every step, leaves in the end."""
@@ -107,19 +106,6 @@ class Secular:
         out = np.empty_like(self.problem.spectrum)
         done = squared_norms(mu, self.problem.spectrum, self.p, self.n, seen, out)
         return out if done == len(out) else None
-
-    def _excess(self, mu: float) -> float:
-        """1 / (left side) - 1 as a function of mu = z - 1: rising, and -1 up to the last pole.
-
-        Where no direction feels another, 1 / (largest own_i h_i) - 1 in its place.
-        """
-        problem = self.problem
-        left, largest = left_side(mu, problem.spectrum, self.p, self.n, problem.own, self.weight)
-        if not self.coupled:
-            return 1 / largest - 1 if largest > 0 else -1.0 if math.isnan(largest) else math.inf
-        if math.isnan(left) or largest >= 1:
-            return -1.0
-        return 1 / left - 1 if left > 0 else math.inf
 
     @cached_property
     def mean_gap(self) -> float:
