@@ -85,11 +85,11 @@ def test_a_run_that_swells_keeps_its_digits_where_second_moments_lose_them_all()
     assert thresholds.risk_after(problem, tableau, SWOLLEN, 300).risk == pytest.approx(5.0024985814e-4, rel=1e-7)
     found = thresholds.confirmed_risk(problem, tableau, SWOLLEN, 300, 10.0)
     assert found.risk == pytest.approx(5.0024985814e-4, rel=1e-9)
-    in_moments = thresholds._arrival(problem, Tables(tableau, SWOLLEN), -1.0, 300, lambda systems: systems)
+    in_moments = thresholds._arrival(problem, tableau, SWOLLEN, -1.0, 300, lambda systems: systems)
     assert not in_moments.lost
     assert in_moments.risk != pytest.approx(5.0024985814e-4, rel=0.1)
     kept = thresholds._kept(
-        in_moments, lambda: thresholds._arrival(problem, Tables(tableau, SWOLLEN), -1.0, 300, thresholds.rounded)
+        in_moments, lambda: thresholds._arrival(problem, tableau, SWOLLEN, -1.0, 300, thresholds.rounded)
     )
     assert kept.lost
 
@@ -97,8 +97,8 @@ def test_a_run_that_swells_keeps_its_digits_where_second_moments_lose_them_all()
 def test_a_step_that_rounding_makes_of_a_target_is_not_said():
     """The moments' noise reaches it at some step, at which the risk is another; a calm run is not called lost."""
     problem, tableau = quadratic(batch=256, dim=60), linear_tableau(window)
-    target = 1.01 * thresholds._arrival(problem, Tables(tableau, SWOLLEN), -1.0, 300, lambda systems: systems).risk
-    noisy = thresholds._arrival(problem, Tables(tableau, SWOLLEN), target, 300, lambda systems: systems)
+    target = 1.01 * thresholds._arrival(problem, tableau, SWOLLEN, -1.0, 300, lambda systems: systems).risk
+    noisy = thresholds._arrival(problem, tableau, SWOLLEN, target, 300, lambda systems: systems)
     assert noisy.steps is not None
     assert thresholds.risk_after(problem, tableau, SWOLLEN, noisy.steps).risk != pytest.approx(noisy.risk, rel=0.1)
     found = thresholds.arrival(problem, tableau, SWOLLEN, target, 300)

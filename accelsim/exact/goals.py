@@ -40,6 +40,7 @@ _FIRST = 1024  # steps within which a target is looked for first
 _STEPPED, _MODE_STEPS = 10_000, 1_000_000  # and last, where steps are taken one by one, of any size and together
 _WITHIN = 1e-3  # of a step: from the whole ones
 _AGREED = 1e-6  # relative difference of what is computed in two ways
+_DIGITS = 1e-9  # relative difference of what is computed from numbers that differ in their last digits
 _CONFIRMED = 1.0  # seconds of a run in extended precision, about; longer ones are held against another route
 
 
@@ -86,11 +87,13 @@ class RiskAt:
 
         tableau = linear_tableau(optimizer, **like)
         near = isinstance(problem, Uncoupled) and self.horizon * problem.spectrum.size <= _MODE_STEPS
+        quickly = _quick(problem, tableau, like)
 
         def score(values: dict[str, Any]) -> float:
-            if near:
-                return self._scored(thresholds.risk_after(problem, tableau, values, self.horizon))
-            return self._far(optimizer, problem, values)
+            if not near:
+                return self._far(optimizer, problem, values)
+            found = quickly(values, -1.0, self.horizon)
+            return self._scored(found or thresholds.risk_after(problem, tableau, values, self.horizon))
 
         return score
 
@@ -134,9 +137,12 @@ class StepsTo:
     def on(self, optimizer: Optimizer, problem: Problem, like: Mapping[str, Any]) -> Score:
         """The score on a rule and a problem: the logarithm of a step between whole ones, where risks would cross it."""
         tableau = linear_tableau(optimizer, **like)
+        quickly = _quick(problem, tableau, like)
 
         def score(values: dict[str, Any]) -> float:
-            found = thresholds.arrival(problem, tableau, values, self.target, self.limit)
+            found = quickly(values, self.target, self.limit) or thresholds.arrival(
+                problem, tableau, values, self.target, self.limit
+            )
             if found.steps is not None:
                 part = math.log(found.before / self.target) / math.log(
                     found.before / max(found.risk, sys.float_info.min)
@@ -209,6 +215,35 @@ def parse(text: str) -> Goal:
         f"the objective must be rate, risk@T with a number of steps T of at least 1, or steps@TARGET with a risk above "
         f"0, not {text!r}"
     )
+
+
+def _quick(
+    problem: Problem, tableau: Tableau, like: Mapping[str, Any]
+) -> Callable[[dict[str, Any], float, int], thresholds.Arrival | None]:
+    """Arrivals without stepping and from coefficients in floats, which most points in a search need no more than.
+
+    None for rules and problems that need steps, and for points at which a run of hyperparameters that differ in their
+    last digits gives another risk.
+    """
+    if not thresholds.unstepped(problem, Tables(tableau, dict(like))):
+        return lambda *_: None
+    others, coordinates = tableau.optimizer.resolve(**like), _Coordinates(tableau)
+    squared = thresholds.Squared(problem, tableau)
+
+    def run(values: dict[str, Any], target: float, limit: int) -> thresholds.Arrival:
+        return squared.run(Numeric(*coordinates.seen(tableau.at(0, values))[0][:5]), target, limit)
+
+    def quickly(values: dict[str, Any], target: float, limit: int) -> thresholds.Arrival | None:
+        near = others | values
+        found = run(near, target, limit)
+        for place, (name, value) in enumerate(near.items()):
+            if isinstance(value, float):
+                near[name] = value * (1 - sys.float_info.epsilon * (1 + place % 3))
+        other = run(near, -1.0, found.steps or limit)
+        good = other.diverged is None and thresholds.alike(found.risk, other.risk, _DIGITS)
+        return found if good else None
+
+    return quickly
 
 
 def _rated(optimizer: Optimizer, problem: Problem, like: Mapping[str, Any]) -> Score:

@@ -2,8 +2,8 @@
 
 A turn screens points of a Halton sequence; simplex searches (Nelder and Mead) run from the best that lie apart, and the
 better half of them goes on, round by round, until one is left; the best place of all turns is then polished. Turns
-start anew, and grow, until one finds again what those before it found. Two such searches, which know nothing of each
-other, show how far the answer may be trusted. `benchmarks/searches.py` compares turns with other methods.
+start anew, and grow. Two such searches, which know nothing of each other, show how far the answer may be
+trusted. `benchmarks/searches.py` compares turns with other methods.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ NEAREST = 1e-8  # to an open bound
 _ROUNDED, _POLISHED = (50, 133), (50, 100)  # evaluations of the first turn, of the second, which doubles after
 _SEVERAL = 3  # times as many where there are several axes
 _USUAL = 3.0  # decades from 1, from 1/lam_max or from a bound, where best values mostly are
-NONE = 1000.0  # values above are none
 _SCREENED = 0.2  # of a turn's rounds
 _ENDS = 3  # of that many points screened, one is moved onto an end, and one is anywhere, the others where it is usual
 _STARTS = 8  # at most, fewer where each would get less than
@@ -38,7 +37,6 @@ _FINE = 0.5, 0.2, 0.1, 0.05, 0.02, 0.01  # and of those that polish
 _EACH, _FEWEST = 25, 40  # evaluations an axis in each of these, and in all
 _APART = 0.1  # of the box: starts closer than this are one
 _NOTHING = 1e-12  # no difference
-_AGAIN = 1e-8  # difference of two values that are one found twice
 _HOLDS = 1e-6  # of a value: what a second route may add to it
 _EDGE = 1e-3  # of the search, in decades
 
@@ -178,17 +176,14 @@ class _Run:
             self.explore(seed)
 
     def explore(self, seed: list[int]) -> None:
-        """Turn after turn, until one of them, which knows nothing of the best value before, finds it again."""
+        """Turn after turn."""
         for turn in itertools.count():
             growth, which = (_SEVERAL if len(self.axes) > 1 else 1) * 2 ** max(turn - 1, 0), min(turn, 1)
-            before = self.value if turn else math.inf
-            found = self.rounds(_ROUNDED[which] * growth, [*seed, turn])
-            if found < NONE and abs(found - before) <= _AGAIN:
-                break
+            self.rounds(_ROUNDED[which] * growth, [*seed, turn])
             self.polish(_POLISHED[which] * growth)
 
-    def rounds(self, left: int, seed: list[int]) -> float:
-        """The best value in rounds of simplex searches from many starts, within a number of evaluations, about."""
+    def rounds(self, left: int, seed: list[int]) -> None:
+        """Rounds of simplex searches from many starts, within a number of evaluations, about."""
         points = _points(int(_SCREENED * left), self.axes, seed)
         starts = _apart([(self(point), point) for point in points], self.box)
         left, least = left - len(points), _LEAST * len(self.box)
@@ -203,7 +198,6 @@ class _Run:
                 after.append((value, place))
                 left -= spent
             starts = sorted(after, key=lambda one: one[0])[: math.ceil(len(starts) / 2)]
-        return starts[0][0]
 
     def polish(self, left: int) -> None:
         """Simplex searches from the best place, of many sizes: where a function has edges, one alone gets stuck."""
@@ -233,8 +227,7 @@ def search(objective: Objective, axes: Sequence[Axis], budget: int, seed: int, k
     Parameters
     ----------
     objective : may be called from two threads at once; smaller is better, never NaN.
-    budget : evaluations, at least 1; never exceeded. Fewer are made where both searches have found their best values
-        twice.
+    budget : evaluations, at least 1; never exceeded.
     seed : of the points that are drawn.
     known : where the first of the two searches starts from, too.
     """
@@ -246,16 +239,15 @@ def search(objective: Objective, axes: Sequence[Axis], budget: int, seed: int, k
     with ThreadPoolExecutor(2) as pool:
         jobs = [pool.submit(run.cut, [seed, which]) for which, run in enumerate(runs)]
         try:
-            for job in wait(jobs, return_when=FIRST_EXCEPTION).done:
-                job.result()
-        except BaseException:  # an interrupt, or an error in one, ends both
-            for run in runs:
+            wait(jobs, return_when=FIRST_EXCEPTION)
+        finally:
+            for run in runs:  # an interrupt, or an error in one, ends both
                 run.left = 0
-            raise
+    for job in jobs:
+        job.result()
     best = min(runs, key=lambda run: run.value)
     place = _closed(best, closings)
-    spent = budget - sum(run.left for run in runs)
-    return Found(place, best.value, spent, _at_edges(place, best.box), (runs[0].value, runs[1].value))
+    return Found(place, best.value, budget, _at_edges(place, best.box), (runs[0].value, runs[1].value))
 
 
 def _points(count: int, axes: Sequence[Axis], seed: list[int]) -> Array:

@@ -124,10 +124,6 @@ class Tables:
         self.step = 0
         self._next = self._first()
 
-    def again(self) -> Tables:
-        """The same from step 0 on."""
-        return self if self.constant else Tables(self.tableau, self.values)
-
     def take(self, count: int) -> System:
         """The systems of the next `count` steps and, last, of the one after them; a single one if they are constant."""
         start, self.step = self.step, self.step + count

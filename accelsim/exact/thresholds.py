@@ -34,7 +34,6 @@ DOUBLINGS = 26  # of the longest run: 67 million steps
 LOST = 1e-12  # of the moments that a risk is computed from: below is rounding
 _CALM = 1e6  # times the risk: moments on the way below that leave it more digits than are asked for
 KEPT = 1e-3  # relative difference of two runs of unlike rounding, from which on no digit is to be trusted
-_NEARLY = 1e-10  # the same, up to which there is no need of one that keeps more
 _SWEPT = 1 << 14  # steps by the adjoint where there is a way without any
 _CHUNK = 1024  # steps of a schedule at once
 _CALLS, _ENTRY = 2e-4, 1e-7  # seconds of a step in extended precision: by calls, and by entry of the moments
@@ -120,37 +119,32 @@ def arrival(problem: Problem, tableau: Tableau, values: dict[str, Any], target: 
     tableau : of a linear rule.
     values : its hyperparameters.
     """
-    tables = Tables(tableau, values)
-    found = _arrival(problem, tables, target, limit, _same)
+    found = _arrival(problem, tableau, values, target, limit, _same)
     if not found.steps:
         return found
-    return _kept(found, lambda: _arrival(problem, tables.again(), -1.0, found.steps or 0, rounded))
+    return _kept(found, lambda: _arrival(problem, tableau, values, -1.0, found.steps or 0, rounded))
 
 
 def risk_after(problem: Problem, tableau: Tableau, values: dict[str, Any], steps: int) -> Arrival:
     """The risk after a number of steps, lost or not as in `arrival`.
 
-    Under additive noise it comes from the adjoint, which keeps digits that second moments lose, but where these are
-    seen to keep nearly all of theirs, and take no steps; there `diverged` counts from the last step.
+    Under additive noise it comes from the adjoint, which keeps digits that second moments lose; there `diverged` counts
+    from the last step.
     """
     tables = Tables(tableau, values)
-    free = unstepped(problem, tables)
-    if free or not _additive(problem):
-        found = _arrival(problem, tables, -1.0, steps, _same)
-        digits = _NEARLY if free and steps <= _SWEPT else KEPT
-        found = _kept(found, lambda: _arrival(problem, tables.again(), -1.0, steps, rounded), digits)
-        if digits == KEPT or not (found.lost or found.diverged):
-            return found
-    systems, mean = _seen(tables.take(steps), tableau), _start(problem, tableau, np.float64).mean
-    return _kept(_swept(problem, systems, mean, steps), lambda: _swept(problem, rounded(systems), mean, steps))
+    if _additive(problem) and (steps <= _SWEPT or not unstepped(problem, tables)):
+        systems, mean = _seen(tables.take(steps), tableau), _start(problem, tableau, np.float64).mean
+        return _kept(_swept(problem, systems, mean, steps), lambda: _swept(problem, rounded(systems), mean, steps))
+    found = _arrival(problem, tableau, values, -1.0, steps, _same)
+    return _kept(found, lambda: _arrival(problem, tableau, values, -1.0, steps, rounded))
 
 
-def _kept(found: Arrival, again: Callable[[], Arrival], digits: float = KEPT) -> Arrival:
+def _kept(found: Arrival, again: Callable[[], Arrival]) -> Arrival:
     """What was found, lost where it differs from what other rounding makes of it."""
     if found.diverged is not None or found.lost or found.swollen < _CALM:
         return found
     other = again()
-    kept = other.diverged is None and not other.lost and alike(found.risk, other.risk, digits)
+    kept = other.diverged is None and not other.lost and alike(found.risk, other.risk)
     return found if kept else Arrival(None, found.before, math.inf, lost=True)
 
 
@@ -177,9 +171,9 @@ def _chance(shapes: tuple[tuple[int, ...], ...]) -> list[Array]:
     return [1 + np.finfo(float).eps * chance.choice([-1, 1], shape) for shape in shapes]
 
 
-def alike(one: float, other: float, digits: float = KEPT) -> bool:
-    """Whether two risks of unlike rounding share some digits, and neither is one that no risk can be."""
-    return min(one, other) >= 0 and abs(one - other) <= digits * max(one, other)
+def alike(one: float, other: float, part: float = KEPT) -> bool:
+    """Whether two risks of unlike rounding are the same but for a part, and neither is one that no risk can be."""
+    return min(one, other) >= 0 and abs(one - other) <= part * max(one, other)
 
 
 def _swept(problem: Any, systems: System, mean: Array, steps: int) -> Arrival:
@@ -187,9 +181,12 @@ def _swept(problem: Any, systems: System, mean: Array, steps: int) -> Arrival:
     return Arrival(None, math.inf, found.risk, found.overflow)
 
 
-def _arrival(problem: Problem, tables: Tables, target: float, limit: int, change: Change) -> Arrival:
+def _arrival(
+    problem: Problem, tableau: Tableau, values: dict[str, Any], target: float, limit: int, change: Change
+) -> Arrival:
     """As `arrival`, of systems changed, in one run."""
-    if not isinstance(problem, Uncoupled) or tables.tableau.gradients > 1:
+    tables = Tables(tableau, values)
+    if not isinstance(problem, Uncoupled) or tableau.gradients > 1:
         return _stepped_by_reference(problem, tables, target, limit, change)
     if unstepped(problem, tables):
         return _without_stepping(problem, tables, target, limit, change)
@@ -241,17 +238,28 @@ def _extended(tableau: Tableau, values: dict[str, Any], limit: int) -> System:
 
 
 def _without_stepping(problem: Uncoupled, tables: Tables, target: float, limit: int, change: Change) -> Arrival:
-    from accelsim.exact import doubling
-
     a, b, c, d, f, _ = change(_seen(tables.take(0), tables.tableau)).at(0)
     seen = Numeric(a[:-1, :-1], b[:-1], c[:, :-1], d, f[:, :-1])
-    rule = _numbers(seen, np.eye(len(seen.A))[tables.tableau.translation.index(1)])
-    weight = problem.spectrum * problem.modes(problem.start) ** 2 / 2
-    doublings = min(DOUBLINGS, limit.bit_length())
-    step, before, risk = doubling.walk(problem.spectrum, weight, problem.floor, rule, target, limit, doublings)
-    if not math.isfinite(risk):
-        return Arrival(None, before, math.inf, limit)
-    return Arrival(step if step >= 0 else None, before, risk, lost=risk < 0)
+    return Squared(problem, tables.tableau).run(seen, target, limit)
+
+
+class Squared:
+    """Runs, without stepping, of rules that `unstepped` holds for."""
+
+    def __init__(self, problem: Uncoupled, tableau: Tableau) -> None:
+        self.problem, self.moved = problem, np.eye(len(tableau.states))[tableau.translation.index(1)]
+        self.weight = problem.spectrum * problem.modes(problem.start) ** 2 / 2
+
+    def run(self, seen: Numeric, target: float, limit: int) -> Arrival:
+        """The first step at which the risk is at most a target, from a step in the coordinates of `_seen`."""
+        from accelsim.exact import doubling
+
+        rule, doublings = _numbers(seen, self.moved), min(DOUBLINGS, limit.bit_length())
+        problem = self.problem
+        step, before, risk = doubling.walk(problem.spectrum, self.weight, problem.floor, rule, target, limit, doublings)
+        if not math.isfinite(risk):
+            return Arrival(None, before, math.inf, limit)
+        return Arrival(step if step >= 0 else None, before, risk, lost=risk < 0)
 
 
 def _stepped(problem: Uncoupled, tables: Tables, target: float, limit: int, change: Change) -> Arrival:
