@@ -131,8 +131,8 @@ def risk_after(problem: Problem, tableau: Tableau, values: dict[str, Any], steps
     Under additive noise it comes from the adjoint, which keeps digits that second moments lose; there `diverged` counts
     from the last step.
     """
-    tables = Tables(tableau, values)
-    if _additive(problem) and (steps <= _SWEPT or not unstepped(problem, tables)):
+    tables = Tables(tableau, values) if _additive(problem) else None
+    if tables and (steps <= _SWEPT or not unstepped(problem, tables)):
         systems, mean = _seen(tables.take(steps), tableau), _start(problem, tableau, np.float64).mean
         return _kept(_swept(problem, systems, mean, steps), lambda: _swept(problem, rounded(systems), mean, steps))
     found = _arrival(problem, tableau, values, -1.0, steps, _same)
