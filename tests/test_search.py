@@ -139,6 +139,9 @@ def test_points_that_cannot_be_computed_are_counted_and_the_search_goes_on(monke
 
         return failing
 
+    for objective in ("risk@30", "rate"):
+        with pytest.raises(InputError, match="none of the 20 points tried can be computed"):
+            tune(broken, quadratic(), objective, ["lr"], beta=0.5, budget=20)
     clean = tune(find("sgd"), quadratic(), "risk@30", budget=100)
     monkeypatch.setattr(goals.RiskAt, "on", sometimes)
     found = tune(find("sgd"), quadratic(), "risk@30", budget=100)
@@ -181,7 +184,7 @@ def test_the_command_says_where_two_searches_do_not_agree(monkeypatch, capsys):
         assert stop.value.code == 0
         return json.loads(capsys.readouterr().out)
 
-    assert printed("--budget", "2")["notices"][0].startswith("accelerated_sgd: the budget is too small for two searches")
+    assert "accelerated_sgd: the budget is too small for two searches" in printed("--budget", "2")["notices"][0]
     unstable = printed("--budget", "2", "--set", "eta=1e5")["notices"][0]
     assert unstable == "accelerated_sgd: no point of 2 tried has a value: a larger budget tries more"
     few, many = printed("--budget", "30"), printed("--budget", "1500")

@@ -220,8 +220,10 @@ def _doubt(tuned: Any) -> str:
         return f"no point of {tuned.evaluations} tried has a value: a larger budget tries more"
     if tuned.agreement == math.inf:
         return "the budget is too small for two searches to find the same, so a larger one may find better values"
-    return f"the best values of two searches differ by a factor of {1 + tuned.agreement:.3g}, so a larger budget may " \
+    return (
+        f"the best values of two searches differ by a factor of {1 + tuned.agreement:.3g}, so a larger budget may "
         "find better ones"
+    )
 
 
 def _drawable(out: Path | None) -> None:

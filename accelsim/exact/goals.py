@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from numbers import Real
@@ -225,7 +226,10 @@ def _quick(
     None for rules and problems that need steps, and for points at which a run of hyperparameters that differ in their
     last digits gives another risk.
     """
-    if not thresholds.unstepped(problem, Tables(tableau, dict(like))):
+    free = False
+    with suppress(ValueError, ArithmeticError):  # what cannot be computed is for every point to say of itself
+        free = thresholds.unstepped(problem, Tables(tableau, dict(like)))
+    if not (free and isinstance(problem, Uncoupled)):
         return lambda *_: None
     others, coordinates = tableau.optimizer.resolve(**like), _Coordinates(tableau)
     squared = thresholds.Squared(problem, tableau)

@@ -25,6 +25,7 @@ from accelsim.spectra import Array
 
 _SMALL = 1e-30  # error of a root at 0
 
+
 @njit(cache=True, nogil=True)
 def _on_line(polynomial: Array, order: int, mu: float) -> Array:
     """Coefficients in w, highest first, of polynomial(delta) (1 - w)^order; its own are lowest first."""

@@ -161,8 +161,8 @@ def _same(systems: System) -> System:
 
 def rounded(systems: System) -> System:
     """Systems whose entries are each off by their rounding, up or down by chance."""
-    factors = _chance(tuple(matrix.shape for matrix in systems[:5]))
-    return systems.each(lambda matrix, factor: matrix * factor, System(*factors, systems.stages))
+    factors = iter(_chance(tuple(matrix.shape for matrix in systems[:5])))
+    return systems.each(lambda matrix: matrix * next(factors))
 
 
 @lru_cache(maxsize=8)
