@@ -20,6 +20,8 @@ from typing import Any
 from accelsim.elementary import FUNCTIONS, OPERATORS
 from accelsim.errors import InputError
 
+LARGEST_DENOMINATOR, ROUNDING = 10_000, 1e-15  # of a literal that Python has rounded, and its relative error
+SHORT = 15  # characters of a float that was hardly rounded
 MOST_GRADIENTS = 64  # a step: a rule that never stops yielding is told so
 _INFIX = {"add": (" + ", 0), "sub": (" - ", 0), "mul": ("*", 2), "div": ("/", 2), "pow": ("**", 4)}
 _RANK = {"uniform": 0, "total": 1, "vector": 2}
@@ -273,12 +275,31 @@ def reachable(roots: Iterable[Node]) -> list[Node]:
 
 
 def exact(value: Any) -> Fraction:
-    """A number as the fraction it was written as: 0.7 is 7/10.
+    """A number as the fraction it was written as: 0.7 is 7/10, and 2/3 once rounded by Python is 2/3.
 
-    >>> exact(0.7)
-    Fraction(7, 10)
+    >>> exact(0.7), exact(2 / 3)
+    (Fraction(7, 10), Fraction(2, 3))
     """
-    return Fraction(value) if isinstance(value, Rational) else Fraction(repr(float(value)))
+    if isinstance(value, Rational):
+        return Fraction(value)
+    return rounded(value) or Fraction(repr(float(value)))
+
+
+def rounded(value: float) -> Fraction | None:
+    """The fraction with a small denominator that a float with many digits is up to rounding, None where it is none.
+
+    A number so near to a whole one is not taken for it: it may be there to be below a range's end.
+
+    >>> rounded(2 / 3), rounded(0.7), rounded(0.1 + 0.2)
+    (Fraction(2, 3), None, Fraction(3, 10))
+    """
+    text = repr(float(value))
+    if len(text) < SHORT:
+        return None
+    written = Fraction(text)
+    near = written.limit_denominator(LARGEST_DENOMINATOR)
+    off = abs(near - written)
+    return near if near.denominator > 1 and 0 < off <= ROUNDING * abs(written) else None
 
 
 def operate(node: Node, values: list[Any]) -> Any:
@@ -294,10 +315,11 @@ def run(
     h: Mapping[str, Any],
     gradients: Callable[[tuple[Any, ...]], tuple[Any, ...]],
     number: Callable[[Any], Any] = lambda value: value,
+    apply: Callable[[Node, list[Any]], Any] = operate,
 ) -> dict[str, Any]:
-    """One step of a traced rule; what `optimizer.step` does with the rule itself.
+    """One step of a traced rule; what `rule.step` does with the rule itself.
 
-    `number` converts the literals of the rule (`exact` for rational runs).
+    `number` converts the literals of the rule (`exact` for rational runs), `apply` is how operations are applied.
     """
     taken: list[Any] = []
 
@@ -312,5 +334,5 @@ def run(
 
     known: dict[int, Any] = {}
     for points in program.queries:
-        taken.extend(gradients(tuple(evaluate(point, leaf, operate, known) for point in points)))
-    return {name: evaluate(node, leaf, operate, known) for name, node in program.updates.items()}
+        taken.extend(gradients(tuple(evaluate(point, leaf, apply, known) for point in points)))
+    return {name: evaluate(node, leaf, apply, known) for name, node in program.updates.items()}

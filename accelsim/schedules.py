@@ -5,7 +5,6 @@ All are evaluated on the host, one row a step (`rows`). Steps count from t = 0.
 
 from __future__ import annotations
 
-import ast
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -15,25 +14,12 @@ from numbers import Real
 from types import SimpleNamespace
 from typing import Any
 
-from accelsim import elementary
-from accelsim.elementary import cos, minimum, pi
-from accelsim.errors import InputError, unknown
+from accelsim import language
+from accelsim.errors import InputError
+from accelsim.language import cosine as cosine
+from accelsim.language import linear as linear
+from accelsim.language import warmup as warmup
 from accelsim.program import Node, Tape, evaluate, exact, operate
-
-
-def warmup(t: Any, steps: int) -> Any:
-    """Linear warm-up factor, 1/steps at t = 0 and 1 from t = steps - 1 on; no warm-up where steps is 0."""
-    return minimum(1, (t + 1) / steps) if steps else 1
-
-
-def cosine(t: Any, steps: int) -> Any:
-    """Cosine decay factor from 1 at t = 0 to 0 at t = steps and after."""
-    return (1 + cos(pi * minimum(1, t / steps))) / 2
-
-
-def linear(t: Any, steps: int) -> Any:
-    """Linear decay factor from 1 at t = 0 to 0 at t = steps and after."""
-    return 1 - minimum(1, t / steps)
 
 
 @dataclass(frozen=True)
@@ -61,18 +47,6 @@ FAMILIES: dict[str, Family | None] = {
     "linear": Family("{peak}*linear(t,{length})", ends=True),
     "warmup": Family("{peak}*warmup(t,{length})"),
 }
-
-_VOCABULARY: dict[str, Any] = {
-    **{f: elementary.FUNCTIONS[f] for f in ("sqrt", "exp", "log", "cos", "minimum", "maximum", "first", "where")},
-    "min": elementary.minimum,
-    "max": elementary.maximum,
-    "warmup": warmup,
-    "cosine": cosine,
-    "linear": linear,
-    "pi": pi,
-}
-_SYNTAX: tuple[type[ast.AST], ...] = (ast.Expression, ast.BinOp, ast.UnaryOp, ast.Call, ast.Name)
-_SYNTAX += (ast.Load, ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow, ast.USub, ast.UAdd)
 
 
 @dataclass(frozen=True)
@@ -152,46 +126,13 @@ def parse(text: str) -> Value:
     InputError
         If it is no expression in t, or uses a name that does not exist.
     """
-    shown = text if len(text) <= 60 else f"{text[:60]}..."
-    try:
-        tree = ast.parse(text.strip(), mode="eval")
-    except (SyntaxError, RecursionError, MemoryError, ValueError):
-        raise InputError(f"cannot read {shown!r} as a number or an expression in t, such as 0.1 or 1/(t+1)") from None
-    names = set()
-    for part in ast.walk(tree):
-        if isinstance(part, ast.Constant) and isinstance(part.value, int | float):
-            part.value = _float(shown, part.value)
-        elif not isinstance(part, _SYNTAX):
-            raise InputError(f"cannot read {shown!r} as an expression in t: use + - * / **, numbers, t and functions")
-        if isinstance(part, ast.Name):
-            names.add(part.id)
-    for name in names - {"t"}:
-        if name in ("nan", "inf"):
-            raise InputError(f"{shown!r} is not a finite number")
-        if name not in _VOCABULARY:
-            raise unknown("name in an expression", name, [*_VOCABULARY, "t"])
-    try:
-        code = compile(tree, "<expression>", "eval")
-    except RecursionError:
-        raise InputError(f"cannot read {shown!r}: too deeply nested") from None
-
-    def function(t: Any) -> Any:
-        return eval(code, {"__builtins__": {}}, {**_VOCABULARY, "t": t})
-
-    if "t" in names:
+    function = language.function(text)
+    if "t" in language.names(text):
         return Schedule(function, text.strip())
     try:
         return function(None)
     except (ArithmeticError, TypeError, ValueError) as error:
-        raise InputError(f"cannot evaluate {shown!r}: {error}") from None
-
-
-def _float(text: str, value: float) -> float:
-    # Whole numbers too: 9**9**9 is an overflow at once, not a number of 369 million digits after minutes.
-    try:
-        return float(value)
-    except OverflowError:
-        raise InputError(f"{text!r} is not a finite number") from None
+        raise InputError(f"cannot evaluate {language.shown(text)!r}: {error}") from None
 
 
 def rows(

@@ -15,16 +15,17 @@ import sympy
 
 from accelsim.elementary import first, sign, sqrt, where
 from accelsim.errors import InputError
-from accelsim.optimizer import momentum, optimizer, positive, program_hash, step, step_size, weight
 from accelsim.optimizers import find
-from accelsim.symbolic.algebra import determinant
-from accelsim.symbolic.certificate import FORMAT, of_equivalence, of_refutation, verify_certificate
-from accelsim.symbolic.elimination import AGAIN, Clock, OutOfTime
-from accelsim.symbolic.equivalence import check
-from accelsim.symbolic.finder import equivalent
-from accelsim.symbolic.matching import Matching
-from accelsim.symbolic.question import Question
-from accelsim.symbolic.refutation import Refuting, refute
+from accelsim.rule import momentum, optimizer, positive, program_hash, step, step_size, weight
+from accelsim.symbolic.algebra.elimination import AGAIN, Clock, OutOfTime
+from accelsim.symbolic.algebra.field import determinant
+from accelsim.symbolic.certify.process import verify_file
+from accelsim.symbolic.certify.verifier import FORMAT, of_equivalence, of_refutation, verify_certificate
+from accelsim.symbolic.check.equivalence import check
+from accelsim.symbolic.find.finder import equivalent
+from accelsim.symbolic.find.matching import Matching
+from accelsim.symbolic.refute.impulses import Refuting, refute
+from accelsim.symbolic.system.pair import Question
 from accelsim.symbolic.verify import known
 
 FOUND = {
@@ -36,6 +37,7 @@ FOUND = {
     "given": ("heavy_ball", "nesterov", dict(set_b={"lr": 0.5})),
     "start": ("adamw", "qhadam", {}),
     "scale": ("sgd", "signum", {}),
+    "irrational": ("heavy_ball", "nesterov", dict(set_a={"lr": "2**(1/3)"})),
 }
 
 
@@ -230,6 +232,60 @@ def test_texts_in_a_certificate_are_never_run(certificates):
     document["counterexample"]["cofactors"][0] = "__import__('os').getcwd()"
     with pytest.raises(InputError):
         verify_certificate(document)
+
+
+@pytest.mark.parametrize("name", ["{}:rule", "tail_average({}:rule)"])
+def test_a_name_in_a_certificate_runs_no_file(certificates, tmp_path, name):
+    payload, touched = tmp_path / "payload.py", tmp_path / "touched"
+    payload.write_text(f"from pathlib import Path; Path({str(touched)!r}).touch()")
+    document = copy.deepcopy(certificates["identity"])
+    document["a"]["name"] = name.format(payload)
+    with pytest.raises(InputError, match="unknown optimizer"):
+        verify_certificate(document)
+    assert not touched.exists()
+    with pytest.raises(InputError, match="defines no optimizer"):  # as a user may ask for it
+        find(name.format(payload))
+    assert touched.exists()
+
+
+HOSTILE = [
+    (("counterexample", "cofactors", 0), "0*9**9**9"),
+    (("counterexample", "cofactors", 0), "(((lr[0] + 1)**500)**500)**500"),
+    (("counterexample", "cofactors", 0), "(" * 100_000),
+    (("counterexample", "values", 0), "1" * 1_000_000),
+    (("counterexample", "values", 0), json.loads("[" * 900 + "]" * 900)),
+    (("counterexample", "hyperparameters", "lr"), "1e999999999"),
+    (("counterexample", "hyperparameters", "lr"), "where(first(t), 1, 2**(10**9*t))"),
+    (("counterexample", "answers", 0, "step"), 10**9),
+    (("counterexample", "answers", 0, "coordinate"), 10**6),
+    (("a", "switches"), {"n": 10**30}),
+]
+
+
+@pytest.mark.parametrize(("path", "value"), HOSTILE, ids=[f"{p[-1]} {v!s:.12}" for p, v in HOSTILE])
+def test_what_is_too_large_in_a_certificate_is_refused_at_once(certificates, path, value):
+    begin = time.perf_counter()
+    with pytest.raises(InputError) as told:
+        verify_certificate(changes(certificates["identity"], path, value))
+    assert time.perf_counter() - begin < 10
+    assert len(str(told.value)) < 300
+
+
+def test_a_check_in_a_process_of_its_own_ends_when_its_time_is_over(certificates, tmp_path):
+    path = tmp_path / "certificate.json"
+    path.write_text(json.dumps({"certificate": certificates["identity"]}))
+    assert verify_file(path).holds
+    late = verify_file(path, seconds=0.01)
+    assert (late.holds, late.reason) == (False, "it could not be checked within 0.01 s")
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000 + "]" * 100_000, "1" * 100_000, "", "{", "\x00"], ids=range(5))
+def test_a_file_that_is_no_certificate_is_told_in_one_line(tmp_path, content):
+    path = tmp_path / "certificate.json"
+    path.write_text(content)
+    with pytest.raises(InputError, match="cannot read a certificate") as told:
+        verify_file(path)
+    assert "\n" not in str(told.value)
 
 
 @pytest.mark.parametrize("document", [None, {}, {"format": FORMAT}, {"format": FORMAT, "kind": "equivalence"}], ids=str)

@@ -96,6 +96,40 @@ def test_a_certificate_is_checked_from_its_file(accelsim, document, tmp_path):
     assert (code, "cannot read a certificate" in err) == (2, True)
 
 
+@pytest.mark.parametrize(
+    ("a", "b", "set_a", "set_b", "same"),
+    [
+        ("schedule_free", "accelerated_sgd", ["warmup_steps=10"], [], True),
+        ("sgd", "sgd", ["lr=1/3/(t+1)"], ["lr=1/(3*t+3)"], True),
+        ("sgd", "sgd", ["lr=1/3/(t+1)"], ["lr=0.3333/(t+1)"], False),
+        ("heavy_ball", "heavy_ball", ["lr=0.1*cosine(t,100)"], ["lr=0.05*(1+cos(pi*min(1,t/100)))"], True),
+        ("heavy_ball", "heavy_ball", ["lr=0.1*cosine(t,100)"], ["lr=0.05*(1+cos(pi*t/100))"], False),  # after 100 steps
+        ("sgd", "sgd", ["lr=minimum(30,t+1)"], ["lr=t+1"], False),
+        ("sgd", "sgd", ["lr=exp(-t/10)"], ["lr=exp(-t/9)"], False),
+        ("sgd", "sgd", ["lr=2**0.5/sqrt(t+1)"], ["lr=sqrt(2/(t+1))"], True),
+    ],
+)
+def test_schedules_of_any_kind_are_compared_and_certified(accelsim, document, tmp_path, a, b, set_a, set_b, same):
+    options = [*(x for text in set_a for x in ("--set-a", text)), *(x for text in set_b for x in ("--set-b", text))]
+    found = document("equivalent", a, b, *options)
+    assert found["equivalent"] is same, found["reason"]
+    path = tmp_path / "certificate.json"
+    path.write_text(json.dumps(found))
+    assert document("verify", "--certificate", path)["holds"] is True
+
+
+def test_a_fault_of_our_own_is_one_line(accelsim, monkeypatch):
+    from accelsim.symbolic.find import finder
+
+    def broken(*_, **__):
+        raise RuntimeError("what nobody\nexpected")
+
+    monkeypatch.setattr(finder, "equivalent", broken)
+    code, out, err = accelsim("equivalent", "sgd", "sgd")
+    assert (code, out) == (1, "")
+    assert err == "accelsim: internal error, please report it: RuntimeError: what nobody expected\n"
+
+
 def test_a_rate_beyond_floats_is_unstable_with_its_edge(document):
     found = document("rate", "sgd", *REGRESSION, "--set", "lr=1e300")
     small = document("rate", "sgd", *REGRESSION, *SGD)

@@ -1,4 +1,4 @@
-"""What is printed is executed: doctests, the README's commands, the bench marks of what its text says."""
+"""What is printed is executed: doctests, and the commands of the README and of the pages in docs/."""
 
 import doctest
 import importlib
@@ -15,10 +15,29 @@ from accelsim import cli, experiment, optimizers
 from accelsim.symbolic import verify
 
 ROOT = Path(accelsim.__file__).parent
-README = (ROOT.parent / "README.md").read_text()
+PAGES = [ROOT.parent / "README.md", *sorted((ROOT.parent / "docs").glob("*.md"))]
 MODULES = [info.name for info in pkgutil.walk_packages([str(ROOT)], "accelsim.")]
-BLOCKS = re.findall(r"```console\n(.*?)```", README, flags=re.DOTALL)
-COMMANDS = [part for block in BLOCKS for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]]
+
+
+def blocks(page, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+
+
+def commands(page):
+    """Each command of a page with what is printed under it."""
+    parts = (part for block in blocks(page, "console") for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:])
+    return [part.partition("\n")[::2] for part in parts]
+
+
+def begins(output, shown):
+    """Whether an output begins as it is shown, where a line of three dots stands for any lines."""
+    pieces = re.split(r"^\.\.\.\n", shown.rstrip() + "\n" if shown.strip() else "", flags=re.MULTILINE)
+    return re.match("(?:.*\n)*?".join(map(re.escape, pieces)), output) is not None
+
+
+COMMANDS = [
+    pytest.param(page, *command, id=f"{page.stem}: {command[0]}") for page in PAGES for command in commands(page)
+]
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -30,16 +49,32 @@ def test_there_are_examples():
     assert sum(doctest.testmod(importlib.import_module(name)).attempted for name in MODULES) > 10
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.partition("\n")[0])
-def test_the_readme_prints_what_its_commands_print(command, monkeypatch, capsys, tmp_path):
-    line, _, shown = command.partition("\n")
-    (tmp_path / "my_rules.py").write_text(re.search(r"```python\n(.*?)```", README, flags=re.DOTALL).group(1))
+@pytest.mark.parametrize(("page", "line", "shown"), COMMANDS)
+def test_a_page_prints_what_its_commands_print(page, line, shown, monkeypatch, capsys, tmp_path):
+    for code in blocks(page, "python"):
+        (tmp_path / re.match(r"# (\w+\.py)\n", code).group(1)).write_text(code)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", shlex.split(line))
     with pytest.raises(SystemExit) as stop:
         cli.main()
     assert stop.value.code == 0
-    assert capsys.readouterr().out.startswith(shown.strip())
+    assert begins(capsys.readouterr().out, shown)
+
+
+@pytest.mark.parametrize("shown", ["one\n", "...\ntwo\nthree\n", "one\n...\nthree\n", "one\n...\ntwo\n", ""])
+def test_a_page_may_leave_lines_out(shown):
+    assert begins("one\ntwo\nthree\nfour\n", shown)
+
+
+@pytest.mark.parametrize("shown", ["on\n", "two\n", "...\nthree\ntwo\n", "one\nthree\n", "...\nhree\n", "...\nfive\n"])
+def test_a_page_that_prints_something_else_is_caught(shown):
+    assert not begins("one\ntwo\nthree\nfour\n", shown)
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT.parent / "CONTRIBUTING.md"], ids=lambda page: page.stem)
+def test_links_inside_the_repository_lead_somewhere(page):
+    links = re.findall(r"\]\(([^):]+)\)", page.read_text())
+    assert [link for link in links if not (page.parent / link.partition("#")[0]).exists()] == []
 
 
 def test_every_name_promised_in_python_is_there():

@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from accelsim.elementary import first, where
 from accelsim.errors import InputError
-from accelsim.optimizer import momentum, optimizer, step_size
+from accelsim.language import evaluated
 from accelsim.optimizers import find
-from accelsim.symbolic import runs
-from accelsim.symbolic.algebra import evaluated, reduced
-from accelsim.symbolic.equivalence import Equivalence, check
-from accelsim.symbolic.tableau import sympy_functions, time
-from accelsim.symbolic.written import text_of
+from accelsim.rule import momentum, optimizer, step_size
+from accelsim.symbolic.algebra.field import reduced
+from accelsim.symbolic.algebra.language import expression, text_of
+from accelsim.symbolic.check import runs
+from accelsim.symbolic.check.equivalence import Equivalence, check
+from accelsim.symbolic.system.tableau import time
 
 
 def claim(**changes):
@@ -345,9 +346,7 @@ def test_written_expressions_mean_the_same_in_fractions_and_in_sympy():
     number = evaluated(text, {"t": Fraction(3), "lr": lambda t: t * t, "b": Fraction(1, 7)})
     assert number == Fraction(81, 400) + Fraction(4, 7)
     t, b = sympy.Symbol("t"), sympy.Symbol("b")
-    shown = evaluated(
-        text, {"t": t, "lr": sympy.Function("lr"), "b": b}, lambda x: sympy.Rational(str(Fraction(str(x))))
-    )
+    shown = expression(text, {"t": t, "lr": sympy.Function("lr"), "b": b})
     value = shown.subs({t: 3, b: sympy.Rational(1, 7)}).subs(sympy.Function("lr")(2), 4)
     assert reduced(value) == sympy.Rational(number.numerator, number.denominator)
 
@@ -360,9 +359,9 @@ def test_only_arithmetic_is_read(text):
 
 @pytest.mark.parametrize("text", ["where(first(t), 1/10, 1/5)", "lr*where(first(t), 2, where(first(t - 1), 3, 4)) + 1"])
 def test_what_is_another_value_at_first_is_written_as_it_is_read(text):
-    names = {**sympy_functions(), "t": time(), "lr": sympy.Symbol("lr", real=True)}
-    value = evaluated(text, names, sympy.sympify)
-    assert evaluated(text_of(value), names, sympy.sympify) == value
+    names = {"t": time(), "lr": sympy.Symbol("lr", real=True)}
+    value = expression(text, names)
+    assert expression(text_of(value), names) == value
     steps = [[evaluated(x, {"t": t, "lr": 5}) for t in range(3)] for x in (text, text_of(value))]
     assert steps[0] == steps[1]
     assert len(set(steps[0])) > 1

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from accelsim import optimizers, program
 from accelsim.elementary import first, maximum, sqrt, total, where
 from accelsim.errors import InputError
-from accelsim.optimizer import Optimizer, momentum, optimizer, real, step, step_size, switch, weight
+from accelsim.rule import Optimizer, momentum, optimizer, real, step, step_size, switch, weight
 from accelsim.schedules import Schedule, cosine, linear, parse, recurrence, warmup
 
 WRAPPED = ("tail_average(jain)", "ema(tail_average(sgd))", "tail_average(mars_exact_sgd)", "lookahead(schedule_free)")
@@ -473,7 +473,7 @@ DECLARED = made(declared, lr=step_size(0.5), beta=momentum(), c=weight("unused")
         (dict(n="t"), "n of declared must be a whole number of at least 0, not t"),
         (dict(lr=True), "lr of declared must be in [0, inf), not True"),
         (dict(lr=[0.1]), "lr of declared must be in [0, inf), not [0.1]"),
-        (dict(lr="0.1 +"), "cannot read '0.1 +' as a number or an expression in t"),
+        (dict(lr="0.1 +"), "cannot read '0.1 +' as an expression"),
         (dict(lr="nan"), "'nan' is not a finite number"),
         (dict(lr="cosin(t, 5)"), "unknown name in an expression 'cosin'; did you mean 'cosine'?"),
         (dict(lr="1/0"), "cannot evaluate '1/0'"),
@@ -688,7 +688,7 @@ def test_a_rule_that_is_wrong_for_a_switch_is_told_so_when_it_is_set() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["9**9**9", "10**400", "-" * 3000 + "1", "t(3)", "cosine(t, 0)", "1/(t*0)", "'a'", "[1]"],
+    ["9**9**9", "10**400", "1e999999999", "(" * 3000 + "1", "t(3)", "cosine(t, 0)", "1/(t*0)", "'a'", "[1]"],
     ids=lambda text: text[:9],
 )
 def test_expressions_that_have_no_value_are_refused_in_one_line(text: str) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+from typing import NoReturn
 
 from accelsim.cli._common import app
-from accelsim.errors import InputError
+from accelsim.errors import InputError, reason
 
 # A command is known once its module is imported, and the help lists them in this order.
 # isort: off
@@ -27,11 +28,11 @@ def main() -> None:
     except Exception as error:
         # The option parser's own exceptions know how to say what was wrong.
         if not hasattr(error, "format_message"):
-            raise
+            _fail(f"internal error, please report it: {reason(error)}", 1)
         _fail(error.format_message())
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _fail(message: str, code: int = 2) -> None:
+def _fail(message: str, code: int = 2) -> NoReturn:
     print(f"accelsim: {message}", file=sys.stderr)
     sys.exit(code)

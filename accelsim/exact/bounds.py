@@ -7,7 +7,7 @@ enclosure holds however it was found, and where the guess is wrong the judge lea
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +20,7 @@ from accelsim.problems import Uncoupled
 from accelsim.problems.dataset import Dataset
 from accelsim.spectra import Array
 
-Judge = Callable[[float], tuple[int, float]]  # the side that mu is on, and a number that has a pole at rho - 1
+Sides = Callable[[float], tuple[int, float]]  # the side that mu is on, and a number that has a pole at rho - 1
 
 _NEAR = 2e-7  # of rho - 1: where it is first looked for beside the guess
 _LEAST = 1e-300  # of rho - 1: in its place where the guess is 0
@@ -40,7 +40,7 @@ class Enclosure(NamedTuple):
     high: float
 
 
-def enclosed(judge: Judge, guess: float) -> Enclosure:
+def enclosed(judge: Sides, guess: float) -> Enclosure:
     """The narrowest enclosure of rho - 1 that a judge certifies around the place that a guess leads to.
 
     Its width is 4e-7 of rho - 1 where rounding allows, else at most twice the least at which both sides are
@@ -61,7 +61,7 @@ def enclosed(judge: Judge, guess: float) -> Enclosure:
 class _Search:
     """What is certified so far: rho - 1 lies from `low` to `high`."""
 
-    def __init__(self, judge: Judge) -> None:
+    def __init__(self, judge: Sides) -> None:
         self.judge, self.low, self.high = judge, -1.0, math.inf
         self.poles: dict[float, float] = {}
 
@@ -108,54 +108,128 @@ class _Search:
         return math.copysign(math.sqrt(near * far), low + high) if far > 4 * near else (low + high) / 2
 
 
-def judge_uncoupled(system: System, step: Array, problem: Uncoupled) -> Judge:
-    """The judge of a constant system on a problem without coupling; `step` is A - I."""
-    try:
-        rule = _numbers(system, step)
-    except OverflowError:  # of fractions
-        return lambda mu: (UNKNOWN, math.nan)
-    directions = problem.spectrum, problem.own, problem.left, problem.right
-    arrays = tuple(np.ascontiguousarray(values, dtype=float) for values in directions)
-    coupled = bool((problem.left * problem.right).any())
-    return lambda mu: cone.judged(mu, arrays, rule, coupled)  # type: ignore[arg-type]
+class Judge:
+    """What certifies the side of rho - 1 that a number is on, and how far moments are from a fixed point.
 
-
-def _numbers(system: System, step: Array) -> cone.Rule:
-    a, b, c, d = (np.ascontiguousarray(matrix, dtype=float) for matrix in (step, system.B, system.C, system.D))
-    return a, b, c, d, np.cumsum(system.stages)
-
-
-class CoupledJudge:
-    """The judge of a constant system on a table, whose rows couple all eigendirections.
-
-    Parameters
+    Attributes
     ----------
-    system, step : in floats; step is A - I.
-    solve : from mu and moments (k, k, m, m) a solution X of (1 + mu) X - L(X) = moments, as good as it gets.
+    system, step : a constant system in floats; step is A - I.
+    problem, majorant : the problem, and one whose numbers are sizes, those of its rounding included.
+    scale : (k, m), the units S of the states.
+    unit : of the rounding that is counted, relative to sizes.
+    solve : from mu and moments, as those of the problem, X with (1 + mu) X - L(X) = moments, as good as it gets.
     """
 
-    def __init__(self, system: System, step: Array, problem: Dataset, solve: Callable[[float, Array], Array]) -> None:
-        self.system, self.step, self.problem, self.solve = system, step, problem, solve
-        k, m = len(step), problem.spectrum.size
-        rule, scale = _numbers(system, step), np.empty((m, k))
-        for i, lam in enumerate(problem.spectrum):
-            cone.scales(lam, rule, scale[i])
-        self.scale = scale.T.copy()
-        self.sizes = system.each(np.abs)
-        # of sums over states, over eigendirections twice, and over rows, which BLAS adds up in four at least
-        self.unit = _UNIT * (4 * (k + system.B.shape[1] + 4) + 2 * m + len(problem.features) / 4)
+    scale: Array
+    unit: float
+    solve: Callable[[float, Array], Array]
+
+    def __init__(self, system: System, step: Array, problem: Uncoupled | Dataset, majorant: Any) -> None:
+        self.system = system.each(lambda matrix: np.ascontiguousarray(matrix, dtype=float))
+        self.step = np.ascontiguousarray(step, dtype=float)
+        self.problem, self.majorant = problem, majorant
+        self.sizes = self.system.each(np.abs)
+        self.rule = self.step, *self.system[1:4], np.cumsum(system.stages)
+        self.scale = np.empty((len(step), problem.spectrum.size))
+        cone.scales(problem.spectrum, self.rule, self.scale)
+
+    def __call__(self, mu: float) -> tuple[int, float]:
+        """The side of rho - 1 that mu is on, and the scaled trace of the witness, which has a pole at rho - 1."""
+        raise NotImplementedError
+
+    def norm(self, second: Array) -> float:
+        """A number r with -r S^2 <= X <= r S^2, for moments X."""
+        raise NotImplementedError
 
     @property
     def units(self) -> Array:
-        """S^2 as moments (k, k, m, m)."""
+        """S^2 as moments."""
         k, m = self.scale.shape
-        found = np.zeros((k, k, m, m))
         states, modes = np.ogrid[:k, :m]
-        found[states, states, modes, modes] = self.scale**2
+        found = np.zeros((k, k, m, m) if self.problem.coupled else (k, k, m))
+        found[(states, states, modes, modes)[: found.ndim]] = self.scale**2
         return found
 
+    def rest(self, x: Array, forcing: Array) -> tuple[Array, float]:
+        """forcing - (X - L(X)), and its norm with that of its rounding."""
+        found = forcing + increment(self.problem, self.system, self.step, x)
+        sizes = np.abs(forcing) + increment(self.majorant, self.sizes, np.abs(self.step), np.abs(x))
+        return found, self.norm(found) + self.unit * self.norm(sizes)
+
+    def settled(self, forcing: Array) -> tuple[Array, Array]:
+        """X with X - L(X) = forcing, and D with -D <= X - (the exact one) <= D, where rho < 1 is certain.
+
+        With W - L(W) >= S^2 / 2 and a residual of X between -r S^2 and r S^2, D = 2 r W.
+
+        Raises
+        ------
+        numpy.linalg.LinAlgError
+            If nothing is found that proves it.
+        """
+        x = self.solve(0.0, forcing)
+        x = x + self.solve(0.0, self.rest(x, forcing)[0])
+        witness = self.solve(0.0, self.units)
+        if not self.rest(witness, self.units)[1] <= 0.5:
+            raise np.linalg.LinAlgError("too close to an eigenvalue")
+        return x, 2 * self.rest(x, forcing)[1] * witness
+
+
+class UncoupledJudge(Judge):
+    """The judge of a constant system on a problem without coupling."""
+
+    def __init__(self, system: System, step: Array, problem: Uncoupled) -> None:
+        lam, own, left, right = (
+            np.ascontiguousarray(values, dtype=float)
+            for values in (problem.spectrum, problem.own, problem.left, problem.right)
+        )
+        super().__init__(system, step, problem, _Sizes(lam, np.abs(own), left, right))
+        self.arrays, self.solve = (lam, own, left, right), self._solved
+        self.shared = bool((problem.left * problem.right).any())
+        k, gradients = self.system.B.shape
+        self.unit = _UNIT * (4 * (k + gradients + 4) + problem.spectrum.size / 4)
+
     def __call__(self, mu: float) -> tuple[int, float]:
-        """The side of rho - 1 that mu is on, and the scaled trace of the witness."""
+        return cone.judged(mu, self.arrays, self.rule, self.shared)
+
+    def _solved(self, mu: float, forcing: Array) -> Array:
+        upper = np.triu_indices(len(forcing))
+        found, solution = cone.solved(mu, self.arrays, self.rule, self.shared, forcing[upper])
+        if not found:
+            raise np.linalg.LinAlgError("at an eigenvalue")
+        x = np.empty_like(forcing)
+        x[upper] = x[upper[::-1]] = solution
+        return x
+
+    def norm(self, second: Array) -> float:
+        return float((np.abs(second) / (self.scale[:, None] * self.scale[None])).sum(axis=1).max())
+
+
+class _Sizes(NamedTuple):
+    """A problem without coupling whose numbers are sizes."""
+
+    spectrum: Array
+    own: Array
+    left: Array
+    right: Array
+    coupled: bool = False
+
+    def noise(self, second: Array, mean: Array, noisy: bool) -> Array:
+        return self.own * second + self.left * (second @ self.right)[..., None]
+
+
+class CoupledJudge(Judge):
+    """The judge of a constant system on a table, whose rows couple all eigendirections; `solve` is given to it."""
+
+    problem: Dataset
+
+    def __init__(self, system: System, step: Array, problem: Dataset, solve: Callable[[float, Array], Array]) -> None:
+        super().__init__(system, step, problem, _Majorant(problem))
+        self.solve = solve
+        k, gradients = self.system.B.shape
+        # of sums over states, over eigendirections twice, and over rows, which BLAS adds up in four at least
+        self.unit = _UNIT * (4 * (k + gradients + 4) + 2 * problem.spectrum.size + len(problem.features) / 4)
+
+    def __call__(self, mu: float) -> tuple[int, float]:
         with np.errstate(all="ignore"):
             try:
                 witness = self.solve(mu, self.units)
@@ -166,9 +240,9 @@ class CoupledJudge:
     def proved(self, mu: float, witness: Array) -> tuple[int, float]:
         """What a witness (k, k, m, m) proves; see `cone`."""
         moved = increment(self.problem, self.system, self.step, witness)
-        sizes = increment(_Majorant(self.problem), self.sizes, np.abs(self.step), np.abs(witness))
+        sizes = increment(self.majorant, self.sizes, np.abs(self.step), np.abs(witness))
         x, rest = self.flat(witness), self.flat(mu * witness - moved)
-        error = self.unit * self.flat(abs(mu) * np.abs(witness) + sizes).sum(axis=1).max()
+        error = self.unit * self.norm(abs(mu) * np.abs(witness) + sizes)
         if not (np.isfinite(x).all() and np.isfinite(rest).all() and math.isfinite(error)):
             return UNKNOWN, math.nan
         trace, n = float(np.trace(x)), len(x)
@@ -176,6 +250,9 @@ class CoupledJudge:
             return UNKNOWN, trace
         least, margin = np.linalg.eigvalsh(x)[0], 4 * n * _UNIT * np.abs(x).sum(axis=1).max()
         return (ABOVE if least > margin else BELOW if least < -margin else UNKNOWN), trace
+
+    def norm(self, second: Array) -> float:
+        return float(np.abs(self.flat(second)).sum(axis=1).max())
 
     def flat(self, second: Array) -> Array:
         """Scaled moments as a matrix (k m, k m)."""
@@ -185,12 +262,32 @@ class CoupledJudge:
 
 
 def increment(problem: Any, system: System, step: Array, second: Array) -> Array:
-    """L(X) - X for moments X (k, k, m, m) by one application of the moments' own map, without lasting noise."""
+    """L(X) - X for moments X by one application of the moments' own map, without lasting noise."""
     k, m = second.shape[1:3]
     wide, kept = np.hstack([step, system.B]), np.eye(k, k + system.B.shape[1])
     z = moments.with_gradients(problem, system, Moments(second, np.zeros((k, m))), False).second
     once = moments.mapped_pair(wide, z, kept)
-    return once + once.transpose(1, 0, 3, 2) + moments.mapped_pair(wide, z, wide)
+    return once + moments.transposed(once) + moments.mapped_pair(wide, z, wide)
+
+
+def forced(problem: Uncoupled | Dataset, system: System, noise: Array) -> Array:
+    """Moments that lasting noise, covariances (G, G, m) or (G, G, m, m) of a step's gradients, adds in a step."""
+    k, m = len(system.A), problem.spectrum.size
+    ends = np.cumsum(system.stages)
+    blocks = [noise[end - count : end, end - count : end] for end, count in zip(ends, system.stages, strict=True)]
+    nothing = Moments(np.zeros((k, k, *noise.shape[2:])), np.zeros((k, m)))
+    return moments.advance(_Forced(problem, iter(blocks)), system, nothing, True).second  # type: ignore[arg-type]
+
+
+class _Forced:
+    """A problem whose lasting noise is given, the covariance of each yield."""
+
+    def __init__(self, problem: Uncoupled | Dataset, given: Iterator[Array]) -> None:
+        self.problem, self.given = problem, given
+        self.spectrum, self.coupled = problem.spectrum, problem.coupled
+
+    def noise(self, second: Array, mean: Array, noisy: bool) -> Array:
+        return self.problem.noise(second, mean, False) + next(self.given)
 
 
 class _Majorant:

@@ -1,4 +1,4 @@
-"""Rate and floor for several queries a step, on problems without coupling, through one small matrix.
+"""Rate for several queries a step, on problems without coupling, through one small matrix.
 
 With N_i the covariance of the sampling noise of a step's gradients in direction i, and g = lam_i (C s + D g) + noise,
 
@@ -19,8 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from accelsim.exact.bounds import judge_uncoupled
-from accelsim.exact.secular import check_settled
+from accelsim.exact.bounds import UncoupledJudge
 from accelsim.exact.tables import System
 from accelsim.problems import Uncoupled
 from accelsim.spectra import Array
@@ -40,7 +39,7 @@ class Coupling:
 
     def __init__(self, system: System, step: Array, problem: Uncoupled) -> None:
         self.system, self.step, self.problem = system, step, problem
-        self.judge = judge_uncoupled(system, step, problem)
+        self.judge = UncoupledJudge(system, step, problem)
         ends = np.cumsum(system.stages).tolist()
         self.stages = [range(end - count, end) for end, count in zip(ends, system.stages, strict=True)]
         pairs = [pair for stage in self.stages for pair in itertools.combinations_with_replacement(stage, 2)]
@@ -67,22 +66,12 @@ class Coupling:
         values = np.concatenate([np.linalg.eigvals(self._mean(lam)[1]) for lam in self._blocks()])
         return float((2 * values.real + np.abs(values) ** 2).max())
 
-    def floor(self, noise: Array) -> Array:
-        """(m,) second moments of the returned iterate that noise (G, G, m), added at every step, leaves in the end."""
-        responses, returned = self._responses(0.0)
-        problem, forcing = self.problem, noise[*self.pairs].T
-        settled = self._settled(responses, forcing)
-        seen = np.einsum("iab,ib->ia", responses, settled)
-        of_others = problem.left[:, None] * (problem.right[:, None] * seen).sum(axis=0)
-        check_settled(settled, [problem.own[:, None] * seen, of_others, forcing], forcing)
-        return np.einsum("ir,ir->i", returned, settled)
-
     def _exceeds(self, mu: float) -> bool:
         """Whether 1 + mu, beyond every rho(T_i)^2, exceeds rho."""
         a, b = self.pairs
         forcing = np.tile((a == b).astype(float), (self.problem.spectrum.size, 1))
         try:
-            settled = self._settled(self._responses(mu)[0], forcing)
+            settled = self._settled(self._responses(mu), forcing)
             full = np.zeros((len(settled), len(self.system.C), len(self.system.C)))
             full[:, a, b] = full[:, b, a] = settled - forcing / 2
             np.linalg.cholesky(full)
@@ -109,12 +98,11 @@ class Coupling:
         k = np.linalg.inv(one - lam * self.system.D)
         return k, self.step + lam * (self.system.B @ k @ self.system.C)
 
-    def _responses(self, mu: float) -> tuple[Array, Array]:
-        """Y_i by noise (m, r, r), and the returned iterate's second moment by noise (m, r), at z = 1 + mu."""
-        found = [self._response(mu, lam) for lam in self._blocks()]
-        return np.concatenate([y for y, _ in found]), np.concatenate([f for _, f in found])
+    def _responses(self, mu: float) -> Array:
+        """Y_i by noise (m, r, r), at z = 1 + mu."""
+        return np.concatenate([self._response(mu, lam) for lam in self._blocks()])
 
-    def _response(self, mu: float, lam: Array) -> tuple[Any, Any]:
+    def _response(self, mu: float, lam: Array) -> Any:
         n = len(self.step)
         fold, spread = _symmetric(n)
         k, e = self._mean(lam)
@@ -124,8 +112,7 @@ class Coupling:
         maps = mu * np.eye(len(fold)) - fold @ change.reshape(-1, n * n, n * n) @ spread
         moments = spread @ np.linalg.solve(maps, fold @ self._columns(self.system.B @ k))
         late = self._rows(self.system.D @ k) @ self._columns(np.eye(len(self.system.D))[None])
-        returned = np.einsum("a,b->ab", self.system.F[0], self.system.F[0]).ravel()
-        return self._rows(k @ self.system.C) @ moments + late, returned @ moments
+        return self._rows(k @ self.system.C) @ moments + late
 
     def _rows(self, matrices: Array) -> Array:
         """Second moments of the pairs of rows, (m, r, n * n)."""

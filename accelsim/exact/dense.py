@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -54,32 +53,6 @@ class Dense:
     def _rows(self) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
         rows, mirrored = (tuple(np.array(half).T) for half in zip(*self.places, strict=True))
         return rows, mirrored
-
-    def floor(self, noise: Array) -> Array:
-        """(m,) second moments of the returned iterate that noise (G, G, m, m), added at every step, leaves."""
-        k, m = len(self.system.A), self.problem.spectrum.size
-        ends = np.cumsum(self.system.stages)
-        blocks = [noise[e - count : e, e - count : e] for e, count in zip(ends, self.system.stages, strict=True)]
-        nothing = Moments(np.zeros((k, k, m, m)), np.zeros((k, m)))
-        forced = moments.advance(_Forced(self.problem, iter(blocks)), self.system, nothing, True)  # type: ignore[arg-type]
-        second = self.solved(0.0, forced.second)
-        return np.diagonal(moments.mapped_pair(self.system.F, second, self.system.F)[0, 0])
-
-
-@dataclass(frozen=True)
-class _Forced:
-    """A coupled problem whose lasting noise is given, the covariance of each yield."""
-
-    problem: Problem
-    given: Iterator[Array]
-    coupled = True
-
-    @property
-    def spectrum(self) -> Array:
-        return np.asarray(self.problem.spectrum)
-
-    def noise(self, second: Array, mean: Array, noisy: bool) -> Array:
-        return self.problem.noise(second, mean, False) + next(self.given)
 
 
 Place = tuple[int, ...]

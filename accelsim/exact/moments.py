@@ -19,13 +19,14 @@ import numpy as np
 from accelsim.errors import InputError
 from accelsim.exact import rounding
 from accelsim.exact.kernel import OVERFLOW, Drift, Kernel
+from accelsim.exact.minimal import pruned
 from accelsim.exact.roots import Roots
 from accelsim.exact.tables import Moments, System, Tables, left_mapped, mapped, mapped_pair, right_mapped
-from accelsim.optimizer import Optimizer
 from accelsim.problems import Problem, Uncoupled
+from accelsim.rule import Optimizer
 from accelsim.spectra import Array, fits
 from accelsim.stats import log_spaced
-from accelsim.symbolic.tableau import Tableau, linear_tableau
+from accelsim.symbolic.system.tableau import Tableau, linear_tableau
 from accelsim.threads import single_threaded
 
 POINTS = {"returned": "returned iterate", "query": "query point"}
@@ -89,7 +90,7 @@ def _append(problem: Problem, rows: Array, moments: Moments, noisy: bool) -> Mom
     gradients = gradients + problem.noise(queries, mean, noisy)
     cross = cross * spectrum
     above = np.concatenate([moments.second, cross], axis=1)
-    below = np.concatenate([_transposed(cross), gradients], axis=1)
+    below = np.concatenate([transposed(cross), gradients], axis=1)
     return Moments(np.concatenate([above, below]), np.concatenate([moments.mean, mean * spectrum]))
 
 
@@ -102,10 +103,11 @@ def stepped_on(system: System, both: Moments) -> Moments:
     """Moments of the new states from those of the states and the step's gradients."""
     second, mean = mapped(np.hstack([system.A, system.B]), both)
     # Left alone, what rounding makes asymmetric grows by itself where the moments themselves decay.
-    return Moments((second + _transposed(second)) / 2, mean)
+    return Moments((second + transposed(second)) / 2, mean)
 
 
-def _transposed(second: Array) -> Array:
+def transposed(second: Array) -> Array:
+    """Moments with their two quantities exchanged."""
     return second.transpose(1, 0, 3, 2) if second.ndim == 4 else second.transpose(1, 0, 2)
 
 
@@ -291,7 +293,7 @@ def risk(optimizer: Optimizer, problem: Problem, steps: int, of: str = "returned
         raise InputError(f"{steps:.3g} steps are more than can be counted exactly: take at most {_MOST:.3g}")
     if of not in POINTS:
         raise InputError(f"the risk is that of the point {' or '.join(POINTS)}, not of {of!r}")
-    tableau = linear_tableau(optimizer, **hyperparameters)
+    tableau = pruned(linear_tableau(optimizer, **hyperparameters))
     tables = Tables(tableau, hyperparameters)
     _check_memory(problem, len(tableau.states) + 1 + tableau.gradients)
     way = travel.way(problem, tables, int(steps))

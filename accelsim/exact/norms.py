@@ -17,13 +17,15 @@ Astrom, Jury, Agniel 1970, "A numerical method for the evaluation of complex int
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numba import njit
 
 from accelsim.spectra import Array
 
-_SMALL = 1e-30  # error of a root at 0
+_FARTHER = 1e4  # from the pole: factor from one place to the next where a root is looked for
+_CLOSE, _SMALL = 1e-13, 1e-30  # relative error of a root, and that of one at 0
 
 
 @njit(cache=True, nogil=True)
@@ -61,34 +63,34 @@ def _routh(a: Array, b: Array) -> float:
 
 
 @njit(cache=True, nogil=True)
-def squared_norms(mu: float, spectrum: Array, p: Array, n: Array, seen: Array, out: Array) -> int:
-    """Norms of seen / (p - lam n), into `out`; returns the first direction with a pole on or outside, or their number.
+def beyond(mu: float, spectrum: Array, p: Array, n: Array) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """The directions in which p - lam n has a root on or outside the circle.
 
     Parameters
     ----------
     mu : z - 1.
     spectrum : (m,) eigenvalues lam.
-    p, n, seen : (k + 1,), (k,) and (k,) coefficients in delta, lowest first.
-    out : (m,) filled up to the direction returned.
+    p, n : (k + 1,) and (k,) coefficients in delta, lowest first.
     """
     k = len(p) - 1
-    above, pull, numerator = _on_line(p, k, mu), _on_line(n, k, mu), _on_line(seen, k - 1, mu)
+    above, pull = _on_line(p, k, mu), _on_line(n, k, mu)
     a, b = np.empty(k + 1), np.zeros(k + 1)
+    found, count = np.empty(len(spectrum), np.int64), 0
     for i in range(len(spectrum)):
         for j in range(k + 1):
             a[j] = above[j] - spectrum[i] * pull[j]
-        b[1:] = numerator
-        out[i] = _routh(a, b)
-        if out[i] < 0:
-            return i
-    return len(spectrum)
+        b[:] = 0.0
+        if _routh(a, b) < 0:
+            found[count] = i
+            count += 1
+    return found[:count]
 
 
 @njit(cache=True, nogil=True)
 def left_side(mu: float, spectrum: Array, p: Array, n: Array, own: Array, weight: Array) -> tuple[float, float]:
     """Sum over directions of weight h / (1 - own h), and the largest own h; NaN with a pole of h on or outside.
 
-    Parameters are as in `squared_norms`.
+    Parameters are as in `beyond`.
     """
     k = len(p) - 1
     above, pull, numerator = _on_line(p, k, mu), _on_line(n, k, mu), _on_line(n, k - 1, mu)
@@ -123,7 +125,7 @@ def excess(mu: float, spectrum: Array, p: Array, n: Array, own: Array, weight: A
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def root(
-    low: float, spectrum: Array, p: Array, n: Array, own: Array, weight: Array, coupled: bool, relative: float
+    low: float, pole: float, spectrum: Array, p: Array, n: Array, own: Array, weight: Array, coupled: bool
 ) -> float:
     """The root of the excess above a place, by inverse quadratic interpolation where that is safe, else by halving.
 
@@ -131,24 +133,20 @@ def root(
 
     Parameters
     ----------
-    low : at or above the largest pole of the mean.
+    low : a little above the largest pole of the mean.
     spectrum, p, n, own, weight, coupled : as in `excess`.
-    relative : error of the root.
 
     References
     ----------
     Chandrupatla 1997, "A new hybrid quadratic/bisection algorithm", doi:10.1016/s0965-9978(96)00051-8.
     """
-    before, at_before = low, excess(low, spectrum, p, n, own, weight, coupled)
-    if at_before >= 0:
+    last, at_last = low, excess(low, spectrum, p, n, own, weight, coupled)
+    if at_last >= 0:
         return low
-    last, at_last = 0.0, -1.0
-    if last > low:
-        at_last = excess(last, spectrum, p, n, own, weight, coupled)
-    while at_last < 0:
-        if last > low:
-            before, at_before = last, at_last
-        last = max(2 * last, 2 * low, 1.0)
+    before, at_before = last, at_last
+    while at_last < 0:  # excess + 1 is nearly proportional to the distance from the pole, close to it
+        before, at_before = last, at_last
+        last = max(pole + 2 / max(1 + at_last, 2 / _FARTHER) * (last - pole), np.nextafter(last, np.inf))
         if not last < math.inf:
             return math.inf
         at_last = excess(last, spectrum, p, n, own, weight, coupled)
@@ -162,7 +160,7 @@ def root(
             third, at_third, before, at_before = before, at_before, last, at_last
         last, at_last = new, at_new
         best, at_best = (last, at_last) if abs(at_last) < abs(at_before) else (before, at_before)
-        least = (relative * abs(best) + _SMALL) / abs(before - last)
+        least = (_CLOSE * abs(best) + _SMALL) / abs(before - last)
         if at_best == 0 or not least <= 0.5:
             return best
         share = 0.5

@@ -19,7 +19,8 @@ import numpy as np
 
 from accelsim import program
 from accelsim.errors import InputError, unknown
-from accelsim.exact.bounds import Enclosure, enclosed
+from accelsim.exact import moments
+from accelsim.exact.bounds import Enclosure, Judge, enclosed, forced
 from accelsim.exact.cone import ABOVE, BELOW, UNKNOWN
 from accelsim.exact.coupling import Coupling
 from accelsim.exact.dense import Dense
@@ -27,13 +28,14 @@ from accelsim.exact.minimal import Realization, balanced, merged, minimal
 from accelsim.exact.secular import Secular, TooLarge, too_large
 from accelsim.exact.structured import Structured
 from accelsim.exact.tables import System
-from accelsim.optimizer import Optimizer
 from accelsim.problems import Problem, Uncoupled
 from accelsim.problems.dataset import Dataset
+from accelsim.rule import Optimizer
 from accelsim.spectra import Array
-from accelsim.symbolic.tableau import linear_tableau
+from accelsim.symbolic.system.tableau import linear_tableau
 from accelsim.threads import single_threaded
 
+_DOUBT = 1e-6  # of a floor: the error from which on it is not told
 _FACTORS = (2.0,) * 40 + (2.0**32,) * 30  # of the steps in search of an edge: near ones first, then all of float64
 
 
@@ -120,14 +122,12 @@ def _step(exact: Realization) -> Array:
 
 
 class _Solver(Protocol):
-    """A rate rho - 1, what certifies its side, and the moments (m,) of the returned iterate that noise leaves."""
+    """A rate rho - 1, and what certifies its side."""
 
     @property
     def judge(self) -> Any: ...
 
     def gap(self) -> float: ...
-
-    def floor(self, noise: Array) -> Array: ...
 
 
 def _solver(exact: Realization, stages: tuple[int, ...], problem: Problem) -> _Solver:
@@ -256,10 +256,12 @@ def floor(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> 
     It is the fixed point of the moments: what label noise, residuals and additive noise leave, and the pull of weight
     decay.
 
+    It is certain to a millionth, but for rounding in the means that weight decay's pull leaves.
+
     Raises
     ------
     InputError
-        As `rate` does.
+        As `rate` does, and where the floor is not certain to a millionth.
     """
     exact, stages, lasting = exact_system(optimizer, **hyperparameters)
     settles, solver = _settles(exact, stages, problem)
@@ -275,8 +277,25 @@ def floor(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> 
         problem.noise(second, queries, True),
         problem.noise(second, queries, False),
     )
-    moments = solver.floor(noise) + returned**2
-    return float(moments @ problem.spectrum / 2)
+    judge: Judge = solver.judge
+    try:
+        settled, doubt = judge.settled(forced(judge.problem, judge.system, noise))
+    except np.linalg.LinAlgError:
+        raise InputError("the floor was not found: the run is too close to its edge of stability") from None
+    found, error = (problem.spectrum @ _directions(judge.system.F, second) / 2 for second in (settled, doubt))
+    found += problem.spectrum @ returned**2 / 2
+    if not error <= _DOUBT * found:
+        raise InputError(
+            f"the floor is {found:.6g} give or take {error:.2g}, which is all that rounding leaves: use risk after "
+            "many steps"
+        )
+    return float(found)
+
+
+def _directions(row: Array, second: Array) -> Array:
+    """(m,) second moments of a row (1, k) of states."""
+    found = moments.mapped_pair(row, second, row)[0, 0]
+    return np.diagonal(found) if found.ndim == 2 else found
 
 
 def _limits(exact: Realization, lasting: tuple[bool, ...], problem: Problem) -> tuple[Array, Array]:

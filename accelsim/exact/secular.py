@@ -1,4 +1,4 @@
-"""Rate and floor from a scalar equation, for one query a step on problems without coupling.
+"""Rate from a scalar equation, for one query a step on problems without coupling.
 
 Moments in direction i evolve as P -> T_i P T_i^T + B N_i B^T with T_i = A + lam_i B C and sampling noise
 N_i = own_i Y_i + left_i sum_j right_j Y_j, Y_i = C P_i C^T. With h_i(z) = (C (x) C) (z - T_i (x) T_i)^{-1} vec(B B^T),
@@ -13,21 +13,20 @@ falls to zero above its last pole, also where own_i < 0 (kurtosis below 2), for 
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from accelsim.errors import InputError
-from accelsim.exact.bounds import Judge, judge_uncoupled
-from accelsim.exact.norms import root, slowest_of_two, squared_norms
+from accelsim.exact.bounds import UncoupledJudge
+from accelsim.exact.norms import beyond, root, slowest_of_two
 from accelsim.exact.tables import System
 from accelsim.problems import Uncoupled
 from accelsim.spectra import Array
 
 _RELATIVE = 1e-12  # a root closer than this to the rate of the mean is that rate
-_CLOSE = 1e-13  # relative error of a root
-_EXPLAINED = 1e-6  # of the noise added at every step: what may be left of a floor's equation
 _AT_ONCE = 256  # eigendirections whose poles are computed in search of the slowest
 
 
@@ -38,13 +37,6 @@ class TooLarge(InputError):
 def too_large() -> TooLarge:
     """What to say where a rate overflows."""
     return TooLarge("the rate is beyond the range of float64: take smaller step sizes")
-
-
-def check_settled(noise: Array, parts: list[Array], forcing: Array) -> None:
-    """Raise if noise is not the sum of its parts, one of them the forcing, to a millionth of it, rounding included."""
-    rest = np.abs(noise - sum(parts)) + 8 * np.finfo(float).eps * sum(np.abs(part) for part in parts)
-    if not (rest <= _EXPLAINED * np.abs(forcing).max()).all():
-        raise InputError("the floor was not found: too little is left of terms that cancel; use risk after many steps")
 
 
 def gap(system: System, step: Array, problem: Uncoupled) -> float:
@@ -65,12 +57,12 @@ class Secular:
         self.system, self.step, self.problem = system, step, problem
         self.weight = problem.right * problem.left
         self.coupled = bool(self.weight.any())
-        self.p, (self.n, self.returned) = _polynomials(step, system.B, [system.C, system.F])
+        self.p, self.n = _polynomials(step, system.B, system.C)
 
     @cached_property
-    def judge(self) -> Judge:
+    def judge(self) -> UncoupledJudge:
         """What certifies the side of rho - 1 that a number is on."""
-        return judge_uncoupled(self.system, self.step, self.problem)
+        return UncoupledJudge(self.system, self.step, self.problem)
 
     def gap(self) -> float:
         """rho - 1."""
@@ -78,8 +70,8 @@ class Secular:
         if not self.problem.multiplicative:
             return least
         low = least + _RELATIVE * abs(least)
-        found = float(root(low, *self.equation, _CLOSE))
-        if not np.isfinite(found):
+        found = float(root(low, least, *self.equation))
+        if not math.isfinite(found):
             raise too_large()
         return least if found == low else found
 
@@ -87,25 +79,6 @@ class Secular:
     def equation(self) -> tuple[Array, Array, Array, Array, Array, bool]:
         """What `norms.excess` takes besides z - 1."""
         return self.problem.spectrum, self.p, self.n, self.problem.own, self.weight, self.coupled
-
-    def floor(self, noise: Array) -> Array:
-        """(m,) second moments of the returned iterate that noise (1, 1, m), added at every step, leaves in the end."""
-        h, returned = self.norms(0.0, self.n), self.norms(0.0, self.returned)
-        if h is None or returned is None:
-            raise InputError("the run does not settle: it has no floor")
-        problem, forcing = self.problem, noise[0, 0]
-        amplified = 1 / (1 - problem.own * h)
-        shared = (problem.right * h * amplified * forcing).sum() / (1 - (self.weight * h * amplified).sum())
-        settled = amplified * (problem.left * shared + forcing)
-        of_others = problem.left * (problem.right * h * settled).sum()
-        check_settled(settled, [problem.own * h * settled, of_others, forcing], forcing)
-        return returned * settled
-
-    def norms(self, mu: float, seen: Array) -> Array | None:
-        """(m,) squared norms at z = 1 + mu of the response of what is seen to noise; None below a pole."""
-        out = np.empty_like(self.problem.spectrum)
-        done = squared_norms(mu, self.problem.spectrum, self.p, self.n, seen, out)
-        return out if done == len(out) else None
 
     @cached_property
     def mean_gap(self) -> float:
@@ -118,23 +91,12 @@ class Secular:
         some = _spread(np.argsort(spectrum))
         slowest = _slowest(self.p, self.n, spectrum[some])
         while len(spectrum) > _AT_ONCE:  # whether another direction is slower is seen without its poles
-            slower = self._slower(slowest + 1e-12 * abs(slowest))
+            slower = beyond(slowest + 1e-12 * abs(slowest), spectrum, self.p, self.n)
             found = _slowest(self.p, self.n, spectrum[_spread(slower)]) if len(slower) else -np.inf
             if found <= slowest:
                 break
             slowest = found
         return slowest
-
-    def _slower(self, mu: float) -> np.ndarray[Any, Any]:
-        """The directions with a pole beyond z = 1 + mu."""
-        spectrum = self.problem.spectrum
-        out, found, first = np.empty_like(spectrum), [], 0
-        while first < len(spectrum):
-            first += squared_norms(mu, spectrum[first:], self.p, self.n, self.n, out)
-            if first < len(spectrum):
-                found.append(first)
-            first += 1
-        return np.array(found, dtype=int)
 
 
 def _spread(places: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -161,20 +123,19 @@ def _slowest(p: Array, n: Array, spectrum: Array) -> float:
     return float((2 * roots.real + np.abs(roots) ** 2).max())
 
 
-def _polynomials(step: Array, b: Array, rows: list[Array]) -> tuple[Array, list[Array]]:
-    """det(delta - step) and, for each row c, c adj(delta - step) b, lowest coefficients first.
+def _polynomials(step: Array, b: Array, c: Array) -> tuple[Array, Array]:
+    """det(delta - step) and c adj(delta - step) b, lowest coefficients first.
 
     By Faddeev and LeVerrier's recursion, in the arithmetic of what is given, then rounded.
     """
     k = len(step)
     one = np.eye(k, dtype=int)
     p: list[Any] = [1]
-    numerators: list[list[Any]] = [[] for _ in rows]
+    numerator: list[Any] = []
     adjugate = one
     for j in range(1, k + 1):
-        for row, numerator in zip(rows, numerators, strict=True):
-            numerator.append((row @ adjugate @ b)[0, 0])
+        numerator.append((c @ adjugate @ b)[0, 0])
         product = step @ adjugate
         p.append(-np.trace(product) / j)
         adjugate = product + p[-1] * one
-    return np.array(p[::-1], dtype=float), [np.array(numerator[::-1], dtype=float) for numerator in numerators]
+    return np.array(p[::-1], dtype=float), np.array(numerator[::-1], dtype=float)

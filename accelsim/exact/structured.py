@@ -1,4 +1,4 @@
-"""Rate and floor for one query a step on tables, whose rows couple all eigendirections.
+"""Rate for one query a step on tables, whose rows couple all eigendirections.
 
 Moments P_ij (k, k) of a pair of eigendirections evolve as P_ij -> T_i P_ij T_j^T + B B^T N(Y)_ij, Y_ij = C P_ij C^T,
 with the sampling noise N of the whole Y. So (z - L) X = Q is solved pair by pair but for the noise n = N(Y):
@@ -26,8 +26,8 @@ from accelsim.spectra import Array
 LARGEST = 1e9  # multiplications in an application of the noise's map: about a second each
 _WRITTEN = 400  # pairs of eigendirections up to which the noise's map is written out
 _RESIDUAL = 1e-7  # relative, of equations solved by iteration; the witness of a bound is refined once
-_LEFT = 1e-9  # of the noise: what is not explained of it by moments that are said to have settled
 _ITERATIONS = 40
+_ALIKE = 0.1  # two estimates of the way to rho from the first shift
 _SETTLED = 1e-8  # of rho - 1
 
 
@@ -71,33 +71,27 @@ class Structured:
         mu, width = mean, 0.1 * max(abs(mean), 1e-300)
         with np.errstate(all="ignore"):
             try:
-                while not self._inside(first := self._shifted(mean + width)(x)):
+                while not self._inside(first := (solve := self._shifted(mean + width))(x)):
                     width *= 8
                     if width > 1e200:
                         return mean
-                mu, x = mean + width, first / np.linalg.norm(first)
+                mu, x, before = mean + width, first / np.linalg.norm(first), math.inf
                 for _ in range(_ITERATIONS):
-                    ahead = self._shifted(mu)(x)
+                    ahead = solve(x)
                     by = float((x * x).sum() / (x * ahead).sum())
                     x = ahead / np.linalg.norm(ahead)
                     if not math.isfinite(by):
                         break
+                    if abs(by - before) > _ALIKE * abs(by):  # above rho, the nearest eigenvalue is rho: wait for it
+                        before = by
+                        continue
                     mu -= by
                     if abs(by) <= _SETTLED * abs(mu):
                         break
+                    solve, before = self._shifted(mu), math.nan
             except np.linalg.LinAlgError:  # at an eigenvalue, as far as floats can tell
                 pass
             return mu
-
-    def floor(self, noise: Array) -> Array:
-        """(m,) second moments of the returned iterate that noise (1, 1, m, m), added at every step, leaves."""
-        b = self.system.B[:, 0]
-        forcing = b[:, None, None, None] * b[None, :, None, None] * noise[0, 0]
-        settled = self.solved(0.0, forcing)
-        if not np.abs(self._rest(0.0, settled, forcing)).max() <= _LEFT * np.abs(forcing).max():
-            raise InputError("the floor was not found: the run is too close to its edge of stability")
-        f = self.system.F[0]
-        return np.einsum("a,abii,b->i", f, settled, f)
 
     def solved(self, mu: float, forcing: Array) -> Array:
         """X (k, k, m, m) with (1 + mu) X - L(X) = forcing, refined once by its residual."""

@@ -6,7 +6,7 @@ from functools import cache
 
 from accelsim import discovery
 from accelsim.errors import InputError, unknown
-from accelsim.optimizer import Optimizer
+from accelsim.rule import Optimizer
 
 _own: dict[str, Optimizer] = {}
 
@@ -36,12 +36,13 @@ def known() -> dict[str, Optimizer]:
     return dict(sorted((shipped() | _own).items()))
 
 
-def find(name: str) -> Optimizer:
+def find(name: str, files: bool = True) -> Optimizer:
     """The optimizer of a name, of a file and a name in it, or of a combinator around one.
 
     Parameters
     ----------
     name : such as ``sgd``, ``my_rules.py:mine``, ``tail_average(sgd)``.
+    files : whether a name may be that of a file, which is then run.
 
     Raises
     ------
@@ -54,9 +55,9 @@ def find(name: str) -> Optimizer:
     if bracket and rest.endswith(")"):
         if outer not in COMBINATORS:
             raise unknown("combinator", outer, COMBINATORS)
-        return COMBINATORS[outer](find(rest[:-1]))
+        return COMBINATORS[outer](find(rest[:-1], files))
     file, colon, own = name.rpartition(":")
-    if colon:
+    if colon and files:
         found = _of_file(file)
         if own not in found:
             raise InputError(f"{file} defines no optimizer {own!r}; it defines {', '.join(sorted(found))}")
