@@ -4,8 +4,8 @@
 
 Writes benchmarks/results/tuning.json: for accelerated SGD the best time constant found and on a 40 x 40 x 40 grid, with
 their evaluations and seconds of processor time; tuning at ten thousand directions; tuning of risks, step by step and
-without stepping; and the noisy quadratic model's table. Seconds are of processor time, so that other work on the machine
-does not count; walls are beside them.
+without stepping; and the noisy quadratic model's table. Seconds are of processor time, so that other work on the
+machine does not count; walls are beside them.
 """
 
 from __future__ import annotations
