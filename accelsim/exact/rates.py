@@ -178,6 +178,18 @@ def _grows(exact: Realization, problem: Problem) -> bool:
 def enclosure(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> Enclosure:
     """rho - 1 and its bounds, with the digits that rho itself has not; otherwise as `rate`."""
     exact, stages, _ = exact_system(optimizer, **hyperparameters)
+    if _still(exact) and len(exact.A) == 1:  # every step is the identity: there is nothing to look for
+        return Enclosure(0.0, 0.0, math.ulp(0.0))
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        solver, guess = _guessed(exact, stages, problem)
+        found = enclosed(solver.judge, guess)
+    if _still(exact):
+        return found._replace(low=max(found.low, 0.0))
+    return found
+
+
+def _guessed(exact: Realization, stages: tuple[int, ...], problem: Problem) -> tuple[_Solver, float]:
+    """A solver, and the rate that it finds."""
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         solver = _solver(exact, stages, problem)
         try:
@@ -186,10 +198,22 @@ def enclosure(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any)
             raise too_large() from None
         if not math.isfinite(guess):
             raise too_large()
-        found = enclosed(solver.judge, guess)
-    if _still(exact):
-        return found._replace(low=max(found.low, 0.0))
-    return found
+        return solver, guess
+
+
+@single_threaded
+def guess(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> float:
+    """rho - 1 as a solver finds it, which nothing certifies: for a search, whose end is certified.
+
+    Infinite where it overflows and the mean is sure to grow; raises otherwise as `rate` does.
+    """
+    exact, stages, _ = exact_system(optimizer, **hyperparameters)
+    try:
+        return _guessed(exact, stages, problem)[1]
+    except TooLarge:
+        if _grows(exact, problem):
+            return math.inf
+        raise
 
 
 def gap(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> float:
