@@ -244,9 +244,9 @@ def test_an_edge_is_told_only_where_it_is_certain():
     """Where it was not certain that a run is stable, that was taken for the edge: 1.8e-4 for 4."""
     problem = problems.make("quadratic", dim=2, spectrum="power:1")
     assert edge(find("heavy_ball"), problem, "lr", lr=0.1, beta=0.99999) == pytest.approx(2 * 1.99999, rel=1e-6)
-    with pytest.raises(InputError, match="between .* and .*, where rounding"):
+    with pytest.raises(InputError, match=r"between .* and .*, where rounding"):
         edge(find("heavy_ball"), problem, "lr", lr=0.1, beta=1 - 1e-10)
-    with pytest.raises(InputError, match="not certain: start from another value"):
+    with pytest.raises(InputError, match="not certain: take another value"):
         edge(find("ema(sgd)"), regression(dim=3), "lr", lr=1e-300, decay=1 - 1e-16)
 
 

@@ -37,7 +37,7 @@ from accelsim.threads import single_threaded
 
 _DOUBT = 1e-6  # of a floor: the error from which on it is not told
 _APART = 1e-6  # relative distance of certain stability from certain instability up to which an edge is told
-_FACTORS = (2.0,) * 40 + (2.0**32,) * 10 + (2.0**128,) * 14  # of the steps in search of an edge: near ones first, then all of float64
+_FACTORS = (2.0,) * 40 + (2.0**32,) * 10 + (2.0**128,) * 14  # of the steps in search of an edge, to all of float64
 
 
 @dataclass(frozen=True)
@@ -348,7 +348,7 @@ def edge(optimizer: Optimizer, problem: Problem, name: str, /, **hyperparameters
     start = abs(float(given) - bound) or (1e-9 if finite else 1.0)
     inside = holds(start)
     if inside is None:
-        raise InputError(f"whether {optimizer} is stable at {name} = {given:g} is not certain: start from another value")
+        raise InputError(f"whether {optimizer} is stable at {name} = {given:g} is not certain: take another value")
     for outwards in (True, False) if inside != finite else (False, True):
         near = start
         for far in _places(start, outwards, declared.high - declared.low if finite else math.inf):
@@ -362,8 +362,8 @@ def edge(optimizer: Optimizer, problem: Problem, name: str, /, **hyperparameters
                 if abs(bad - good) > _APART * abs(bad):
                     ends = sorted(bound + sign * end for end in (good, bad))
                     raise InputError(
-                        f"the edge of stability in {name} lies between {ends[0]:.12g} and {ends[1]:.12g}, where rounding "
-                        "leaves it open whether the run is stable"
+                        f"the edge of stability in {name} lies between {ends[0]:.12g} and {ends[1]:.12g}, where "
+                        "rounding leaves it open whether the run is stable"
                     )
                 return bound + sign * (good + bad) / 2
             near = far
