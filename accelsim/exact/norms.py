@@ -129,11 +129,11 @@ def root(
 ) -> float:
     """The root of the excess above a place, by inverse quadratic interpolation where that is safe, else by halving.
 
-    The place itself where nothing is above it, infinity where it is beyond the range of floats.
+    The pole where nothing is above the place, infinity where it is beyond the range of floats.
 
     Parameters
     ----------
-    low : a little above the largest pole of the mean.
+    low, pole : a place a little above the largest pole of the mean, and that pole.
     spectrum, p, n, own, weight, coupled : as in `excess`.
 
     References
@@ -142,7 +142,7 @@ def root(
     """
     last, at_last = low, excess(low, spectrum, p, n, own, weight, coupled)
     if at_last >= 0:
-        return low
+        return pole
     before, at_before = last, at_last
     while at_last < 0:  # excess + 1 is nearly proportional to the distance from the pole, close to it
         before, at_before = last, at_last

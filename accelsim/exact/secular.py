@@ -69,11 +69,10 @@ class Secular:
         least = self.mean_gap
         if not self.problem.multiplicative:
             return least
-        low = least + _RELATIVE * abs(least)
-        found = float(root(low, least, *self.equation))
+        found = float(root(least + _RELATIVE * abs(least), least, *self.equation))
         if not math.isfinite(found):
             raise too_large()
-        return least if found == low else found
+        return found
 
     @property
     def equation(self) -> tuple[Array, Array, Array, Array, Array, bool]:
