@@ -43,7 +43,7 @@ coq: $(VENV)/ready  ## every derivation checked by Coq's kernel (Debian's packag
 slow: $(VENV)/ready  ## equivalences of rules made by chance, five hundred each way; mutants of certificates; python-control's transfer functions; every kernel
 	$(BIN)/python -m pytest --numprocesses 2 tests/slow/equivalence.py tests/slow/certificates.py tests/slow/kernels.py
 
-fuzz: $(VENV)/ready  ## random questions to rate, risk and tune against independent references: SEED=n [COUNT=n]
+fuzz: $(VENV)/ready  ## random questions of many kinds against independent references: SEED=n [COUNT=n]
 	$(BIN)/python tests/slow/fuzz.py --seed $(or $(SEED),0) --count $(or $(COUNT),1000)
 
 gpu-check: $(VENV)/ready  ## on an NVIDIA GPU: kernels against the reference, and their speed into benchmarks/results/gpu.json

@@ -296,10 +296,29 @@ def rounded(value: float) -> Fraction | None:
     text = repr(float(value))
     if len(text) < SHORT:
         return None
+    near = _convergent(float(value))
+    if near is None or near.denominator == 1:
+        return None
     written = Fraction(text)
-    near = written.limit_denominator(LARGEST_DENOMINATOR)
-    off = abs(near - written)
-    return near if near.denominator > 1 and 0 < off <= ROUNDING * abs(written) else None
+    return near if 0 < abs(near - written) <= ROUNDING * abs(written) else None
+
+
+def _convergent(value: float) -> Fraction | None:
+    """The first convergent of a float's continued fraction that is nearly it, None where none of them is.
+
+    In floats, as `Fraction.limit_denominator` takes longer than all else that is done with a number; a fraction so near
+    is a convergent (Legendre) unless the number is so large that some fraction always is.
+    """
+    rest, (above, before), (below, last) = abs(value), (1, 0), (0, 1)
+    while math.isfinite(rest):
+        whole = int(rest)
+        (above, before), (below, last) = (whole * above + before, above), (whole * below + last, below)
+        if below > LARGEST_DENOMINATOR:
+            return None
+        if abs(above - abs(value) * below) <= 4 * ROUNDING * above:
+            return Fraction(above if value > 0 else -above, below)
+        rest = 1 / (rest - whole) if rest > whole else math.inf
+    return None
 
 
 def operate(node: Node, values: list[Any]) -> Any:

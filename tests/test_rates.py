@@ -240,6 +240,25 @@ def test_an_edge_is_found_from_where_the_rate_overflows():
     assert edge(find("sgd"), problem, "lr", lr=1e300) == pytest.approx(edge(find("sgd"), problem, "lr", lr=0.1))
 
 
+def test_an_edge_is_told_only_where_it_is_certain():
+    """Where it was not certain that a run is stable, that was taken for the edge: 1.8e-4 for 4."""
+    problem = problems.make("quadratic", dim=2, spectrum="power:1")
+    assert edge(find("heavy_ball"), problem, "lr", lr=0.1, beta=0.99999) == pytest.approx(2 * 1.99999, rel=1e-6)
+    with pytest.raises(InputError, match=r"between .* and .*, where rounding"):
+        edge(find("heavy_ball"), problem, "lr", lr=0.1, beta=1 - 1e-10)
+    with pytest.raises(InputError, match="not certain: take another value"):
+        edge(find("ema(sgd)"), regression(dim=3), "lr", lr=1e-300, decay=1 - 1e-16)
+
+
+def test_an_edge_is_found_from_anywhere_in_a_bounded_range():
+    problem = regression(dim=3, batch=8)
+    values = dict(lr=5.0, beta=0.75)
+    found = edge(find("schedule_free"), problem, "c", c=0.55, **values)
+    for c in (0.3, 0.5, 0.6):  # from some of them it was said that there is none
+        assert edge(find("schedule_free"), problem, "c", c=c, **values) == pytest.approx(found, rel=1e-9)
+    assert edge(find("sgd"), problems.make("quadratic"), "lr", lr=1e308) == pytest.approx(2.0)
+
+
 def test_an_overflow_alone_is_no_proof_of_growth(monkeypatch):
     def overflow(*_):
         raise secular.too_large()

@@ -63,6 +63,16 @@ def test_two_searches_that_find_different_minima_are_said_to_and_two_that_find_o
     assert np.ptp(recorded(lambda x: float(((x - 1) ** 2).sum()), 300)[0].alone) < 1e-3
 
 
+def test_two_searches_do_not_agree_before_each_has_started_anew():
+    """With 340 evaluations both end in one place, where the risk is 2.6% above the least."""
+    problem, rule = quadratic(dim=60, batch=256), find("accelerated_sgd")
+    few, many = (tune(rule, problem, "risk@300", budget=budget) for budget in (340, 1500))
+    assert few.value > 1.02 * many.value
+    assert few.agreement == math.inf
+    assert many.agreement < 1e-3
+    assert [recorded(lambda x: float((x**2).sum()), budget)[0].turns for budget in (1, 200, 600, 1500)] == [0, 0, 1, 2]
+
+
 def quadratic(**options):
     return problems.make("quadratic", **{"dim": 6, "spectrum": "power:1", "grad_noise": 1.0, "batch": 64, **options})
 
@@ -129,6 +139,9 @@ def test_points_that_cannot_be_computed_are_counted_and_the_search_goes_on(monke
 
         return failing
 
+    for objective in ("risk@30", "rate"):
+        with pytest.raises(InputError, match="none of the 20 points tried can be computed"):
+            tune(broken, quadratic(), objective, ["lr"], beta=0.5, budget=20)
     clean = tune(find("sgd"), quadratic(), "risk@30", budget=100)
     monkeypatch.setattr(goals.RiskAt, "on", sometimes)
     found = tune(find("sgd"), quadratic(), "risk@30", budget=100)
@@ -171,6 +184,9 @@ def test_the_command_says_where_two_searches_do_not_agree(monkeypatch, capsys):
         assert stop.value.code == 0
         return json.loads(capsys.readouterr().out)
 
+    assert "accelerated_sgd: the budget is too small for two searches" in printed("--budget", "2")["notices"][0]
+    unstable = printed("--budget", "2", "--set", "eta=1e5")["notices"][0]
+    assert unstable == "accelerated_sgd: no point of 2 tried has a value: a larger budget tries more"
     few, many = printed("--budget", "30"), printed("--budget", "1500")
     assert few["agreement"] > 0.01 > many["agreement"]
     assert any("accelerated_sgd: the best values of two searches differ by a factor of" in n for n in few["notices"])

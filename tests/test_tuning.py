@@ -403,3 +403,54 @@ def test_the_command_prints_a_document_and_draws(monkeypatch, capsys, tmp_path):
     assert place.read_bytes().startswith(b"<?xml")
     again = problems.make("linear_regression", dim=3, batch=4)
     assert rate(find("nesterov"), again, **found["hyperparameters"]).tau == pytest.approx(found["value"], rel=1e-7)
+
+
+@pytest.mark.parametrize("name", ["accelerated_sgd", "heavy_ball", "jain", "accsgd"])
+def test_scores_of_a_search_are_those_of_certified_rates_on_edges_of_ranges_too(name):
+    """A state that stops to matter on an edge is none of the rate there: it would be the slowest in some."""
+    problem, draw, rule = regression(), np.random.default_rng(0), find(name)
+    axes = {key: search.axis(rule, key, 1.0) for key, h in rule.hyperparameters.items() if not h.switch}
+    score = goals.Rate().on(rule, problem, {key: a.value(a.drawn(1 / math.e, True)) for key, a in axes.items()})
+    for place in range(60):
+        values = {key: a.value(a.drawn(draw.uniform(), True)) for key, a in axes.items()}
+        key = list(axes)[place % len(axes)]
+        if axes[key].closed and place % 2:
+            values[key] = axes[key].value(axes[key].closed[0])
+        found = rate(rule, problem, **values)
+        if found.stable:
+            assert math.exp(score(values)) == pytest.approx(found.tau, rel=1e-6), values
+        else:
+            assert goals.kind(score(values)) == "diverged", values
+
+
+def test_runs_in_floats_are_those_of_exact_coefficients_or_left_to_them():
+    """At a point where coefficients cancel to nothing that floats hold, they are left; calm ones are not."""
+    problem = problems.make("quadratic", dim=20, spectrum="power:1", grad_noise=1.0, batch=64)
+    draw, kept = np.random.default_rng(1), 0
+    for name in ("heavy_ball", "accelerated_sgd", "accsgd", "qhm"):
+        rule = find(name)
+        axes = {key: search.axis(rule, key, 1.0) for key, h in rule.hyperparameters.items() if not h.switch}
+        like = {key: a.value(a.drawn(1 / math.e, True)) for key, a in axes.items()}
+        tableau = linear_tableau(rule, **like)
+        quickly = goals._quick(problem, tableau, like)
+        for _ in range(40):
+            values = {key: a.value(a.drawn(draw.uniform(), True)) for key, a in axes.items()}
+            risk = quickly(values, -1.0, 200)
+            if risk is not None:
+                kept += 1
+                assert risk.risk == pytest.approx(thresholds.risk_after(problem, tableau, values, 200).risk, rel=1e-8)
+            reached = quickly(values, 0.05, 5000)
+            if reached is not None:
+                assert reached.steps == thresholds.arrival(problem, tableau, values, 0.05, 5000).steps
+    assert kept > 100
+    far = {"lr": 0.1, "kappa": 2.0, "xi": 3.0, "e": 0.7} | {"kappa": 1e14, "xi": 1e14}
+    tableau = linear_tableau(find("accsgd"), **far)
+    assert goals._quick(problem, tableau, far | {"kappa": 2.0, "xi": 3.0})(far, -1.0, 200) is None
+
+
+def test_a_rule_that_moves_nothing_has_rate_one_at_once(monkeypatch):
+    """A screened point of every search with a closed range: enclosing 1 took half a minute on a large table."""
+    monkeypatch.setattr("accelsim.exact.rates.enclosed", None)
+    found = rate(find("heavy_ball"), problems.make("dataset", data="diabetes", batch=4), lr=0.0, beta=0.5)
+    assert (found.rho, found.one_minus_rho, found.stable, found.tau) == (1.0, 0.0, False, math.inf)
+    assert found.rho_low <= 1 <= found.rho_high

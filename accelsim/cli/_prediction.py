@@ -13,7 +13,6 @@ from accelsim.cli._common import Json, Steps, Unit, app, assigned, emit, lines_o
 from accelsim.cli._problem import columns_of, in_samples, on_problem
 from accelsim.errors import InputError
 
-_AGREED = 0.01  # relative difference of tuned values that goes without saying
 _ENVELOPE = "the envelope is accelerated SGD with constant beta, eta and alpha free, which returns its query point"
 
 
@@ -44,10 +43,15 @@ def rate(
         floor = rates.floor(rule, problem, **values)
     except InputError as none:  # which is no reason to withhold the rate
         floor, notices = None, [*notices, f"no floor: {none}"]
-    names = [edge] if edge else rates.step_sizes_of(rule)
+    try:
+        at_edge = _edge(rule, problem, [edge] if edge else rates.step_sizes_of(rule), values)
+    except InputError as none:
+        if edge:
+            raise
+        at_edge, notices = None, [*notices, f"no edge: {none}"]
     document: dict[str, Any] = {
         **vars(found),
-        "edge": _edge(rule, problem, names, values),
+        "edge": at_edge,
         "floor": floor,
         "assumptions": [*problem.assumptions, "floor: risk of the returned iterate, without its irreducible part"],
         "notices": notices,
@@ -204,8 +208,8 @@ def tune(
         beside, missing = None, [f"no envelope: {none}"]
     notices = list(problem.notices)
     for whose, tuned in ((rule.name, found), ("the envelope", beside)):
-        if tuned is not None and tuned.agreement > _AGREED:
-            notices.append(f"{whose}: {_apart(tuned.agreement)}, so a larger budget may find better ones")
+        if tuned is not None and tuned.agreement > tuning.AGREED:
+            notices.append(f"{whose}: {_doubt(tuned)}")
     notices += missing
     document = {
         "optimizer": rule.name,
@@ -222,11 +226,16 @@ def tune(
     emit(document, json_, lambda: "\n".join(lines_of(document)))
 
 
-def _apart(agreement: float) -> str:
+def _doubt(tuned: Any) -> str:
     """Say that two searches do not agree."""
-    if agreement == math.inf:
-        return "only one of two searches, or none, found hyperparameters that have a value"
-    return f"the best values of two searches differ by a factor of {1 + agreement:.3g}"
+    if tuned.value == math.inf:
+        return f"no point of {tuned.evaluations} tried has a value: a larger budget tries more"
+    if tuned.agreement == math.inf:
+        return "the budget is too small for two searches to find the same, so a larger one may find better values"
+    return (
+        f"the best values of two searches differ by a factor of {1 + tuned.agreement:.3g}, so a larger budget may "
+        "find better ones"
+    )
 
 
 def _drawable(out: Path | None) -> None:

@@ -30,6 +30,7 @@ _PART = 1 / 16  # of the rounding counted: that of rotated rows in their lengths
 _TURNS = 100  # guesses
 _TINY = 1e-18  # of rho - 1: where halving orders of magnitude ends
 _FARTHEST = 1e300
+_NOTHING = 1e-30  # of the largest entry, in the units of the states: what an entry that is zero is taken for
 
 
 class Enclosure(NamedTuple):
@@ -137,29 +138,34 @@ class Judge:
         """The side of rho - 1 that mu is on, and the scaled trace of the witness, which has a pole at rho - 1."""
         raise NotImplementedError
 
-    def norm(self, second: Array) -> float:
-        """A number r with -r S^2 <= X <= r S^2, for moments X."""
-        raise NotImplementedError
-
     @property
     def units(self) -> Array:
         """S^2 as moments."""
-        k, m = self.scale.shape
+        return self._diagonal(self.scale**2)
+
+    def _diagonal(self, values: Array) -> Array:
+        """Moments with values (k, m) on their diagonal."""
+        k, m = values.shape
         states, modes = np.ogrid[:k, :m]
         found = np.zeros((k, k, m, m) if self.problem.coupled else (k, k, m))
-        found[(states, states, modes, modes)[: found.ndim]] = self.scale**2
+        found[(states, states, modes, modes)[: found.ndim]] = values
         return found
 
-    def rest(self, x: Array, forcing: Array) -> tuple[Array, float]:
-        """forcing - (X - L(X)), and its norm with that of its rounding."""
+    def _rest(self, x: Array, forcing: Array) -> tuple[Array, Array]:
+        """forcing - (X - L(X)), and the sizes of its entries with their rounding."""
         found = forcing + increment(self.problem, self.system, self.step, x)
         sizes = np.abs(forcing) + increment(self.majorant, self.sizes, np.abs(self.step), np.abs(x))
-        return found, self.norm(found) + self.unit * self.norm(sizes)
+        return found, np.abs(found) + self.unit * sizes
+
+    def _spread(self, sizes: Array, by: Array) -> Array:
+        """Values (k, m) u with -diag(u) <= R <= diag(u) for all symmetric R of such sizes, for any weights by > 0."""
+        return by * np.einsum("abij,bj->ai" if self.problem.coupled else "abi,bi->ai", sizes, 1 / by)
 
     def settled(self, forcing: Array) -> tuple[Array, Array]:
         """X with X - L(X) = forcing, and D with -D <= X - (the exact one) <= D, where rho < 1 is certain.
 
-        With W - L(W) >= S^2 / 2 and a residual of X between -r S^2 and r S^2, D = 2 r W.
+        With a residual of X between -U and U, and W - L(W) >= U / 2, D = 2 W; U is diagonal, of the size of each
+        entry's own rounding.
 
         Raises
         ------
@@ -167,11 +173,18 @@ class Judge:
             If nothing is found that proves it.
         """
         x = self.solve(0.0, forcing)
-        x = x + self.solve(0.0, self.rest(x, forcing)[0])
-        witness = self.solve(0.0, self.units)
-        if not self.rest(witness, self.units)[1] <= 0.5:
+        x = x + self.solve(0.0, self._rest(x, forcing)[0])
+        sizes = self._rest(x, forcing)[1]
+        own = moments.diagonal(sizes)
+        own = own + _NOTHING * (own / self.scale**2).max() * self.scale**2
+        if not own.all():
+            return x, 0 * x
+        least = self._spread(sizes, np.sqrt(own))
+        witness = self.solve(0.0, self._diagonal(least))
+        root = np.sqrt(least)
+        if not (self._spread(self._rest(witness, self._diagonal(least))[1], root) <= least / 2).all():
             raise np.linalg.LinAlgError("too close to an eigenvalue")
-        return x, 2 * self.rest(x, forcing)[1] * witness
+        return x, 2 * witness
 
 
 class UncoupledJudge(Judge):
@@ -199,9 +212,6 @@ class UncoupledJudge(Judge):
         x = np.empty_like(forcing)
         x[upper] = x[upper[::-1]] = solution
         return x
-
-    def norm(self, second: Array) -> float:
-        return float((np.abs(second) / (self.scale[:, None] * self.scale[None])).sum(axis=1).max())
 
 
 class _Sizes(NamedTuple):
@@ -242,7 +252,7 @@ class CoupledJudge(Judge):
         moved = increment(self.problem, self.system, self.step, witness)
         sizes = increment(self.majorant, self.sizes, np.abs(self.step), np.abs(witness))
         x, rest = self.flat(witness), self.flat(mu * witness - moved)
-        error = self.unit * self.norm(abs(mu) * np.abs(witness) + sizes)
+        error = self.unit * self.flat(abs(mu) * np.abs(witness) + sizes).sum(axis=1).max()
         if not (np.isfinite(x).all() and np.isfinite(rest).all() and math.isfinite(error)):
             return UNKNOWN, math.nan
         trace, n = float(np.trace(x)), len(x)
@@ -250,9 +260,6 @@ class CoupledJudge(Judge):
             return UNKNOWN, trace
         least, margin = np.linalg.eigvalsh(x)[0], 4 * n * _UNIT * np.abs(x).sum(axis=1).max()
         return (ABOVE if least > margin else BELOW if least < -margin else UNKNOWN), trace
-
-    def norm(self, second: Array) -> float:
-        return float(np.abs(self.flat(second)).sum(axis=1).max())
 
     def flat(self, second: Array) -> Array:
         """Scaled moments as a matrix (k m, k m)."""

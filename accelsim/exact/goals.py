@@ -10,7 +10,9 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from numbers import Real
 from typing import Any
 
@@ -39,6 +41,7 @@ _FIRST = 1024  # steps within which a target is looked for first
 _STEPPED, _MODE_STEPS = 10_000, 1_000_000  # and last, where steps are taken one by one, of any size and together
 _WITHIN = 1e-3  # of a step: from the whole ones
 _AGREED = 1e-6  # relative difference of what is computed in two ways
+_DIGITS = 1e-9  # relative difference of what is computed from numbers that differ in their last digits
 _CONFIRMED = 1.0  # seconds of a run in extended precision, about; longer ones are held against another route
 
 
@@ -85,11 +88,13 @@ class RiskAt:
 
         tableau = linear_tableau(optimizer, **like)
         near = isinstance(problem, Uncoupled) and self.horizon * problem.spectrum.size <= _MODE_STEPS
+        quickly = _quick(problem, tableau, like)
 
         def score(values: dict[str, Any]) -> float:
-            if near:
-                return self._scored(thresholds.risk_after(problem, tableau, values, self.horizon))
-            return self._far(optimizer, problem, values)
+            if not near:
+                return self._far(optimizer, problem, values)
+            found = quickly(values, -1.0, self.horizon)
+            return self._scored(found or thresholds.risk_after(problem, tableau, values, self.horizon))
 
         return score
 
@@ -133,9 +138,12 @@ class StepsTo:
     def on(self, optimizer: Optimizer, problem: Problem, like: Mapping[str, Any]) -> Score:
         """The score on a rule and a problem: the logarithm of a step between whole ones, where risks would cross it."""
         tableau = linear_tableau(optimizer, **like)
+        quickly = _quick(problem, tableau, like)
 
         def score(values: dict[str, Any]) -> float:
-            found = thresholds.arrival(problem, tableau, values, self.target, self.limit)
+            found = quickly(values, self.target, self.limit) or thresholds.arrival(
+                problem, tableau, values, self.target, self.limit
+            )
             if found.steps is not None:
                 part = math.log(found.before / self.target) / math.log(
                     found.before / max(found.risk, sys.float_info.min)
@@ -210,6 +218,38 @@ def parse(text: str) -> Goal:
     )
 
 
+def _quick(
+    problem: Problem, tableau: Tableau, like: Mapping[str, Any]
+) -> Callable[[dict[str, Any], float, int], thresholds.Arrival | None]:
+    """Arrivals without stepping and from coefficients in floats, which most points in a search need no more than.
+
+    None for rules and problems that need steps, and for points at which a run of hyperparameters that differ in their
+    last digits gives another risk.
+    """
+    free = False
+    with suppress(ValueError, ArithmeticError):  # what cannot be computed is for every point to say of itself
+        free = thresholds.unstepped(problem, Tables(tableau, dict(like)))
+    if not (free and isinstance(problem, Uncoupled)):
+        return lambda *_: None
+    others, coordinates = tableau.optimizer.resolve(**like), _Coordinates(tableau)
+    squared = thresholds.Squared(problem, tableau)
+
+    def run(values: dict[str, Any], target: float, limit: int) -> thresholds.Arrival:
+        return squared.run(Numeric(*coordinates.seen(tableau.at(0, values))[0][:5]), target, limit)
+
+    def quickly(values: dict[str, Any], target: float, limit: int) -> thresholds.Arrival | None:
+        near = others | values
+        found = run(near, target, limit)
+        for place, (name, value) in enumerate(near.items()):
+            if isinstance(value, float):
+                near[name] = value * (1 - sys.float_info.epsilon * (1 + place % 3))
+        other = run(near, -1.0, found.steps or limit)
+        good = other.diverged is None and thresholds.alike(found.risk, other.risk, _DIGITS)
+        return found if good else None
+
+    return quickly
+
+
 def _rated(optimizer: Optimizer, problem: Problem, like: Mapping[str, Any]) -> Score:
     """The score of a rate, by the secular equation in floats where it holds."""
     tableau, others = linear_tableau(optimizer, **like), optimizer.resolve(**like)
@@ -223,19 +263,26 @@ def _rated(optimizer: Optimizer, problem: Problem, like: Mapping[str, Any]) -> S
             f"or set or tune what varies ({varying})"
         )
 
-    def exactly(values: dict[str, Any]) -> float:
-        return _of_rate(rates.rate(optimizer, problem, **values))
+    if not isinstance(problem, Uncoupled):  # there a solver alone is not to be trusted
+        return lambda values: _of_rate(rates.rate(optimizer, problem, **values))
 
-    if not isinstance(problem, Uncoupled) or tableau.stages != (1,):
+    def exactly(values: dict[str, Any]) -> float:
+        return _of_gap(rates.guess(optimizer, problem, **values))
+
+    if tableau.stages != (1,):
         return exactly
-    if len(minimal(tableau, next(tableau.rows(program.exact, **like))).A) < len(tableau.states):
-        return exactly
-    declared = optimizer.hyperparameters
-    coordinates = _Coordinates(tableau)
+    declared, coordinates = optimizer.hyperparameters, _Coordinates(tableau)
+
+    @cache
+    def whole(ends: tuple[tuple[str, float], ...]) -> bool:
+        """Whether every state matters where some hyperparameters are at ends of their ranges."""
+        numeric = next(tableau.rows(program.exact, **{**like, **dict(ends)}))
+        return len(minimal(tableau, numeric).A) == len(tableau.states)
 
     def quickly(values: dict[str, Any]) -> float:
-        # On the edge of a range a state may stop to matter, and its eigenvalue with it.
-        if any(value in (declared[name].low, declared[name].high) for name, value in values.items()):
+        # the eigenvalue of a state that does not matter is none of the rate
+        ends = ((name, value) for name, value in values.items() if value in (declared[name].low, declared[name].high))
+        if not whole(tuple(ends)):
             return exactly(values)
         system, step = coordinates.seen(tableau.at(0, others | values))
         return _of_gap(secular.gap(system, step, problem))
@@ -251,7 +298,7 @@ class _Coordinates:
 
     def __init__(self, tableau: Tableau) -> None:
         self.stages, self.one = tableau.stages, np.array(tableau.translation, dtype=float)
-        self.first = tableau.translation.index(1)
+        self.first, self.apart = tableau.translation.index(1), tableau.translation.count(1) > 1
         self.rest = np.eye(len(self.one))
         self.into, self.back = np.eye(len(self.one)), np.eye(len(self.one))
         self.into[:, self.first] = -self.one
@@ -262,7 +309,9 @@ class _Coordinates:
         """A step there, and the same minus the identity."""
         a, b, c, d, f = numeric
         rounding = 4 * np.finfo(float).eps * (np.abs(a) @ self.one + 1)
-        moved = self.into @ a @ self.back
+        moved = self.into @ a @ self.back if self.apart else a
         if (np.abs(a @ self.one - self.one) <= rounding).all():
             moved[:, self.first] = self.rest[self.first]  # a translation stays one: what differs is rounding
-        return System(moved, self.into @ b, c @ self.back, d, f @ self.back, self.stages), moved - self.rest
+        if self.apart:
+            b, c, f = self.into @ b, c @ self.back, f @ self.back
+        return System(moved, b, c, d, f, self.stages), moved - self.rest

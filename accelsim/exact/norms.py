@@ -24,6 +24,9 @@ from numba import njit
 
 from accelsim.spectra import Array
 
+_FARTHER = 1e4  # from the pole: factor from one place to the next where a root is looked for
+_CLOSE, _SMALL = 1e-13, 1e-30  # relative error of a root, and that of one at 0
+
 
 @njit(cache=True, nogil=True)
 def _on_line(polynomial: Array, order: int, mu: float) -> Array:
@@ -104,6 +107,69 @@ def left_side(mu: float, spectrum: Array, p: Array, n: Array, own: Array, weight
         largest = max(largest, alone)
         total += weight[i] * norm / (1 - alone) if alone < 1 else 0.0
     return total, largest
+
+
+@njit(cache=True, nogil=True)
+def excess(mu: float, spectrum: Array, p: Array, n: Array, own: Array, weight: Array, coupled: bool) -> float:
+    """1 / (left side) - 1 as a function of mu = z - 1: rising, and -1 up to the last pole.
+
+    Where no direction feels another, 1 / (largest own h) - 1 in its place.
+    """
+    left, largest = left_side(mu, spectrum, p, n, own, weight)
+    if not coupled:
+        left = largest
+    if math.isnan(left) or (coupled and largest >= 1):
+        return -1.0
+    return 1 / left - 1 if left > 0 else math.inf
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def root(
+    low: float, pole: float, spectrum: Array, p: Array, n: Array, own: Array, weight: Array, coupled: bool
+) -> float:
+    """The root of the excess above a place, by inverse quadratic interpolation where that is safe, else by halving.
+
+    The pole where nothing is above the place, infinity where it is beyond the range of floats.
+
+    Parameters
+    ----------
+    low, pole : a place a little above the largest pole of the mean, and that pole.
+    spectrum, p, n, own, weight, coupled : as in `excess`.
+
+    References
+    ----------
+    Chandrupatla 1997, "A new hybrid quadratic/bisection algorithm", doi:10.1016/s0965-9978(96)00051-8.
+    """
+    last, at_last = low, excess(low, spectrum, p, n, own, weight, coupled)
+    if at_last >= 0:
+        return pole
+    before, at_before = last, at_last
+    while at_last < 0:  # excess + 1 is nearly proportional to the distance from the pole, close to it
+        before, at_before = last, at_last
+        last = max(pole + 2 / max(1 + at_last, 2 / _FARTHER) * (last - pole), np.nextafter(last, np.inf))
+        if not last < math.inf:
+            return math.inf
+        at_last = excess(last, spectrum, p, n, own, weight, coupled)
+    third, at_third, share = before, at_before, 0.5
+    while True:
+        new = last + share * (before - last)
+        at_new = excess(new, spectrum, p, n, own, weight, coupled)
+        if (at_new >= 0) == (at_last >= 0):
+            third, at_third = last, at_last
+        else:
+            third, at_third, before, at_before = before, at_before, last, at_last
+        last, at_last = new, at_new
+        best, at_best = (last, at_last) if abs(at_last) < abs(at_before) else (before, at_before)
+        least = (_CLOSE * abs(best) + _SMALL) / abs(before - last)
+        if at_best == 0 or not least <= 0.5:
+            return best
+        share = 0.5
+        along, up = (last - before) / (third - before), (at_last - at_before) / (at_third - at_before)
+        if up * up < along and (1 - up) ** 2 < 1 - along:
+            share = at_last / (at_before - at_last) * at_third / (at_before - at_third) + (third - last) / (
+                before - last
+            ) * at_last / (at_third - at_last) * at_before / (at_third - at_before)
+        share = min(max(share, least), 1 - least)
 
 
 @njit(cache=True, nogil=True)

@@ -9,7 +9,7 @@ time constant. On problems without coupling it comes from a scalar equation (`se
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from numbers import Real
@@ -36,7 +36,8 @@ from accelsim.symbolic.system.tableau import linear_tableau
 from accelsim.threads import single_threaded
 
 _DOUBT = 1e-6  # of a floor: the error from which on it is not told
-_FACTORS = (2.0,) * 40 + (2.0**32,) * 30  # of the steps in search of an edge: near ones first, then all of float64
+_APART = 1e-6  # relative distance of certain stability from certain instability up to which an edge is told
+_FACTORS = (2.0,) * 40 + (2.0**32,) * 10 + (2.0**128,) * 14  # of the steps in search of an edge, to all of float64
 
 
 @dataclass(frozen=True)
@@ -177,6 +178,18 @@ def _grows(exact: Realization, problem: Problem) -> bool:
 def enclosure(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> Enclosure:
     """rho - 1 and its bounds, with the digits that rho itself has not; otherwise as `rate`."""
     exact, stages, _ = exact_system(optimizer, **hyperparameters)
+    if _still(exact) and len(exact.A) == 1:  # every step is the identity: there is nothing to look for
+        return Enclosure(0.0, 0.0, math.ulp(0.0))
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        solver, guess = _guessed(exact, stages, problem)
+        found = enclosed(solver.judge, guess)
+    if _still(exact):
+        return found._replace(low=max(found.low, 0.0))
+    return found
+
+
+def _guessed(exact: Realization, stages: tuple[int, ...], problem: Problem) -> tuple[_Solver, float]:
+    """A solver, and the rate that it finds."""
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         solver = _solver(exact, stages, problem)
         try:
@@ -185,10 +198,22 @@ def enclosure(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any)
             raise too_large() from None
         if not math.isfinite(guess):
             raise too_large()
-        found = enclosed(solver.judge, guess)
-    if _still(exact):
-        return found._replace(low=max(found.low, 0.0))
-    return found
+        return solver, guess
+
+
+@single_threaded
+def guess(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> float:
+    """rho - 1 as a solver finds it, which nothing certifies: for a search, whose end is certified.
+
+    Infinite where it overflows and the mean is sure to grow; raises otherwise as `rate` does.
+    """
+    exact, stages, _ = exact_system(optimizer, **hyperparameters)
+    try:
+        return _guessed(exact, stages, problem)[1]
+    except TooLarge:
+        if _grows(exact, problem):
+            return math.inf
+        raise
 
 
 def gap(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> float:
@@ -294,14 +319,16 @@ def _limits(exact: Realization, lasting: tuple[bool, ...], problem: Problem) -> 
 def edge(optimizer: Optimizer, problem: Problem, name: str, /, **hyperparameters: Any) -> float | None:
     """The value of a hyperparameter at which the rule turns unstable, the others as they are.
 
-    Looked for from the value given, in steps that double or halve it (or its distance from a finite upper bound), first
-    upwards if the rule is stable there and downwards if not, then bisected to twelve digits: the edge next to it, if
-    there are several. None if there is none within the hyperparameter's range.
+    Looked for from the value given, in steps that double or halve it (or its distance from a finite bound), first
+    upwards if the rule is stable there and downwards if not, then bisected to twelve digits, or to a millionth where
+    rounding leaves no more certain. Between two places that are looked at there may be others. None if none is found
+    within the hyperparameter's range, on the value's side of 0.
 
     Raises
     ------
     InputError
-        As `rate` does, and for a name that is none of a number.
+        As `rate` does, for a name that is none of a number, and where it is not certain whether the rule is stable at
+        the value given, or near the edge: then the message says between which values the edge lies.
     """
     if name not in optimizer.hyperparameters:
         raise unknown(f"hyperparameter of {optimizer}:", name, optimizer.hyperparameters)
@@ -319,20 +346,41 @@ def edge(optimizer: Optimizer, problem: Problem, name: str, /, **hyperparameters
         return stable(optimizer, problem, **{**hyperparameters, name: bound + sign * distance})
 
     start = abs(float(given) - bound) or (1e-9 if finite else 1.0)
-    inside = bool(holds(start))
+    inside = holds(start)
+    if inside is None:
+        raise InputError(f"whether {optimizer} is stable at {name} = {given:g} is not certain: take another value")
     for outwards in (True, False) if inside != finite else (False, True):
         near = start
-        for factor in _FACTORS:
-            far = near * factor if outwards else near / factor
+        for far in _places(start, outwards, declared.high - declared.low if finite else math.inf):
             if not (0 < far < math.inf and declared.holds(bound + sign * far)):
                 break
             there = holds(far)
             if there is None:
                 continue
             if there != inside:
-                return bound + sign * _bisected(holds, *((near, far) if inside else (far, near)))
+                good, bad = _bisected(holds, *((near, far) if inside else (far, near)))
+                if abs(bad - good) > _APART * abs(bad):
+                    ends = sorted(bound + sign * end for end in (good, bad))
+                    raise InputError(
+                        f"the edge of stability in {name} lies between {ends[0]:.12g} and {ends[1]:.12g}, where "
+                        "rounding leaves it open whether the run is stable"
+                    )
+                return bound + sign * (good + bad) / 2
             near = far
     return None
+
+
+def _places(start: float, outwards: bool, span: float) -> Iterator[float]:
+    """Distances from a bound, from the start towards it or away from it, to the range's other end if it has one."""
+    here = start
+    for factor in _FACTORS:
+        if not outwards:
+            here /= factor
+        elif math.isfinite(span):
+            here = span - (span - here) / factor
+        else:
+            here *= factor
+        yield here
 
 
 def step_sizes_of(optimizer: Optimizer) -> list[str]:
@@ -365,9 +413,23 @@ def over_grid(optimizer: Optimizer, problem: Problem, axes: Mapping[str, Array],
     )
 
 
-def _bisected(holds: Callable[[float], bool | None], good: float, bad: float) -> float:
-    """The last place from which a condition holds on the way from good to bad, to twelve digits."""
+def _bisected(holds: Callable[[float], bool | None], good: float, bad: float) -> tuple[float, float]:
+    """The last place where a condition holds on the way from good to bad, and the first where it does not.
+
+    To twelve digits, or as near as it is certain that it holds and that it does not.
+    """
     while abs(bad - good) > 1e-12 * abs(bad):
         middle = (good + bad) / 2
-        good, bad = (middle, bad) if holds(middle) else (good, middle)
-    return good
+        there = holds(middle)
+        if there is None:
+            return _last(lambda x: holds(x) is True, good, middle), _last(lambda x: holds(x) is False, bad, middle)
+        good, bad = (middle, bad) if there else (good, middle)
+    return good, bad
+
+
+def _last(holds: Callable[[float], bool], inside: float, outside: float) -> float:
+    """The last place from which a condition holds on the way from inside to outside, to twelve digits."""
+    while abs(outside - inside) > 1e-12 * abs(outside):
+        middle = (inside + outside) / 2
+        inside, outside = (middle, outside) if holds(middle) else (inside, middle)
+    return inside

@@ -140,6 +140,7 @@ class Found:
     evaluations : how many were made.
     edges : the axes at whose ends the place is.
     alone : the least values that two searches found, each by itself; infinite without an evaluation.
+    turns : how often both, at least, searched from new starts.
     """
 
     place: Array
@@ -147,6 +148,7 @@ class Found:
     evaluations: int
     edges: tuple[int, ...]
     alone: tuple[float, float]
+    turns: int = 0
 
 
 class _Spent(Exception):
@@ -159,7 +161,7 @@ class _Run:
     def __init__(self, objective: Objective, axes: Sequence[Axis], budget: int) -> None:
         self.objective, self.axes, self.left = objective, axes, budget
         self.box = np.array([(a.low, a.high) for a in axes])
-        self.place, self.value = np.empty(0), math.inf
+        self.place, self.value, self.turns = np.empty(0), math.inf, 0
 
     def __call__(self, place: Array) -> float:
         if not self.left:
@@ -180,6 +182,7 @@ class _Run:
         for turn in itertools.count():
             growth, which = (_SEVERAL if len(self.axes) > 1 else 1) * 2 ** max(turn - 1, 0), min(turn, 1)
             self.rounds(_ROUNDED[which] * growth, [*seed, turn])
+            self.turns += 1
             self.polish(_POLISHED[which] * growth)
 
     def rounds(self, left: int, seed: list[int]) -> None:
@@ -247,7 +250,8 @@ def search(objective: Objective, axes: Sequence[Axis], budget: int, seed: int, k
         job.result()
     best = min(runs, key=lambda run: run.value)
     place = _closed(best, closings)
-    return Found(place, best.value, budget, _at_edges(place, best.box), (runs[0].value, runs[1].value))
+    alone, turns = (runs[0].value, runs[1].value), min(run.turns for run in runs)
+    return Found(place, best.value, budget, _at_edges(place, best.box), alone, turns)
 
 
 def _points(count: int, axes: Sequence[Axis], seed: list[int]) -> Array:

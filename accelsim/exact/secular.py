@@ -14,20 +14,19 @@ falls to zero above its last pole, also where own_i < 0 (kurtosis below 2), for 
 from __future__ import annotations
 
 import math
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from accelsim.errors import InputError
 from accelsim.exact.bounds import UncoupledJudge
-from accelsim.exact.norms import beyond, left_side, slowest_of_two
+from accelsim.exact.norms import beyond, root, slowest_of_two
 from accelsim.exact.tables import System
 from accelsim.problems import Uncoupled
 from accelsim.spectra import Array
 
 _RELATIVE = 1e-12  # a root closer than this to the rate of the mean is that rate
-_FARTHER = 1e4  # from the pole: factor from one place to the next where the root is looked for
 _AT_ONCE = 256  # eigendirections whose poles are computed in search of the slowest
 
 
@@ -59,39 +58,26 @@ class Secular:
         self.weight = problem.right * problem.left
         self.coupled = bool(self.weight.any())
         self.p, self.n = _polynomials(step, system.B, system.C)
-        self.judge = UncoupledJudge(system, step, problem)
+
+    @cached_property
+    def judge(self) -> UncoupledJudge:
+        """What certifies the side of rho - 1 that a number is on."""
+        return UncoupledJudge(self.system, self.step, self.problem)
 
     def gap(self) -> float:
         """rho - 1."""
-        from scipy.optimize import brentq
-
         least = self.mean_gap
         if not self.problem.multiplicative:
             return least
-        excess = cache(self._excess)  # brentq asks again at the ends
-        low = least + _RELATIVE * abs(least)
-        if excess(low) >= 0:
-            return least
-        high = low
-        while excess(high) < 0:  # excess + 1 is nearly proportional to the distance from the pole, close to it
-            low, farther = high, 2 / max(1 + excess(high), 2 / _FARTHER)
-            high = max(least + farther * (high - least), math.nextafter(high, math.inf))
-            if not math.isfinite(high):
-                raise too_large()
-        return float(brentq(excess, low, high, xtol=1e-30, rtol=1e-13, maxiter=1000))
+        found = float(root(least + _RELATIVE * abs(least), least, *self.equation))
+        if not math.isfinite(found):
+            raise too_large()
+        return found
 
-    def _excess(self, mu: float) -> float:
-        """1 / (left side) - 1 as a function of mu = z - 1: rising, and -1 up to the last pole.
-
-        Where no direction feels another, 1 / (largest own_i h_i) - 1 in its place.
-        """
-        problem = self.problem
-        left, largest = left_side(mu, problem.spectrum, self.p, self.n, problem.own, self.weight)
-        if not self.coupled:
-            return 1 / largest - 1 if largest > 0 else -1.0 if math.isnan(largest) else math.inf
-        if math.isnan(left) or largest >= 1:
-            return -1.0
-        return 1 / left - 1 if left > 0 else math.inf
+    @property
+    def equation(self) -> tuple[Array, Array, Array, Array, Array, bool]:
+        """What `norms.excess` takes besides z - 1."""
+        return self.problem.spectrum, self.p, self.n, self.problem.own, self.weight, self.coupled
 
     @cached_property
     def mean_gap(self) -> float:

@@ -83,20 +83,21 @@ def anchored(tableau: Tableau, numeric: Numeric) -> System:
     ----------
     numeric : in floats or fractions, of one step or with a first axis of many.
     """
-    one = np.array(tableau.translation)
+    moved = np.array(tableau.translation, dtype=bool)
 
     def with_drive(matrix: Array, image: Array) -> Array:
-        # differences that rounding of the coefficients explains are zero: they would be noise of relative size |w*|
-        difference = matrix @ one - image
-        precision = 0.0 if matrix.dtype == object else float(np.finfo(matrix.dtype).eps)
-        drive = np.where(np.abs(difference) > 4 * precision * (np.abs(matrix) @ one + 1), difference, 0)
+        drive = matrix[..., moved].sum(axis=-1) - image
+        if matrix.dtype != object:
+            # differences that rounding of the coefficients explains are zero: they would be noise of relative size |w*|
+            precision = float(np.finfo(matrix.dtype).eps)
+            drive = np.where(np.abs(drive) > 4 * precision * (np.abs(matrix) @ moved + 1), drive, 0)
         return np.concatenate([matrix, drive[..., None]], axis=-1)
 
     a, b, c, d, f = numeric
     constant = np.zeros_like(a, shape=(*a.shape[:-2], 1, a.shape[-1] + 1))
     constant[..., -1] = 1
     return System(
-        np.concatenate([with_drive(a, one), constant], axis=-2),
+        np.concatenate([with_drive(a, moved.astype(int)), constant], axis=-2),
         np.concatenate([b, np.zeros_like(b[..., :1, :])], axis=-2),
         with_drive(c, np.ones(c.shape[-2], dtype=int)),
         d,
@@ -166,7 +167,8 @@ class Tables:
     def _first(self) -> System:
         if self.constant:
             try:
-                numeric = next(self.tableau.rows(exact, **self.values))
+                written = {name: exact(value) for name, value in self.values.items() if isinstance(value, Real)}
+                numeric = self.tableau.at(exact(0), written, exact)
                 whole = anchored(self.tableau, Numeric(*(matrix[None] for matrix in numeric)))
                 return whole.each(lambda matrix: matrix.astype(np.float64))
             except InputError:  # a root that is irrational

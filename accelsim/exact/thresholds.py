@@ -16,6 +16,7 @@ import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from os import cpu_count
 from typing import Any
 
@@ -130,8 +131,8 @@ def risk_after(problem: Problem, tableau: Tableau, values: dict[str, Any], steps
     Under additive noise it comes from the adjoint, which keeps digits that second moments lose; there `diverged` counts
     from the last step.
     """
-    tables = Tables(tableau, values)
-    if _additive(problem) and (steps <= _SWEPT or not unstepped(problem, tables)):
+    tables = Tables(tableau, values) if _additive(problem) else None
+    if tables and (steps <= _SWEPT or not unstepped(problem, tables)):
         systems, mean = _seen(tables.take(steps), tableau), _start(problem, tableau, np.float64).mean
         return _kept(_swept(problem, systems, mean, steps), lambda: _swept(problem, rounded(systems), mean, steps))
     found = _arrival(problem, tableau, values, -1.0, steps, _same)
@@ -160,13 +161,19 @@ def _same(systems: System) -> System:
 
 def rounded(systems: System) -> System:
     """Systems whose entries are each off by their rounding, up or down by chance."""
+    factors = iter(_chance(tuple(matrix.shape for matrix in systems[:5])))
+    return systems.each(lambda matrix: matrix * next(factors))
+
+
+@lru_cache(maxsize=8)
+def _chance(shapes: tuple[tuple[int, ...], ...]) -> list[Array]:
     chance = np.random.default_rng(0)
-    return systems.each(lambda m: m * (1 + np.finfo(float).eps * chance.choice([-1, 1], m.shape)))
+    return [1 + np.finfo(float).eps * chance.choice([-1, 1], shape) for shape in shapes]
 
 
-def alike(one: float, other: float) -> bool:
-    """Whether two risks of unlike rounding share three digits, and neither is one that no risk can be."""
-    return min(one, other) >= 0 and abs(one - other) <= KEPT * max(one, other)
+def alike(one: float, other: float, part: float = KEPT) -> bool:
+    """Whether two risks of unlike rounding are the same but for a part, and neither is one that no risk can be."""
+    return min(one, other) >= 0 and abs(one - other) <= part * max(one, other)
 
 
 def _swept(problem: Any, systems: System, mean: Array, steps: int) -> Arrival:
@@ -231,17 +238,28 @@ def _extended(tableau: Tableau, values: dict[str, Any], limit: int) -> System:
 
 
 def _without_stepping(problem: Uncoupled, tables: Tables, target: float, limit: int, change: Change) -> Arrival:
-    from accelsim.exact import doubling
-
     a, b, c, d, f, _ = change(_seen(tables.take(0), tables.tableau)).at(0)
     seen = Numeric(a[:-1, :-1], b[:-1], c[:, :-1], d, f[:, :-1])
-    rule = _numbers(seen, np.eye(len(seen.A))[tables.tableau.translation.index(1)])
-    weight = problem.spectrum * problem.modes(problem.start) ** 2 / 2
-    doublings = min(DOUBLINGS, limit.bit_length())
-    step, before, risk = doubling.walk(problem.spectrum, weight, problem.floor, rule, target, limit, doublings)
-    if not math.isfinite(risk):
-        return Arrival(None, before, math.inf, limit)
-    return Arrival(step if step >= 0 else None, before, risk, lost=risk < 0)
+    return Squared(problem, tables.tableau).run(seen, target, limit)
+
+
+class Squared:
+    """Runs, without stepping, of rules that `unstepped` holds for."""
+
+    def __init__(self, problem: Uncoupled, tableau: Tableau) -> None:
+        self.problem, self.moved = problem, np.eye(len(tableau.states))[tableau.translation.index(1)]
+        self.weight = problem.spectrum * problem.modes(problem.start) ** 2 / 2
+
+    def run(self, seen: Numeric, target: float, limit: int) -> Arrival:
+        """The first step at which the risk is at most a target, from a step in the coordinates of `_seen`."""
+        from accelsim.exact import doubling
+
+        rule, doublings = _numbers(seen, self.moved), min(DOUBLINGS, limit.bit_length())
+        problem = self.problem
+        step, before, risk = doubling.walk(problem.spectrum, self.weight, problem.floor, rule, target, limit, doublings)
+        if not math.isfinite(risk):
+            return Arrival(None, before, math.inf, limit)
+        return Arrival(step if step >= 0 else None, before, risk, lost=risk < 0)
 
 
 def _stepped(problem: Uncoupled, tables: Tables, target: float, limit: int, change: Change) -> Arrival:

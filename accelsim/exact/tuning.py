@@ -23,6 +23,8 @@ from accelsim.spectra import Array, whole
 from accelsim.threads import single_threaded
 
 BUDGET = 2000  # evaluations
+AGREED = 0.01  # relative difference of the best values of two searches that agree
+_TURNS = 2  # of each of them, before they can
 _LOOK = 64  # evaluations that look whether a number of steps is enough to reach a target
 _FLOORS = 400  # evaluations that look for the lowest noise floor
 _POINT = ValueError, ArithmeticError, RuntimeError  # errors of a point: input, singular matrices, overflow, no root
@@ -41,7 +43,8 @@ class Tuned:
     budget : how often it could have been.
     at_bound : names of those at the edge of what was searched.
     agreement : relative difference of the best values of two independent searches with half of the budget each, of
-        which the better one is taken; infinite where one of them found no value.
+        which the better one is taken. Infinite where one of them found no value, and where they are alike before each
+        has searched from new starts twice: first ends are often one wrong place.
     failed : number of points without a value, by kind: ``diverged`` (or not stable), ``not computable`` (an error),
         ``digits lost`` (rounding leaves fewer than three) and, for a number of steps, ``short of the target``.
     """
@@ -117,12 +120,15 @@ def tune(
     owners = [part.name for part in free for _ in part.axes]
     at_bound = tuple(dict.fromkeys(owners[k] for k in best.edges))
     values = {k: v if isinstance(v, Real) else str(v) for k, v in space.values(best.place).items()}
-    return Tuned(values, value, evaluations, budget, at_bound, _apart(*best.alone), space.failed)
+    return Tuned(values, value, evaluations, budget, at_bound, _agreement(best), space.failed)
 
 
-def _apart(one: float, other: float) -> float:
-    """The relative difference of the values of two scores."""
-    return math.expm1(abs(one - other)) if max(one, other) < goals.NONE else math.inf
+def _agreement(found: Found) -> float:
+    """See `Tuned`."""
+    if max(found.alone) >= goals.NONE:
+        return math.inf
+    apart = math.expm1(abs(found.alone[0] - found.alone[1]))
+    return apart if found.turns >= _TURNS or apart > AGREED else math.inf
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,16 @@
 import numpy as np
 
 import accelsim
-from reference import inputs, limit, long_runs, moments, radius, rules, search, verdict
+from accelsim.exact import rates
+from reference import edges, floors, inputs, limit, long_runs, moments, radius, rules, search, verdict
+
+TOUCH = 1e-9
+MOST_FOLLOWED = 3000  # steps of a tuned run
 
 
 def judge(asked):
     """(verdict, reason) on what the tool answers; ``skipped`` where there is no reference."""
-    return {"rate": _rate, "risk": _risk, "tune": _tune}[asked.kind](asked)
+    return {"rate": _rate, "risk": _risk, "floor": _floor, "edge": _edge, "tune": _tune}[asked.kind](asked)
 
 
 def _rate(asked):
@@ -18,6 +22,34 @@ def _rate(asked):
         return "skipped", str(none)
     found, refusal = verdict.asked(accelsim.rate, asked.rule, asked.problem, **asked.values)
     return ("refused", refusal) if refusal else verdict.of_rate(found, true)
+
+
+def _floor(asked):
+    found, refusal = verdict.asked(rates.floor, asked.rule, asked.problem, **asked.values)
+    if refusal:
+        return "refused", refusal
+    try:
+        true, gap = floors.floor(asked.rule, asked.problem, **asked.values)
+    except NotImplementedError as none:
+        return "skipped", str(none)
+    return verdict.of_floor(found, true, gap, _first(asked.rule, asked.problem, asked.values))
+
+
+def _first(rule, problem, values):
+    """The risk before the first step."""
+    return float(moments.risks(rule, problem, 0, **values).risk[0])
+
+
+def _edge(asked):
+    setting = asked.rule, asked.problem, asked.name
+    found, refusal = verdict.asked(rates.edge, *setting, **asked.values)
+    if refusal:
+        return "refused", refusal
+    try:
+        why = edges.fault(*setting, found, **asked.values)
+    except NotImplementedError as none:
+        return "skipped", str(none)
+    return ("wrong", why) if why else ("right", "")
 
 
 def _risk(asked):
@@ -54,18 +86,32 @@ def _grows(asked):
 
 def _tune(asked):
     setting = asked.rule, asked.problem, asked.objective
+    found, refusal = verdict.asked(accelsim.tune, *setting, asked.names, **asked.values)
+    most = search.STEPS if refusal else min(search.STEPS, int(found.value))
     try:
-        bound, _ = search.best(*setting, asked.names, asked.values)
+        bound, _ = search.best(*setting, asked.names, asked.values, most)
     except NotImplementedError as none:
         return "skipped", str(none)
-    found, refusal = verdict.asked(accelsim.tune, *setting, asked.names, **asked.values)
     if refusal:
-        return "refused", refusal
-    own = search.value_of(*setting, **{**asked.values, **found.hyperparameters})
-    least, scale = None, 0.0
-    if asked.objective.startswith("risk@"):
-        scale = float(moments.risks(asked.rule, asked.problem, 0, **{**asked.values, **found.hyperparameters}).risk[0])
+        reached = asked.objective.startswith("steps@") and bound < np.inf
+        return ("wrong", f"{refusal}; but a grid finds {bound} steps") if reached else ("refused", refusal)
+    values = {**asked.values, **found.hyperparameters}
+    if asked.objective.startswith("steps@"):
+        return _of_steps(asked, found, values, bound)
+    own = search.value_of(*setting, **values)
+    risk = asked.objective.startswith("risk@")
+    scale = _first(asked.rule, asked.problem, values) if risk else 0.0
     noisy = asked.problem.name == "quadratic" and asked.problem.grad_noise > 0
-    if noisy and asked.objective.startswith("risk@"):
-        least = limit.least_risk(asked.problem, int(asked.objective.partition("@")[2]))
+    least = limit.least_risk(asked.problem, int(asked.objective.partition("@")[2])) if noisy and risk else None
     return verdict.of_tuned(found, own, bound, least, scale)
+
+
+def _of_steps(asked, found, values, bound):
+    """A risk that touches its target within roundings may count as there or not."""
+    if found.value > MOST_FOLLOWED:
+        return "skipped", "too many steps to follow"
+    target, steps = float(asked.objective.partition("@")[2]), int(found.value)
+    touched, passed = (
+        search.first_step(asked.rule, asked.problem, target * (1 + by), steps + 1, **values) for by in (TOUCH, -TOUCH)
+    )
+    return verdict.of_steps(found.value, touched, passed, bound)

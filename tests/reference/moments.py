@@ -95,10 +95,15 @@ class Risks:
 
 def risks(rule, problem, steps, of="returned", numbers=Fixed, **given):
     """Exact risk of the returned iterate, or of the first point queried next, after 0, 1, ..., steps steps."""
+    found = np.array(list(risks_of(rule, problem, steps, of, numbers, **given)), dtype=object)
+    return Risks(*found.T)
+
+
+def risks_of(rule, problem, steps, of="returned", numbers=Fixed, **given):
+    """The same, step by step: (risk, bias, variance)."""
     law = read(problem)
     follow = _apart if isinstance(law, Apart) else _table
-    found = np.array(list(follow(law, steps_of(rule, given, steps), of, numbers)), dtype=object)
-    return Risks(*found.T)
+    return follow(law, steps_of(rule, given, steps), of, numbers)
 
 
 def _seen(step, of):

@@ -1,4 +1,4 @@
-"""Rules that are not shipped: an averaging window, two samples a step, states that are dead."""
+"""Rules that are not shipped: an averaging window, two samples a step, states that are dead, pulls to the origin."""
 
 from accelsim.rule import Hyperparameter, momentum, optimizer, step_size, weight
 
@@ -43,4 +43,21 @@ def with_idle_states(s, t, h):
     return dict(w=w, twin=s.twin - h.lr * g, idle=2 * s.idle + h.beta * (s.w - s.twin))
 
 
+@optimizer(positions="w", memories="m", returns="w", lr=step_size(), beta=momentum(), decay=Hyperparameter(low=0))
+def decayed(s, t, h):
+    """Momentum, and weight decay beside it."""
+    g = yield s.w
+    m = h.beta * s.m + g
+    return dict(w=s.w - h.lr * (m + h.decay * s.w), m=m)
+
+
+@optimizer(positions="w", memories="m", returns="w", lr=step_size(), beta=momentum(), decay=Hyperparameter(low=0))
+def shrunk_pair(s, t, h):
+    """Two points on one sample, the second one nearer to the origin, then one on the next sample."""
+    g, low = yield s.w, s.w / (1 + h.decay) + h.beta * s.m
+    last = yield s.w - h.lr * g
+    return dict(w=s.w - h.lr * (last + (low - g) / 4), m=h.beta * s.m - h.lr * low)
+
+
 OWN = {rule.name: rule for rule in (windowed, extragradient, optimistic, with_dead_memory, with_idle_states)}
+OWN |= {rule.name: rule for rule in (decayed, shrunk_pair)}

@@ -1,4 +1,4 @@
-"""Random small questions to `rate`, `risk` and `tune`, many of them where numbers are hard, each from (seed, place)."""
+"""Random small questions of all `KINDS`, many of them where numbers are hard, each from (seed, place)."""
 
 import math
 import random
@@ -40,6 +40,8 @@ CONSTANT = {
     "optimistic": dict(lr="step", past="step"),
     "with_dead_memory": dict(lr="step", beta="momentum"),
     "with_idle_states": dict(lr="step", beta="momentum"),
+    "decayed": dict(lr="step", beta="momentum", decay="gain"),
+    "shrunk_pair": dict(lr="step", beta="momentum", decay="gain"),
 }
 IN_TIME = {
     "schedule_free": dict(lr="step", beta="weight"),
@@ -55,8 +57,10 @@ IN_TIME = {
 STATES = {"sgd": 1, "extragradient": 1, "accsgd": 2, "windowed": 3, "ademamix_sgd": 3, "mars_exact_sgd": 3}
 STATES |= {"mars_sgd": 3, "aggmo": 3, "triple_momentum": 3, "ema(heavy_ball)": 3, "tail_average(heavy_ball)": 3}
 STATES |= {"lookahead(heavy_ball)": 3, "tail_average(windowed)": 4, "with_idle_states": 3}
+STATES |= {"decayed": 3, "shrunk_pair": 3}
+KINDS = dict(rate=0.4, risk=0.4, floor=0.12, edge=0.06, tune=0.02)
 PROBLEMS = ("quadratic", "linear_regression", "independent", "one_hot", "plrf", "dataset")
-SETTINGS = ("ordinary", "ordinary", "critical", "edge", "tiny", "large batch", "boundary", "swelling")
+SETTINGS = ("ordinary", "ordinary", "critical", "edge", "tiny", "large batch", "boundary", "swelling", "near one")
 FORMS = ("{p}*cosine(t,{n})", "{p}*linear(t,{n})", "{p}*warmup(t,{n})", "{p}/(1+t/{n})", "{p}/sqrt(t+1)")
 FORMS += ("{p}*(1+cos(t))", "{p}+{p}*exp(-((t-{n})/2)**2)")
 TABLES = ("normal", "repeated", "dominant", "collinear", "dependent")
@@ -64,9 +68,9 @@ TABLES = ("normal", "repeated", "dominant", "collinear", "dependent")
 
 @dataclass
 class Question:
-    """One question: `kind` is rate, risk or tune; `long` a risk after so many steps that they are not followed.
+    """One question: `kind` is one of `KINDS`; `long` a risk after so many steps that they are not followed.
 
-    `event` are the steps between which the coefficients of a long run vary.
+    `name` is the hyperparameter of an edge, `event` are the steps between which the coefficients of a long run vary.
     """
 
     kind: str
@@ -81,13 +85,17 @@ class Question:
     event: tuple | None = None
     objective: str = ""
     names: list = field(default_factory=list)
+    name: str = ""
 
     def __str__(self):
-        words = [self.kind, repr(str(self.rule)) if "(" in str(self.rule) else str(self.rule)]
+        command = "rate" if self.kind in ("floor", "edge") else self.kind
+        words = [command, repr(str(self.rule)) if "(" in str(self.rule) else str(self.rule)]
         words += [f"--set {k}={v!r}" for k, v in self.values.items()]
         words += [f"--{k.replace('_', '-')} {_text(v)}" for k, v in self.options.items() if v is not None]
         if self.kind == "risk":
             words += [f"--steps {self.steps}"] + ["--of query"] * (self.of == "query")
+        if self.kind == "edge":
+            words += [f"--edge {self.name}"]
         if self.kind == "tune":
             words += [f"--objective {self.objective}"]
         return " ".join(words)
@@ -108,23 +116,25 @@ def find(name):
 def question(seed, place, folder):
     """The question of that place; tables are written into a folder."""
     chance = random.Random(f"{seed}/{place}")
-    kind = chance.choices(["rate", "risk", "tune"], [0.495, 0.495, 0.01])[0]
+    kind = chance.choices(list(KINDS), list(KINDS.values()))[0]
     if kind == "tune":
         return _tuning(chance, folder, place)
     long = kind == "risk" and chance.random() < 0.1
-    roles = CONSTANT if kind == "rate" or long or chance.random() < 0.5 else IN_TIME
+    roles = CONSTANT if kind != "risk" or long or chance.random() < 0.5 else IN_TIME
     name = chance.choice(list(roles))
     rule, setting = find(name), chance.choice(SETTINGS)
-    problem, options = _problem(chance, setting, STATES.get(name, 2), folder, place, table=not long)
+    problem, options = _problem(chance, setting, STATES.get(name, 2), folder, place, not long, kind == "floor")
     values = {k: _value(chance, role, problem, setting, long) for k, role in roles[name].items()}
     asked = Question(kind, rule, problem, options, values, setting, long=long)
     if setting == "critical" and roles is CONSTANT:
         _make_critical(chance, asked, roles[name])
-    if setting == "edge" and kind == "rate":
+    if setting == "edge" and kind != "risk":
         with suppress(NotImplementedError):
             _to_the_edge(chance, asked, roles[name])
     if kind == "risk":
         _make_run(chance, asked, roles[name])
+    if kind == "edge":
+        asked.name = chance.choice(list(roles[name]))
     return asked
 
 
@@ -160,20 +170,29 @@ def _add_event(chance, asked, roles):
 
 def _tuning(chance, folder, place):
     name = chance.choice(["sgd", "heavy_ball", "nesterov", "schedule_free", "ema(sgd)", "simplified_ademamix_sgd"])
-    objective = "rate" if name != "schedule_free" and chance.random() < 0.5 else f"risk@{chance.randint(3, 30)}"
+    objective = chance.choice(["rate" if name != "schedule_free" else "risk", "risk", "steps"])
+    if objective == "risk":
+        objective = f"risk@{chance.randint(3, 30)}"
     names = dict(sgd=["lr"], heavy_ball=["lr", "beta"], nesterov=["lr", "beta"], schedule_free=["lr", "beta"])
     names = names.get(name, ["lr", "decay"] if name == "ema(sgd)" else ["lr", "beta"])
     problem, options = _problem(chance, "ordinary", 2, folder, place)
     values = dict(alpha=10 ** chance.uniform(-1, 1)) if name.startswith("simplified") else {}
+    if objective == "steps":
+        first = float((problem.spectrum * (problem.start @ _basis(problem)) ** 2).sum() / 2)
+        objective = f"steps@{first * 10 ** chance.uniform(-2.5, -0.1)!r}"
     return Question("tune", find(name), problem, options, values, "tuning", objective=objective, names=names)
 
 
-def _problem(chance, setting, states, folder, place, table=True):
+def _basis(problem):
+    return np.eye(problem.dim) if problem.basis is None else problem.basis
+
+
+def _problem(chance, setting, states, folder, place, table=True, noisy=False):
     name = chance.choice([*PROBLEMS, "dataset"] if table else PROBLEMS[:-1])
     batch = round(2 ** chance.uniform(10, 50)) if setting == "large batch" else chance.choice([1, 1, 2, 3, 8, 64, 4096])
     dim = chance.randint(1, max(1, min(4, 6 // states) if states > 1 else 4))
     options = dict(problem=name, batch=batch)
-    noise = chance.choice([0.0, 10 ** chance.uniform(-6, 1)])
+    noise = chance.choice([0.0, 10 ** chance.uniform(-6, 1)] + [10 ** chance.uniform(-6, 1)] * 6 * noisy)
     if name == "dataset":
         options.update(data=_table(chance, folder, place, dim), target=dim)
     elif name == "plrf":
@@ -243,6 +262,8 @@ def _value(chance, role, problem, setting, long):
     if role == "step":
         low, high = dict(tiny=(-9, -4), swelling=(0, 1.2)).get(setting, (-3, 0.5))
         return _scale(problem) * 10 ** chance.uniform(low, high)
+    if setting == "near one" and role in ("momentum", "weight") and chance.random() < 0.7:
+        return 1 - 10 ** chance.uniform(-12, -5)
     if role == "momentum":
         return 1 - 10 ** chance.uniform(-9 if long else -4, 0)
     if role == "weight":

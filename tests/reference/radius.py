@@ -25,7 +25,7 @@ def gap(rule, problem, **given):
 
 def gap_of(step, law):
     """rho - 1 of one step on the law of a problem's gradients."""
-    return mp.expm1(_log_radius(matrix(step, law)))
+    return mp.expm1(_log_radius(matrix(unpulled(step), law)))
 
 
 def _independent(rows):
@@ -57,20 +57,35 @@ def _span(start, a):
 
 
 def minimal(step):
-    """The step on what starts and gradients reach and queries and the answer show."""
-    n = step.states
-    a, b = step.update[:, :n], step.update[:, n:]
-    reached = _span([step.start, *b.T], a.T).T  # (n, r)
-    shown = _span([*step.answer, *(row[:n] for queries in step.queries for row in queries)], a)  # (o, n)
+    """The step on what starts and gradients (and w*, if it pulls) reach and queries and the answer show."""
+    n = step.states - step.pulled
+    a, rest = step.update[:n, :n], step.update[:n, n:]
+    reached = _span([step.start[:n], *rest.T], a.T).T  # (n, r)
+    shown = _span([row[:n] for rows in (step.answer, *step.queries) for row in rows], a)  # (o, n)
     seen = shown @ reached
     kept = _independent(seen)
     columns = _independent(seen[kept].T)
     shown, reached = shown[kept], reached[:, columns]
     inverse = np.array(mp.inverse(mp.matrix((shown @ reached).tolist())).tolist(), dtype=object)
     into = reached @ inverse  # states of the smaller system to states
-    update = np.concatenate([shown @ a @ into, shown @ b], axis=1)
-    queries = [np.concatenate([q[:, :n] @ into, q[:, n:]], axis=1) for q in step.queries]
-    return Step(queries, update, step.answer @ into, shown @ step.start)
+
+    def of(rows):
+        return np.concatenate([rows[:, :n] @ into, rows[:, n:]], axis=1)
+
+    update, start = shown @ step.update[:n], shown @ step.start[:n]
+    if step.pulled:
+        update, start = np.vstack([update, step.update[n:]]), np.append(start, step.start[n:])
+    return Step([of(q) for q in step.queries], of(update), of(step.answer), start, step.pulled)
+
+
+def unpulled(step):
+    """The step without the state that is a constant."""
+    if not step.pulled:
+        return step
+    n = step.states - 1
+    queries = [np.delete(q, n, axis=1) for q in step.queries]
+    update = np.delete(step.update[:n], n, axis=1)
+    return Step(queries, update, step.answer[:, :n], step.start[:n])
 
 
 def matrix(step, law, numbers=Fixed):

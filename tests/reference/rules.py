@@ -10,6 +10,7 @@ from accelsim.schedules import Recurrence, Schedule
 from reference.numbers import mp, number
 
 SMALLEST = 1e-60  # of coefficients; products of several have to be above what arrays resolve, see `numbers`
+ROUNDING = 1e-100  # of sums of coefficients
 PROBED = (1, 2, 17, 1000)  # steps at which a rule of constant hyperparameters is the one of step 0, or varies in time
 
 
@@ -47,18 +48,23 @@ class Form:
 class Step:
     """One step on x = (states, gradients): queries[j] of stage j, and the new states.
 
+    Positions are errors, w - w*. A rule that they do not tell all of, as it is pulled to the origin, has w* / e_0 = -1
+    as its last state, the same at all times (a run starts at w = 0, so that the first error e_0 is -w*).
+
     Attributes
     ----------
     queries : for each stage an array (points, states + gradients before it).
     update : (states, states + gradients).
     answer : (1, states) what the user gets.
     start : (states,) 1 for positions, 0 for memories.
+    pulled : whether the last state is that constant.
     """
 
     queries: list
     update: np.ndarray
     answer: np.ndarray
     start: np.ndarray
+    pulled: bool = False
 
     @property
     def states(self):
@@ -88,7 +94,22 @@ def step_of(rule, t, h):
     if any(0 < abs(value) < SMALLEST for matrix in (update, *queries) for value in matrix.flat):
         raise NotImplementedError("coefficients that the references' arrays take for zero")
     start = np.array([mp.mpf(name in rule.positions) for name in rule.states], dtype=object)
-    return Step(queries, update, _rows([{rule.returns: mp.one}], rule.states), start)
+    return _about_optimum(Step(queries, update, _rows([{rule.returns: mp.one}], rule.states), start))
+
+
+def _about_optimum(step):
+    """A step on points as one on errors: what it does to w* in all positions, less w* there, is its pull."""
+    n = step.states
+    pull = step.update[:, :n] @ step.start - step.start
+    shifts = [q[:, :n] @ step.start - 1 for q in step.queries]
+    shift = step.answer @ step.start - 1
+    if all(abs(value) < ROUNDING for value in [*pull, *shift, *(x for each in shifts for x in each)]):
+        return step
+    constant = np.insert(np.zeros(step.update.shape[1], dtype=int), n, 1).astype(object) * mp.one
+    update = np.vstack([np.insert(step.update, n, pull, axis=1), constant])
+    queries = [np.insert(q, n, each, axis=1) for q, each in zip(step.queries, shifts, strict=True)]
+    answer = np.insert(step.answer, n, shift, axis=1)
+    return Step(queries, update, answer, np.append(step.start, -mp.one), pulled=True)
 
 
 def _rows(forms, names):

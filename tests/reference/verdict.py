@@ -48,6 +48,20 @@ def _within(low, true, high):
     return low - slack <= true <= high + slack
 
 
+def of_floor(found, true, gap, scale):
+    """Verdict and reason on a floor, or None for one, given the true one (None where rho >= 1), rho - 1, and a risk.
+
+    Roundings of 1e-16 in positions of that risk are no floor.
+    """
+    if found is None:
+        return ("right", "") if true is None else ("wide", f"no floor is said, at a gap of {float(gap):.3g}")
+    if true is None:
+        return "wrong", f"floor {found:.9g} at a gap of {float(gap):.3g}"
+    if not found >= 0 or not abs(found - true) <= RELATIVE * true + ROUNDING**2 * scale:
+        return "wrong", f"floor {found:.9g} where {float(true):.9g} is right, at a gap of {float(gap):.3g}"
+    return "right", ""
+
+
 def of_risk(found, true, steps=None):
     """Verdict and reason on a Risk, given references at its recorded steps (or at some, by their places)."""
     places = range(len(found.steps)) if steps is None else steps
@@ -104,3 +118,16 @@ def of_tuned(found, own, bound, least=None, scale=0.0):
     if not value <= 1.01 * float(bound) + roundings:
         return "wrong", f"its value {value:.6g} where a grid finds {float(bound):.6g}"
     return "right", ""
+
+
+def of_steps(value, touched, passed, bound):
+    """Verdict and reason on a number of steps to a target.
+
+    Parameters
+    ----------
+    touched, passed : the first steps at which the risk is a little above, and a little below the target.
+    bound : what a grid found.
+    """
+    if not touched <= value <= passed:
+        return "wrong", f"{value:g} steps, but the risk is at the target after {touched}, and below it after {passed}"
+    return ("right", "") if value <= 1.01 * bound else ("wrong", f"{value:g} steps where a grid finds {bound}")

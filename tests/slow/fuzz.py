@@ -1,4 +1,4 @@
-"""Random questions to `rate`, `risk` and `tune` against independent references: ``fuzz.py --seed N [--count N]``.
+"""Random questions of many kinds against independent references: ``fuzz.py --seed N [--count N]``.
 
 Each answer is right, refused (with a message), wide (it says itself that it is not known so well), or WRONG: confident
 and wrong, printed as a line that asks it again. Questions depend on the seed and their place alone: ``--only K``.
@@ -19,7 +19,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from reference.answers import judge
-from reference.questions import question
+from reference.questions import KINDS, question
 
 import accelsim
 
@@ -31,7 +31,7 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--only", type=int, help="ask the question of this place alone")
-    parser.add_argument("--kind", choices=["rate", "risk", "tune"], help="ask these alone")
+    parser.add_argument("--kind", choices=KINDS, help="ask these alone")
     parser.add_argument("--setting", help="and of this setting alone, such as critical, edge, swelling")
     parser.add_argument("--folder", help="tables are left here")
     parser.add_argument("--show", default="wrong", help="print these verdicts, separated by commas")
@@ -63,7 +63,7 @@ def main():
                 print(f"{verdict.upper()} {place} ({asked.setting}): {asked}\n    {why}", flush=True)
     for message, many in refusals.most_common(12):
         print(f"refused {many}: {message}")
-    for kind in ("rate", "risk", "tune"):
+    for kind in KINDS:
         parts = [f"{counts[kind, v]} {v}" for v in VERDICTS]
         print(f"{kind}: {', '.join(parts)}")
     total = {v: sum(n for (_, w), n in counts.items() if w == v) for v in VERDICTS}
