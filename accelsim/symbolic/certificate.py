@@ -21,6 +21,7 @@ from accelsim.optimizer import Optimizer, program_hash, step
 from accelsim.program import exact
 from accelsim.schedules import Recurrence
 from accelsim.symbolic.algebra import Field, evaluated
+from accelsim.symbolic.bisimulation import Bisimulation, Proved, prove
 from accelsim.symbolic.equivalence import Equivalence, Verdict, check, linear_parts, parameters
 from accelsim.symbolic.given import equal_parameters, unlike
 from accelsim.symbolic.lengths import LONG_ALIKE, long_alike, scale_free
@@ -41,6 +42,10 @@ _EQUIVALENCE = {
     **{"backward": bool, "direction": str, "varying": [str], "constant": [str], "given": {...: str}, "returned": bool},
     **{"sequences": {...: {"start": str, "next": str}}, "preconditioners": {...: str}, "nonlinear": {...: str}},
     **{"identities": [str], "conditions": [str], "assumptions": [str]},
+}
+_BISIMULATION = {
+    **{"format": str, "kind": str, "source": _RULE, "target": _RULE, "map": {...: str}, "relation": {...: str}},
+    **{"since": int, "varying": [str], "given": {...: str}, "returned": bool, "conditions": [str]},
 }
 _REFUTATION = {
     "format": str,
@@ -94,6 +99,8 @@ def _validated(document: Any) -> None:
         raise InputError(f"this is no certificate: its format must be {FORMAT!r}")
     if document.get("kind") == "equivalence":
         return _shaped(document, _EQUIVALENCE, "the document")
+    if document.get("kind") == "bisimulation":
+        return _shaped(document, _BISIMULATION, "the document")
     found = document.get("counterexample")
     known = found if isinstance(found, dict) and isinstance(found.get("kind"), str) else {}
     if document.get("kind") != "refutation" or known.get("kind") not in _COUNTEREXAMPLES:
@@ -129,6 +136,23 @@ def of_equivalence(claim: Equivalence, verdict: Verdict) -> dict[str, Any]:
         "identities": sorted(verdict.residuals),
         "conditions": list(verdict.conditions),
         "assumptions": list(verdict.assumptions),
+    }
+
+
+def of_bisimulation(claim: Bisimulation, proved: Proved) -> dict[str, Any]:
+    """The certificate of two rules that a relation of their states proves to be the same."""
+    return {
+        "format": FORMAT,
+        "kind": "bisimulation",
+        "source": _rule(claim.source, claim.given),
+        "target": _rule(claim.target, {}),
+        "map": dict(claim.map),
+        "relation": dict(claim.relation),
+        "since": claim.since,
+        "varying": list(dict.fromkeys(claim.varying)),
+        "given": {name: str(value) for name, value in claim.given.items()},
+        "returned": claim.returned,
+        "conditions": list(proved.conditions),
     }
 
 
@@ -194,7 +218,7 @@ def verify_certificate(document: Mapping[str, Any], find: Callable[[str], Optimi
 
     find = find or optimizers.find
     _validated(document)
-    ends = ("source", "target") if document["kind"] == "equivalence" else ("a", "b")
+    ends = ("a", "b") if document["kind"] == "refutation" else ("source", "target")
     rules = []
     for end in ends:
         entry = document[end]
@@ -202,8 +226,8 @@ def verify_certificate(document: Mapping[str, Any], find: Callable[[str], Optimi
         if program_hash(rule) != entry["program"]:
             return Verified(False, f"{rule} is not the rule that the certificate is about: their programs differ")
         rules.append(rule)
-    verify = _equivalence if document["kind"] == "equivalence" else _refutation
-    return verify(document, *rules)
+    verify = {"equivalence": _equivalence, "bisimulation": _bisimulation, "refutation": _refutation}
+    return verify[document["kind"]](document, *rules)
 
 
 def _switched(rule: Optimizer, values: Mapping[str, int]) -> Optimizer:
@@ -243,6 +267,29 @@ def _equivalence(document: Mapping[str, Any], source: Optimizer, target: Optimiz
         if document[key] != value:
             return Verified(False, f"{key} is not what was proved: {value}")
     return Verified(True, verdict.reason)
+
+
+def _bisimulation(document: Mapping[str, Any], source: Optimizer, target: Optimizer) -> Verified:
+    """The relation is proved again, and the conditions compared with those it then has."""
+    claim = Bisimulation(
+        source,
+        target,
+        map=document["map"],
+        relation=document["relation"],
+        since=document["since"],
+        varying=tuple(document["varying"]),
+        given={name: _given(text) for name, text in document["given"].items()},
+        returned=document["returned"],
+    )
+    read = {name for name in target.program().reads if not target.hyperparameters[name].switch}
+    if set(claim.map) != read:
+        return Verified(False, f"the map must say what {', '.join(sorted(read)) or 'nothing'} of {target} is")
+    proved = prove(claim)
+    if not proved.holds:
+        return Verified(False, proved.reason)
+    if document["conditions"] != list(proved.conditions):
+        return Verified(False, f"conditions is not what was proved: {list(proved.conditions)}")
+    return Verified(True, proved.reason)
 
 
 def _given(text: str) -> Any:

@@ -36,6 +36,7 @@ from accelsim.symbolic.relating import Relating
 from accelsim.symbolic.responses import silent
 from accelsim.symbolic.special import defaults, roots, vanishing
 from accelsim.symbolic.specialized import switched
+from accelsim.symbolic.strategies import at_values, by_relation, claimed, soon
 from accelsim.symbolic.transforms import transforms
 from accelsim.symbolic.written import assignments, combination, entered, from_first, put_functions, text_of
 
@@ -46,6 +47,7 @@ SCHEDULED = 4.0  # seconds of them for a refutation of all schedules, where one 
 ITSELF = 3.0  # seconds of them for a refutation of the rules as they are
 RELATED = 0.95  # of what is left of them for given sequences that are other formulas
 HOPELESS = 1.0  # seconds of them for attempts that only show what is in the way, as no multiples were found
+RELATION = 2.0  # seconds of them for a relation of states at one solution
 SPECIAL = 3.0  # seconds of them for special cases
 CASE = ("map", "transform", "direction", "conditions", "assumptions")  # what is said of a special case
 LONG = 30  # characters of an expression that is not worth a reason
@@ -85,7 +87,7 @@ def equivalent(
     clock, tried = Clock(budget), list[str]()
     try:
         with clock.enforced():
-            return _Finder(question, clock, tried).answer()
+            return soon(question, clock) or _Finder(question, clock, tried).answer()
     except OutOfTime:
         reason = f"not decided within {budget:g} s"
         return Answer(a, b, "undecided", assumptions=question.assumptions, reason=reason, tried=tuple(tried))
@@ -488,7 +490,14 @@ class _Finder(Matching):
                 self.beside = f"the linear parts agree, but {verdict.reason}"
             if verdict.status == "proved":
                 return self._equivalent(claim, verdict, candidate)
-        return None
+        return self._by_relation(candidate)
+
+    def _by_relation(self, candidate: Candidate) -> Answer | None:
+        """The answer at a candidate that no transform proves, if a relation of states does."""
+        if self.related is not None or candidate.recursions or not self.deep:
+            return None
+        texts = at_values(self.q, candidate.values, self._free)
+        return by_relation(self.q, claimed(self.q, texts), self.clock.at_most(RELATION))
 
     def _claim(self, values: dict[str, Any], transform: Any, backward: bool, start: Start | None) -> Equivalence:
         ends = [side.part.tableau.states for side in (self.a, self.b)]

@@ -10,7 +10,7 @@ At the first steps hyperparameters may be others: what they have to be there fol
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -31,8 +31,13 @@ class _NoRelation(Exception):
     """There is none of the kind that is looked for."""
 
 
-def related(claim: Bisimulation, clock: Clock) -> Bisimulation | None:
-    """A claim with the relation that proves it, and with other hyperparameters at the first steps where need be."""
+def related(claim: Bisimulation, clock: Clock, held: Collection[str] = ()) -> Bisimulation | None:
+    """A claim with the relation that proves it, and with other hyperparameters at the first steps where need be.
+
+    Parameters
+    ----------
+    held : the target's hyperparameters that may not be others there.
+    """
     since = 0
     while True:
         try:
@@ -48,7 +53,7 @@ def related(claim: Bisimulation, clock: Clock) -> Bisimulation | None:
         try:
             if prove(here).holds:
                 return here
-            if since + later and (begun := _first_steps(here, clock)) is not None and prove(begun).holds:
+            if since + later and (begun := _first_steps(here, clock, held)) is not None and prove(begun).holds:
                 return begun
         except Beyond:
             continue
@@ -297,7 +302,7 @@ def _combination(field: Field, rows: Mapping[str, list[Any]], wanted: list[Any])
 # -- first steps --------------------------------------------------------------------------------------------------
 
 
-def _first_steps(claim: Bisimulation, clock: Clock) -> Bisimulation | None:
+def _first_steps(claim: Bisimulation, clock: Clock, held: Collection[str]) -> Bisimulation | None:
     """The claim with other hyperparameters of the target before its relation holds, None where none would do."""
     import sympy
 
@@ -306,7 +311,7 @@ def _first_steps(claim: Bisimulation, clock: Clock) -> Bisimulation | None:
         (t, name): sympy.Symbol(f"{name}[{t}]'", real=True)
         for t in steps
         for name in claim.map
-        if not isinstance(claim.map[name], _Fixed)
+        if name not in held
     }
     begun = {t: {name: u for (at, name), u in unknown.items() if at == t} for t in steps}
     both = Both(claim, begun)
@@ -331,10 +336,6 @@ def _first_steps(claim: Bisimulation, clock: Clock) -> Bisimulation | None:
                 texts[name] = _begins(texts[name], t, values[u], fixed.get(u))
             return replace(claim, map=texts)
     return None
-
-
-class _Fixed(str):
-    """A text that is given, and so the same at all steps."""
 
 
 def _begins(text: str, step: int, value: Any, usual: Any) -> str:
