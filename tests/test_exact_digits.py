@@ -12,10 +12,10 @@ from accelsim.errors import InputError
 from accelsim.exact import moments, spans, travel
 from accelsim.exact.roots import Roots
 from accelsim.exact.tables import Tables
-from accelsim.optimizer import real, step_size, weight
 from accelsim.optimizers import find
 from accelsim.program import exact
-from accelsim.symbolic.tableau import linear_tableau
+from accelsim.rule import real, step_size, weight
+from accelsim.symbolic.system.tableau import linear_tableau
 
 pytestmark = pytest.mark.numeric
 

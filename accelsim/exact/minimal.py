@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from accelsim.symbolic.tableau import Numeric, Tableau
+from accelsim.symbolic.system.tableau import Numeric, Tableau
 
 Exact = np.ndarray[Any, np.dtype[np.object_]]
 

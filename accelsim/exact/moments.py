@@ -21,11 +21,11 @@ from accelsim.exact import rounding
 from accelsim.exact.kernel import OVERFLOW, Drift, Kernel
 from accelsim.exact.roots import Roots
 from accelsim.exact.tables import Moments, System, Tables, left_mapped, mapped, mapped_pair, right_mapped
-from accelsim.optimizer import Optimizer
 from accelsim.problems import Problem, Uncoupled
+from accelsim.rule import Optimizer
 from accelsim.spectra import Array, fits
 from accelsim.stats import log_spaced
-from accelsim.symbolic.tableau import Tableau, linear_tableau
+from accelsim.symbolic.system.tableau import Tableau, linear_tableau
 from accelsim.threads import single_threaded
 
 POINTS = {"returned": "returned iterate", "query": "query point"}
