@@ -52,7 +52,7 @@ class Bisimulation:
     Attributes
     ----------
     source, target : the rules, a and b in the texts.
-    map : each hyperparameter that the target reads, written in t and the source's; what varies as a function, ``lr(t)``.
+    map : each hyperparameter that the target reads, written in t and the source's, ``lr(t)`` if that varies.
     relation : states, as ``a[m]`` or ``b[v]``, written in other states of both, from step `since` on.
     since : the step from which the relation holds; the steps before are taken from the start.
     varying : the source's hyperparameters that are unknown functions of t; recurrences always are.

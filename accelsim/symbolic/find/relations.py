@@ -1,4 +1,4 @@
-"""The relation of two rules' states that a bisimulation needs, at a known map of hyperparameters; and their first steps.
+"""The relation of two rules' states that a bisimulation needs, at a known map of hyperparameters.
 
 The queries' difference must vanish, and so must what becomes of it in a step, and so on: linear forms in the states of
 both rules, each solved for a state, until a step makes nothing new (the unobservable space of the difference). Where

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from itertools import product
@@ -13,10 +14,13 @@ from accelsim.symbolic.algebra import ranges
 from accelsim.symbolic.algebra.elimination import Clock, OutOfTime
 from accelsim.symbolic.algebra.language import text_of
 from accelsim.symbolic.certify import verifier as certificate
-from accelsim.symbolic.check.bisimulation import DRAWS, Bisimulation, prove, runs
+from accelsim.symbolic.check.bisimulation import DRAWS, Bisimulation, prove, runs, states
+from accelsim.symbolic.check.equivalence import Equivalence, check
 from accelsim.symbolic.find.answer import Answer
 from accelsim.symbolic.find.relations import related
+from accelsim.symbolic.system.linear_part import linear_part, without_decay
 from accelsim.symbolic.system.pair import Question
+from accelsim.symbolic.system.tableau import tableau
 
 IDENTITY = 3.0  # seconds for a proof at hyperparameters of equal names
 Strategy = Callable[[Question, Clock], Answer | None]
@@ -43,10 +47,14 @@ def identity_map(question: Question, clock: Clock) -> Answer | None:
 
 
 def _namesakes(question: Question) -> Iterator[dict[str, str]]:
-    """Maps of hyperparameters to those of equal names, none where the second rule has a sequence of its own."""
+    """Maps of hyperparameters to those of equal names; others are their defaults, none of them zero but weight decay.
+
+    A zero takes something from the second rule. One that has a sequence of its own has no such map.
+    """
     a, b = question.a, question.b
     functions = {*Bisimulation(a, b, {}, {}, varying=question.varying, given=question.set_a).open}
     functions |= {name for name, value in question.set_a.items() if isinstance(value, str)}
+    _, decay = without_decay(linear_part(b))
     choices: dict[str, list[str]] = {}
     for name in b.program().reads:
         declared = b.hyperparameters[name]
@@ -60,8 +68,7 @@ def _namesakes(question: Question) -> Iterator[dict[str, str]]:
         elif name in a.hyperparameters:
             choices[name] = [f"{name}(t)" if name in functions else name]
         else:
-            default = [] if declared.default is None else [str(declared.default)]
-            choices[name] = list(dict.fromkeys(default + [str(x) for x in (0, 1) if declared.holds(x)]))
+            choices[name] = ["0"] if name == decay else [str(declared.default)] if declared.default else []
     return (dict(zip(choices, texts, strict=True)) for texts in product(*choices.values()))
 
 
@@ -90,12 +97,15 @@ def by_relation(question: Question, claim: Bisimulation, clock: Clock) -> Answer
 
 def _outside(question: Question, claim: Bisimulation) -> Iterator[str]:
     """What mapped values are outside their ranges."""
+    declared = claim.target.hyperparameters
     for name, text in claim.map.items():
-        if name not in question.set_b and (note := ranges.note(name, text, claim.target.hyperparameters[name], claim.source)):
+        if name not in question.set_b and (note := ranges.note(name, text, declared[name], claim.source)):
             yield note
 
 
 def _equivalent(question: Question, claim: Bisimulation) -> Answer | None:
+    if (answer := _by_transform(question, claim)) is not None:
+        return answer
     proved = prove(claim)
     if not proved.holds:
         return None
@@ -112,6 +122,41 @@ def _equivalent(question: Question, claim: Bisimulation) -> Answer | None:
         reason=proved.reason,
         certificate=certificate.of_bisimulation(claim, proved),
     )
+
+
+def _by_transform(question: Question, claim: Bisimulation) -> Answer | None:
+    """The answer where linear rules' relation writes all states of one rule in those of the other: as a transform."""
+    if any(tableau(rule).nonlinearity for rule in (claim.source, claim.target)):
+        return None
+    for backward, own, rule in ((False, "b", claim.target), (True, "a", claim.source)):
+        if set(states(own, rule)) == set(claim.relation) and not any(f"{own}[" in x for x in claim.relation.values()):
+            rows = {_bare(name): _bare(text) for name, text in claim.relation.items()}
+            given = dict(claim.given)
+            transformed = Equivalence(
+                claim.source, claim.target, claim.map, rows, backward, claim.varying, given, returned=claim.returned
+            )
+            verdict = check(transformed)
+            if verdict.status != "proved":
+                return None
+            return Answer(
+                question.a,
+                question.b,
+                "equivalent",
+                map=claim.map,
+                transform=rows,
+                direction=transformed.direction,
+                initial=dict.fromkeys(rule.positions, "w0") | {k: str(v) for k, v in rule.memories.items()},
+                conditions=verdict.conditions,
+                assumptions=verdict.assumptions,
+                reason=verdict.reason,
+                certificate=certificate.of_equivalence(transformed, verdict),
+            )
+    return None
+
+
+def _bare(text: str) -> str:
+    """A text with states by their own names."""
+    return re.sub(r"[ab]\[(\w+)\]", r"\1", text)
 
 
 STRATEGIES: tuple[Strategy, ...] = (identity_map,)

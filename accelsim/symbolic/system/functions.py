@@ -142,7 +142,7 @@ class Functions:
         return above / below
 
     def _reduced(self, polynomial: Any) -> Any:
-        """A polynomial with root(u)**2 = u, sign(u)**3 = sign(u) and u sign(u)**2 = u used, of the newest atoms first."""
+        """A polynomial where root(u)**2 = u, sign(u)**3 = sign(u) and u sign(u)**2 = u are used, newest atoms first."""
         import sympy
 
         for atom in sorted(polynomial.free_symbols & self.atoms.keys(), key=self._place.__getitem__, reverse=True):
