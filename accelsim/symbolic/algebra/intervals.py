@@ -15,6 +15,7 @@ from typing import Any
 from accelsim.program import Node, evaluate, exact
 from accelsim.rule import Hyperparameter
 
+ROOTED = 10**12  # parts of a unit in which roots are rounded
 Bound = Fraction | float  # float for infinity alone
 
 
@@ -91,9 +92,21 @@ class Interval:
 
     def root(self) -> Interval:
         """The square root of all x in it that have one."""
-        positive = self.positive
-        high: Bound = math.inf if self.high >= 1 else Fraction(1)
-        return Interval(Fraction(0), high, positive, True if high == math.inf else self.high < 1 or self.open_high)
+        if self.high < 0:
+            return Interval()  # of nothing
+        low, high = _rooted(max(self.low, Fraction(0)), up=False), _rooted(self.high, up=True)
+        whole = low * low == self.low, high * high == self.high  # otherwise the bounds are beyond the roots
+        return Interval(low, high, self.positive and (self.open_low or not whole[0]), self.open_high or not whole[1])
+
+
+def _rooted(x: Bound, up: bool) -> Bound:
+    """A square root, rounded up or down where it is not a fraction of a denominator at hand."""
+    if x == math.inf:
+        return x
+    number = Fraction(x)
+    scaled = number.numerator * number.denominator * ROOTED**2
+    root = math.isqrt(scaled)
+    return Fraction(root + (up and root * root != scaled), number.denominator * ROOTED)
 
 
 def _times(x: Bound, y: Bound) -> Bound:
@@ -150,6 +163,34 @@ def enclosed(expression: Any, leaf: Callable[[Any], Interval]) -> Interval:
     if isinstance(expression, sympy.Min | sympy.Max):
         return _extreme([enclosed(arg, leaf) for arg in expression.args], isinstance(expression, sympy.Min))
     return leaf(expression)
+
+
+def definite(polynomial: Any, leaf: Callable[[Any], Interval]) -> Interval | None:
+    """Above or below 0, or on one side of it, where the signs of coefficients say so; None where they do not.
+
+    Symbols of an interval from l up to h are written (l + h u)/(1 + u), or l + u, with u of at least 0.
+    """
+    import sympy
+
+    symbols = sorted(polynomial.free_symbols, key=str)
+    within = [leaf(x) for x in symbols]
+    if not symbols or any(i.low == -math.inf or (i.high < math.inf and not i.open_high) for i in within):
+        return None
+    for x, i in zip(symbols, within, strict=True):
+        low = sympy.Rational(i.low.numerator, i.low.denominator)  # type: ignore[union-attr]
+        if i.high == math.inf:
+            polynomial = sympy.expand(polynomial.subs(x, low + x))
+        else:
+            high = sympy.Rational(i.high.numerator, i.high.denominator)  # type: ignore[union-attr]
+            terms, degree = sympy.Poly(polynomial, x).terms(), sympy.degree(polynomial, x)
+            polynomial = sympy.expand(sum(c * (low + high * x) ** k * (1 + x) ** (degree - k) for (k,), c in terms))
+    coefficients = sympy.Poly(polynomial, *symbols).as_dict()
+    strict = (0,) * len(symbols) in coefficients or all(i.open_low for i in within)
+    if all(c > 0 for c in coefficients.values()):
+        return Interval(Fraction(0), math.inf, strict)
+    if all(c < 0 for c in coefficients.values()):
+        return Interval(-math.inf, Fraction(0), True, strict)
+    return None
 
 
 def _power(base: Interval, exponent: Interval) -> Interval:

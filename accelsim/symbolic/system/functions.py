@@ -13,14 +13,17 @@ expression is zero, case by case in the signs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
+from types import MappingProxyType
 from typing import Any
 
 from accelsim.errors import InputError
 from accelsim.program import Node, operate
 from accelsim.symbolic.algebra.field import Field
-from accelsim.symbolic.algebra.intervals import Interval, enclosed
+from accelsim.symbolic.algebra.intervals import Interval, definite, enclosed
 from accelsim.symbolic.system.tableau import sympy_functions
 
 MOST_TERMS = 4000  # of a polynomial: what is larger is not looked at
@@ -63,6 +66,13 @@ class _Generators(Field):
         return next((e for e, dummy in self._opaque.items() if dummy == symbol), None)
 
 
+_OF_SIGN = {
+    1: Interval(Fraction(0)),
+    0: Interval(Fraction(0), Fraction(0), False, False),
+    -1: Interval(-math.inf, Fraction(0)),
+}
+
+
 class Functions:
     """Arithmetic of expressions in normal form.
 
@@ -70,10 +80,16 @@ class Functions:
     ----------
     moving : symbols that differ from coordinate to coordinate, states and gradients.
     leaf : the interval of a hyperparameter, a function of t or of t itself (SymPy).
+    assumed : signs of polynomials, as they are in a case that is looked at.
     """
 
-    def __init__(self, moving: Iterable[Any], leaf: Callable[[Any], Interval]) -> None:
-        self.moving, self.leaf = set(moving), leaf
+    def __init__(
+        self,
+        moving: Iterable[Any],
+        leaf: Callable[[Any], Interval],
+        assumed: Mapping[Any, int] = MappingProxyType({}),
+    ) -> None:
+        self.moving, self.leaf, self.assumed = set(moving), leaf, assumed
         self.atoms: dict[Any, Atom] = {}
         self._generators = _Generators()
         self._symbols: dict[tuple[Any, ...], Any] = {}
@@ -174,13 +190,19 @@ class Functions:
 
     def interval(self, expression: Any) -> Interval:
         """An interval of an expression's values."""
+        for sign in (1, -1):
+            if (known := self.assumed.get(sign * expression)) is not None:
+                return _OF_SIGN[sign * known]
 
         def leaf(symbol: Any) -> Interval:
             if symbol not in self._intervals:
                 self._intervals[symbol] = self._leaf(symbol)
             return self._intervals[symbol]
 
-        return enclosed(expression, leaf)
+        found = enclosed(expression, leaf)
+        if found.low < 0 < found.high and expression.is_Add and expression.is_polynomial():
+            found = definite(expression, leaf) or found
+        return found
 
     def _leaf(self, symbol: Any) -> Interval:
         if symbol in self.moving:
@@ -252,6 +274,8 @@ class Functions:
             within = self.interval(factor)
             if within.negative:
                 value *= (-1) ** (power % 2)
+            elif (within.low, within.high) == (0, 0):
+                return sympy.Integer(0)
             elif not within.positive:
                 is_one = factor in self.atoms and self.atoms[factor].function == "sign"
                 value *= (factor if is_one else self._atom("sign", (factor,))) ** (2 - power % 2)
@@ -263,11 +287,12 @@ class Functions:
 
     def maximum(self, u: Any, v: Any) -> Any:
         """The larger one."""
-        return (u + v + self.abs(u - v)) / 2
+        sign = self.sign(u - v)
+        return u if sign == 0 else (u + v + (u - v) * sign) / 2
 
     def minimum(self, u: Any, v: Any) -> Any:
         """The smaller one."""
-        return (u + v - self.abs(u - v)) / 2
+        return -self.maximum(-u, -v)
 
     def sqrt(self, u: Any) -> Any:
         """The square root of what is not negative."""
@@ -339,7 +364,7 @@ class Functions:
 
         key = (function, *arguments)
         if key not in self._symbols:
-            symbol = sympy.Symbol(f"{function}{len(self.atoms)}'", real=True)
+            symbol = sympy.Symbol(f"{function}[{len(self.atoms)}]", real=True)
             moves = function != "total" and any(map(self.moves, arguments))
             self._symbols[key], self._place[symbol] = symbol, len(self.atoms)
             self.atoms[symbol] = Atom(function, arguments, moves)
