@@ -21,6 +21,7 @@ from accelsim.program import exact
 from accelsim.rule import Optimizer, program_hash, step
 from accelsim.schedules import Recurrence
 from accelsim.symbolic.algebra.field import Field, evaluated
+from accelsim.symbolic.certify.cases import refuted as refuted_by_cases
 from accelsim.symbolic.certify.impulses import Key, answers, rational, read, shared_gradients
 from accelsim.symbolic.certify.nonlinear import refuted
 from accelsim.symbolic.check.bisimulation import Bisimulation, Proved, prove
@@ -68,6 +69,13 @@ _COUNTEREXAMPLES: dict[str, dict[str, Any]] = {
         **{"kind": str, "hyperparameters": {...: (str, [str])}, "unknown": str, "gradients": [[str]], "lengths": [str]},
         **{"answers": [dict.fromkeys(("step", "gradients", "length"), int)], "values": [str]},
         **{"roots": {...: str}, "lines": [{"is": str, "terms": [{"of": int, "times": str}]}]},
+    },
+    "cases": {
+        **{"kind": str, "hyperparameters": {...: (str, [str])}, "unknown": str, "gradients": [[str]]},
+        **{"answers": [dict.fromkeys(("gradients", "step"), int)], "values": [str]},
+        "cases": [
+            {"signs": [{"of": str, "is": int}], "lines": [{"is": str, "terms": [{"of": int, "times": str}]}]},
+        ],
     },
 }
 
@@ -320,6 +328,9 @@ def _refutation(document: Mapping[str, Any], a: Optimizer, b: Optimizer) -> Veri
     if found["kind"] == "itself":
         _known_within(document, a, b, range(max(key["step"] for key in found["answers"]) + 1))
         return _about(document, a, b, _themselves(found, a, b, known, sought))
+    if found["kind"] == "cases":
+        _known_within(document, a, b, range(max(key["step"] for key in found["answers"]) + 1))
+        return _about(document, a, b, _by_cases(found, a, b, document["set_b"]))
     keys = [(k["step"], k["query"], k["impulse"], k["gradient"], k["coordinate"]) for k in found["answers"]]
     _within(document, a, b, keys)
     if found["kind"] == "scale":
@@ -358,6 +369,17 @@ def _about(
     return (
         replace(verified, reason=f"{verified.reason}; {', '.join([*known, *assumed])}") if verified.holds else verified
     )
+
+
+def _by_cases(found: Mapping[str, Any], a: Optimizer, b: Optimizer, set_b: Mapping[str, Any]) -> Verified:
+    """The rules themselves are run, and in each case a contradiction is multiplied out."""
+    if found["unknown"] != "one a step":
+        raise InputError("rules as they are are refuted for all schedules")
+    if reason := refuted_by_cases(found, a, b, set_b):
+        return Verified(False, reason)
+    count = len(found["cases"])
+    words = "" if count == 1 else f" in each of {count} cases"
+    return Verified(True, f"that {b} queries what {a} does leads to 1 = 0{words}")
 
 
 def _scale(found: Mapping[str, Any], a: Optimizer, b: Optimizer, keys: list[Key]) -> Verified:

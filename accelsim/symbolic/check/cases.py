@@ -68,14 +68,15 @@ class Trial:
             mine = list(self._run(0, gradients, []))
             theirs = list(self._run(1, gradients, mine))
             for t, (one, other) in enumerate(zip(mine, theirs, strict=True), start=1):
-                self.shown[i, t] = self.functions.normal(one)
+                self.shown[i, t] = self.functions.written(self.functions.normal(one))
                 above, below = self.functions.fraction(other - one)
                 self.differences[i, t] = above
                 self._divided(below)
 
     def _range(self, symbol: Any) -> Interval:
+        known = self.rules[1].hyperparameters
         name = symbol.name.partition("[")[0]
-        return declared(self.rules[1].hyperparameters[name])
+        return declared(known[name]) if name in known else Interval()
 
     def _divided(self, below: Any) -> None:
         self.divisors |= {factor for factor, _ in self.functions.factors(below)[1]}

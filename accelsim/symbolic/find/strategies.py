@@ -18,10 +18,12 @@ from accelsim.symbolic.check.bisimulation import DRAWS, Bisimulation, prove, run
 from accelsim.symbolic.check.equivalence import Equivalence, check
 from accelsim.symbolic.find.answer import Answer
 from accelsim.symbolic.find.relations import related
+from accelsim.symbolic.refute.cases import refute_by_cases
 from accelsim.symbolic.system.linear_part import linear_part, without_decay
 from accelsim.symbolic.system.pair import Question
 from accelsim.symbolic.system.tableau import tableau
 
+CASES = 4.0  # seconds for a refutation by runs of the rules as they are
 IDENTITY = 3.0  # seconds for a proof at hyperparameters of equal names
 Strategy = Callable[[Question, Clock], Answer | None]
 
@@ -44,6 +46,32 @@ def identity_map(question: Question, clock: Clock) -> Answer | None:
             if runs(claim) == (DRAWS, None):
                 return by_relation(question, claim, clock.at_most(IDENTITY))
     return None
+
+
+def nonlinear(question: Question, clock: Clock) -> Answer | None:
+    """What runs of rules that are not linear decide, where their linear parts cannot."""
+    if all(tableau(rule).nonlinearity for rule in (question.a, question.b)):
+        return cases(question, clock)
+    return None
+
+
+def cases(question: Question, clock: Clock) -> Answer | None:
+    """Refuted where, run as they are on a few gradients, the second rule cannot query what the first one does."""
+    q = question
+    found = None
+    with suppress(OutOfTime), (own := clock.at_most(CASES)).enforced():
+        found = refute_by_cases(q, Bisimulation(q.a, q.b, {}, {}, varying=q.varying, given=q.set_a).open, own)
+    if found is None:
+        return None
+    return Answer(
+        q.a,
+        q.b,
+        "refuted",
+        reason=f"{q.b} is not {q.a}, as they are, whatever schedules its hyperparameters are",
+        counterexample=found,
+        assumptions=q.assumptions,
+        certificate=certificate.of_refutation(q.a, q.b, q.set_a, q.set_b, q.varying, found),
+    )
 
 
 def _namesakes(question: Question) -> Iterator[dict[str, str]]:
@@ -159,4 +187,4 @@ def _bare(text: str) -> str:
     return re.sub(r"[ab]\[(\w+)\]", r"\1", text)
 
 
-STRATEGIES: tuple[Strategy, ...] = (identity_map,)
+STRATEGIES: tuple[Strategy, ...] = (identity_map, nonlinear)

@@ -11,11 +11,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache, partial
+from itertools import islice
 from typing import Any
 
 from accelsim.errors import InputError
 from accelsim.program import exact
 from accelsim.rule import Hyperparameter
+from accelsim.schedules import Recurrence, Schedule
 from accelsim.symbolic.algebra.elimination import Clock
 from accelsim.symbolic.algebra.groebner import Elimination, Line, made, premises
 from accelsim.symbolic.check.cases import Trial
@@ -86,13 +88,28 @@ def refute_by_cases(question: Question, varying: Sequence[str], clock: Clock) ->
 def numbers(question: Question, varying: Sequence[str], seed: int) -> dict[str, Any]:
     """Rule a's hyperparameters: what is given, and numbers in their ranges, by step for those that vary."""
     found: dict[str, Any] = {}
+    computed = []
     for i, name in enumerate(question.a.program(question.set_a).reads):
         declared = question.a.hyperparameters[name]
         if declared.switch:
             continue
+        if isinstance(declared.default, Recurrence) and name not in question.set_a:
+            computed.append(name)
+            continue
         row = [str(_number(declared, i + seed + t, seed)) for t in range(STEPS)]
         found[name] = str(question.set_a[name]) if name in question.set_a else row if name in varying else row[0]
+    if computed:  # as the rule itself has them
+        own = {name: _scheduled(value) for name, value in found.items()}
+        rows = [row for _, row in islice(question.a.rows(exact, **{**question.set_a, **own}), STEPS)]
+        found |= {name: [str(row[name]) for row in rows] for name in computed}
     return found
+
+
+def _scheduled(value: str | list[str]) -> Any:
+    if isinstance(value, str):
+        return value
+    row = list(map(Fraction, value))
+    return Schedule(lambda t: row[min(int(t), len(row) - 1)], "drawn")
 
 
 def _number(declared: Hyperparameter, i: int, seed: int) -> Fraction:

@@ -313,10 +313,10 @@ class Functions:
             elif power % 2:
                 inside *= factor
         number = abs(number)
-        whole, left = _square_part(int(number.p) * int(number.q))
+        whole, primes = _square_part(int(number.p) * int(number.q))
         value *= sympy.Rational(whole, int(number.q))
-        if left != 1:
-            value *= self._atom("sqrt", (sympy.Integer(left),))
+        for prime in primes:
+            value *= self._atom("sqrt", (sympy.Integer(prime),))
         if inside.is_number and inside < 0:
             raise Beyond
         return value if inside == 1 else value * self._atom("sqrt", (sympy.expand(inside),))
@@ -426,12 +426,9 @@ def _unsigned(coefficient: Any, inside: Any, sign: Any) -> Any:
     return quotient.as_expr() * inside + rest.as_expr() * sign**2
 
 
-def _square_part(number: int) -> tuple[int, int]:
-    """(a, b) with number = a**2 b and b without a square."""
+def _square_part(number: int) -> tuple[int, list[int]]:
+    """A whole number and primes, such that a number is the square of the first times the others."""
     import sympy
 
-    whole = left = 1
-    for prime, times in sympy.factorint(number).items():
-        whole *= prime ** (times // 2)
-        left *= prime ** (times % 2)
-    return whole, left
+    powers = sympy.factorint(number).items()
+    return math.prod(prime ** (times // 2) for prime, times in powers), [prime for prime, times in powers if times % 2]
