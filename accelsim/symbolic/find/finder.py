@@ -29,7 +29,7 @@ from accelsim.symbolic.find.first_step import Start, first_step
 from accelsim.symbolic.find.matching import Candidate, Matching, Solution, sequence_texts
 from accelsim.symbolic.find.preconditioner_ratios import Relating
 from accelsim.symbolic.find.special_cases import defaults, roots, vanishing
-from accelsim.symbolic.find.strategies import at_values, by_relation, claimed, soon
+from accelsim.symbolic.find.strategies import at_values, by_relation, claimed, last, soon
 from accelsim.symbolic.find.transforms import transforms
 from accelsim.symbolic.refute.impulses import RETURNED, Refuting, refute, scaled
 from accelsim.symbolic.refute.nonlinear import refute_itself
@@ -88,10 +88,11 @@ def equivalent(
     clock, tried = Clock(budget), list[str]()
     try:
         with clock.enforced():
-            return soon(question, clock) or _Finder(question, clock, tried).answer()
+            answer = soon(question, clock) or _Finder(question, clock, tried).answer()
     except OutOfTime:
         reason = f"not decided within {budget:g} s"
-        return Answer(a, b, "undecided", assumptions=question.assumptions, reason=reason, tried=tuple(tried))
+        answer = Answer(a, b, "undecided", assumptions=question.assumptions, reason=reason, tried=tuple(tried))
+    return last(question) or answer if answer.status == "undecided" else answer
 
 
 class _Finder(Matching):

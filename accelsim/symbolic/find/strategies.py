@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from itertools import product
+from itertools import islice, permutations, product
 from typing import Any
 
 from accelsim.errors import InputError
@@ -14,7 +14,7 @@ from accelsim.symbolic.algebra import ranges
 from accelsim.symbolic.algebra.elimination import Clock, OutOfTime
 from accelsim.symbolic.algebra.language import text_of
 from accelsim.symbolic.certify import verifier as certificate
-from accelsim.symbolic.check.bisimulation import DRAWS, Bisimulation, prove, runs, states
+from accelsim.symbolic.check.bisimulation import DRAWS, Bisimulation, differ, prove, runs, states
 from accelsim.symbolic.check.equivalence import Equivalence, check
 from accelsim.symbolic.find.answer import Answer
 from accelsim.symbolic.find.relations import related
@@ -24,6 +24,7 @@ from accelsim.symbolic.system.pair import Question
 from accelsim.symbolic.system.tableau import tableau
 
 CASES = 4.0  # seconds for a refutation by runs of the rules as they are
+MOST_NAMES = 200  # ways to name hyperparameters that are tried
 IDENTITY = 3.0  # seconds for a proof at hyperparameters of equal names
 Strategy = Callable[[Question, Clock], Answer | None]
 
@@ -36,6 +37,16 @@ def soon(question: Question, clock: Clock) -> Answer | None:
     return None
 
 
+def last(question: Question) -> Answer | None:
+    """What runs of the rules as they are decide where nothing else did: linear rules, too, on their own time."""
+    return None if _not_linear(question) else cases(question, Clock(CASES))
+
+
+def _not_linear(question: Question) -> bool:
+    """Whether neither rule is linear, and both were run as they are before."""
+    return all(tableau(rule).nonlinearity for rule in (question.a, question.b))
+
+
 def identity_map(question: Question, clock: Clock) -> Answer | None:
     """Equivalent with hyperparameters as those of equal names, the others at a default or a plain number."""
     if question.a == question.b:  # which matrices show, without a run
@@ -44,15 +55,52 @@ def identity_map(question: Question, clock: Clock) -> Answer | None:
         claim = claimed(question, texts)
         with suppress(InputError, ArithmeticError, ValueError):
             if runs(claim) == (DRAWS, None):
-                return by_relation(question, claim, clock.at_most(IDENTITY))
+                return _inside(by_relation(question, claim, clock.at_most(IDENTITY)))
     return None
+
+
+def _inside(answer: Answer | None) -> Answer | None:
+    """An answer that takes no hyperparameter out of its range: others may do better then."""
+    return answer if answer is not None and answer.status == "equivalent" else None
+
+
+def other_names(question: Question, clock: Clock) -> Answer | None:
+    """Equivalent with hyperparameters as others of the first rule, or one less these, where rules are not linear."""
+    if not _not_linear(question):
+        return None
+    for texts in islice(_renamings(question), MOST_NAMES):
+        clock.check()
+        claim = claimed(question, texts)
+        with suppress(InputError, ArithmeticError, ValueError):
+            alike = differ(claim, 0) is None and runs(claim) == (DRAWS, None)
+            if alike and (answer := _inside(by_relation(question, claim, clock.at_most(IDENTITY)))) is not None:
+                return answer
+    return None
+
+
+def _renamings(question: Question) -> Iterator[dict[str, str]]:
+    """Maps of the second rule's hyperparameters to different ones of the first rule, at constants."""
+    own, theirs = question.b.hyperparameters, question.a.hyperparameters
+    read = [name for name in question.b.program().reads if not own[name].switch and name not in question.set_b]
+    given = {name: str(value) for name, value in question.set_b.items()}
+    varies = {*question.varying, *(name for name, value in question.set_a.items() if isinstance(value, str))}
+    if any(isinstance(own[name].default, Recurrence) for name in read):
+        return
+    known = [
+        name
+        for name in question.a.program(question.set_a).reads
+        if not theirs[name].switch and not isinstance(theirs[name].default, Recurrence) and name not in varies
+    ]
+    for chosen in permutations(known, len(read)):
+        forms = [[name] if theirs[name].high != 1 else [name, f"1 - {name}"] for name in chosen]
+        for texts in product(*forms):
+            if tuple(texts) != tuple(read):
+                yield {**dict(zip(read, texts, strict=True)), **given}
 
 
 def nonlinear(question: Question, clock: Clock) -> Answer | None:
     """What runs of rules that are not linear decide, where their linear parts cannot."""
-    if all(tableau(rule).nonlinearity for rule in (question.a, question.b)):
-        return cases(question, clock)
-    return None
+    return cases(question, clock) if _not_linear(question) else None
 
 
 def cases(question: Question, clock: Clock) -> Answer | None:
@@ -116,11 +164,11 @@ def at_values(question: Question, values: Mapping[str, Any], others: Callable[[s
 
 
 def by_relation(question: Question, claim: Bisimulation, clock: Clock) -> Answer | None:
-    """The answer to a claim, if a relation of states proves it, with values that are inside their ranges."""
+    """The answer to a claim, if a relation of states proves it."""
     found = None
     with suppress(OutOfTime, InputError), clock.enforced():
         found = related(claim, clock, question.set_b)
-    return None if found is None or any(_outside(question, found)) else _equivalent(question, found)
+    return None if found is None else _equivalent(question, found)
 
 
 def _outside(question: Question, claim: Bisimulation) -> Iterator[str]:
@@ -132,7 +180,8 @@ def _outside(question: Question, claim: Bisimulation) -> Iterator[str]:
 
 
 def _equivalent(question: Question, claim: Bisimulation) -> Answer | None:
-    if (answer := _by_transform(question, claim)) is not None:
+    outside = tuple(_outside(question, claim))
+    if not outside and (answer := _by_transform(question, claim)) is not None:
         return answer
     proved = prove(claim)
     if not proved.holds:
@@ -141,11 +190,11 @@ def _equivalent(question: Question, claim: Bisimulation) -> Answer | None:
     return Answer(
         question.a,
         question.b,
-        "equivalent",
+        "equivalent outside ranges" if outside else "equivalent",
         map=claim.map,
         transform=claim.relation,
         direction=f"{question.a} is a, {question.b} is b{since}",
-        conditions=proved.conditions,
+        conditions=(*proved.conditions, *outside),
         assumptions=(*question.assumptions, "nothing is set aside: rules are compared as they are"),
         reason=proved.reason,
         certificate=certificate.of_bisimulation(claim, proved),
@@ -187,4 +236,4 @@ def _bare(text: str) -> str:
     return re.sub(r"[ab]\[(\w+)\]", r"\1", text)
 
 
-STRATEGIES: tuple[Strategy, ...] = (identity_map, nonlinear)
+STRATEGIES: tuple[Strategy, ...] = (identity_map, other_names, nonlinear)
