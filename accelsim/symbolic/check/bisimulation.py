@@ -230,7 +230,8 @@ class Both:
 
     def step(self, t: Any, values: Values) -> tuple[dict[str, list[Any]], dict[str, Any]]:
         """What each rule queries at step t, from all states, and all states after it."""
-        shown, after = {}, {}
+        shown: dict[str, list[Any]] = {}
+        after: dict[str, Any] = {}
         gradients = self.gradients[int(t) if t.is_number else self.claim.since]
         for end in self.rules:
             shown[end], new = self._step(end, t, values, gradients)
