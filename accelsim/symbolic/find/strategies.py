@@ -19,6 +19,7 @@ from accelsim.symbolic.check.equivalence import Equivalence, check
 from accelsim.symbolic.find.answer import Answer
 from accelsim.symbolic.find.relations import related
 from accelsim.symbolic.refute.cases import refute_by_cases
+from accelsim.symbolic.system.homogeneity import long_alike, scale_free
 from accelsim.symbolic.system.linear_part import linear_part, without_decay
 from accelsim.symbolic.system.pair import Question
 from accelsim.symbolic.system.tableau import tableau
@@ -39,11 +40,11 @@ def soon(question: Question, clock: Clock) -> Answer | None:
 
 def last(question: Question) -> Answer | None:
     """What runs of the rules as they are decide where nothing else did: linear rules, too, on their own time."""
-    return None if _not_linear(question) else cases(question, Clock(CASES))
+    return None if _run_first(question) else cases(question, Clock(CASES))
 
 
 def _not_linear(question: Question) -> bool:
-    """Whether neither rule is linear, and both were run as they are before."""
+    """Whether neither rule is linear."""
     return all(tableau(rule).nonlinearity for rule in (question.a, question.b))
 
 
@@ -100,7 +101,12 @@ def _renamings(question: Question) -> Iterator[dict[str, str]]:
 
 def nonlinear(question: Question, clock: Clock) -> Answer | None:
     """What runs of rules that are not linear decide, where their linear parts cannot."""
-    return cases(question, clock) if _not_linear(question) else None
+    return cases(question, clock) if _run_first(question) else None
+
+
+def _run_first(question: Question) -> bool:
+    """Whether runs come first: of rules that are not linear, unless the length of gradients may tell sooner."""
+    return _not_linear(question) and not scale_free(question.b) and not long_alike(question.b)
 
 
 def cases(question: Question, clock: Clock) -> Answer | None:
