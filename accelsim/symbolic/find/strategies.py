@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice, permutations, product
 from typing import Any
@@ -18,13 +18,14 @@ from accelsim.symbolic.check.bisimulation import DRAWS, Bisimulation, differ, pr
 from accelsim.symbolic.check.equivalence import Equivalence, check
 from accelsim.symbolic.find.answer import Answer
 from accelsim.symbolic.find.relations import related
-from accelsim.symbolic.refute.cases import refute_by_cases
+from accelsim.symbolic.refute.cases import FIRST, SEQUENCES, Sequences, refute_by_cases
 from accelsim.symbolic.system.homogeneity import long_alike, scale_free
 from accelsim.symbolic.system.linear_part import linear_part, without_decay
 from accelsim.symbolic.system.pair import Question
 from accelsim.symbolic.system.tableau import tableau
 
 CASES = 4.0  # seconds for a refutation by runs of the rules as they are
+FIRST_CASES = 1.0  # the same, by first steps alone
 MOST_NAMES = 200  # ways to name hyperparameters that are tried
 IDENTITY = 3.0  # seconds for a proof at hyperparameters of equal names
 Strategy = Callable[[Question, Clock], Answer | None]
@@ -40,7 +41,7 @@ def soon(question: Question, clock: Clock) -> Answer | None:
 
 def last(question: Question) -> Answer | None:
     """What runs of the rules as they are decide where nothing else did: linear rules, too, on their own time."""
-    return None if _run_first(question) else cases(question, Clock(CASES))
+    return cases(question, Clock(CASES))
 
 
 def _not_linear(question: Question) -> bool:
@@ -100,8 +101,8 @@ def _renamings(question: Question) -> Iterator[dict[str, str]]:
 
 
 def nonlinear(question: Question, clock: Clock) -> Answer | None:
-    """What runs of rules that are not linear decide, where their linear parts cannot."""
-    return cases(question, clock) if _run_first(question) else None
+    """What first steps of rules that are not linear decide, where their linear parts cannot."""
+    return cases(question, clock.at_most(FIRST_CASES), (FIRST,)) if _run_first(question) else None
 
 
 def _run_first(question: Question) -> bool:
@@ -109,12 +110,13 @@ def _run_first(question: Question) -> bool:
     return _not_linear(question) and not scale_free(question.b) and not long_alike(question.b)
 
 
-def cases(question: Question, clock: Clock) -> Answer | None:
+def cases(question: Question, clock: Clock, gradients: Sequence[Sequences] = SEQUENCES) -> Answer | None:
     """Refuted where, run as they are on a few gradients, the second rule cannot query what the first one does."""
     q = question
     found = None
-    with suppress(OutOfTime), (own := clock.at_most(CASES)).enforced():
-        found = refute_by_cases(q, Bisimulation(q.a, q.b, {}, {}, varying=q.varying, given=q.set_a).open, own)
+    varying = Bisimulation(q.a, q.b, {}, {}, varying=q.varying, given=q.set_a).open
+    with suppress(OutOfTime), clock.enforced():
+        found = refute_by_cases(q, varying, clock, gradients)
     if found is None:
         return None
     return Answer(

@@ -26,8 +26,10 @@ from accelsim.symbolic.system.pair import Question
 
 # first steps at several lengths, then gradients that do and do not agree with those before, and none
 STEPS = 4  # more than there are gradients in a sequence
-SEQUENCES: tuple[tuple[tuple[int, ...], ...], ...] = (
-    ((1,), (2,), (3,)),
+Sequences = tuple[tuple[int, ...], ...]
+FIRST: Sequences = ((1,), (2,), (3,))
+SEQUENCES: tuple[Sequences, ...] = (
+    FIRST,
     ((0, 1), (0, 2), (5, 9), (10, 18), (1, 0), (2, 0)),
     ((0, 0, 1), (0, 1, 0), (1, 0, 0), (1, 1, 1), (8, -1, 1), (0, 8, -1)),
 )
@@ -65,15 +67,22 @@ class Case:
     last: Line | None
 
 
-def refute_by_cases(question: Question, varying: Sequence[str], clock: Clock) -> dict[str, Any] | None:
+def refute_by_cases(
+    question: Question, varying: Sequence[str], clock: Clock, gradients: Sequence[Sequences] = SEQUENCES
+) -> dict[str, Any] | None:
     """A counterexample as a document (see `certify.verifier`), None where none was found.
+
+    Parameters
+    ----------
+    varying : the first rule's hyperparameters that are unknown functions of t.
+    gradients : sequences that are looked at together, one set after the other.
 
     Raises
     ------
     OutOfTime
         Past the budget of the clock.
     """
-    for sequences in SEQUENCES:
+    for sequences in gradients:
         for seed in range(SEEDS):
             clock.check()
             with suppress(Beyond, InputError, ArithmeticError):
