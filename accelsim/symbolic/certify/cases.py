@@ -21,6 +21,7 @@ from accelsim.symbolic.check.cases import Trial
 from accelsim.symbolic.system.functions import Beyond
 
 MOST = 5  # gradients of a sequence, signs of a case
+SEVERAL = 81  # sequences, cases
 SYMBOL = re.compile(r"[^\W\d]\w*\[\d+\]")
 
 
@@ -33,8 +34,10 @@ def refuted(found: Mapping[str, Any], a: Optimizer, b: Optimizer, set_b: Mapping
         If what the counterexample says does not fit together.
     """
     sequences = [[_fraction(text) for text in row] for row in found["gradients"]]
-    if not sequences or any(not 0 < len(row) <= MOST for row in sequences):
-        raise InputError(f"there must be sequences of 1 to {MOST} gradients")
+    if not 0 < len(sequences) <= SEVERAL or any(not 0 < len(row) <= MOST for row in sequences):
+        raise InputError(f"there must be 1 to {SEVERAL} sequences of 1 to {MOST} gradients")
+    if len(found["cases"]) > SEVERAL:
+        raise InputError(f"there are at most {SEVERAL} cases")
     cases = [(dict(_sign(entry) for entry in case["signs"]), case["lines"]) for case in found["cases"]]
     if not _complete([list(signs.items()) for signs, _ in cases]):
         return "these are not all cases"

@@ -31,6 +31,7 @@ from accelsim.symbolic.find.preconditioner_ratios import Relating
 from accelsim.symbolic.find.special_cases import defaults, roots, vanishing
 from accelsim.symbolic.find.strategies import at_values, by_relation, claimed, last, soon
 from accelsim.symbolic.find.transforms import transforms
+from accelsim.symbolic.refute.cases import IMPULSES, refute_by_cases
 from accelsim.symbolic.refute.impulses import RETURNED, Refuting, refute, scaled
 from accelsim.symbolic.refute.nonlinear import refute_itself
 from accelsim.symbolic.system.formulas import formulas
@@ -346,14 +347,25 @@ class _Finder(Matching):
                 if not some:
                     raise
                 continue
-            if found is not None and found["unknown"] == "constant" and not self._fewer and self._schedules_matter():
-                return self._undecided(f"no constants make {self.q.b} of {self.q.a}; whether schedules do is open")
+            if found is not None and found["unknown"] == "constant" and not self._fewer:
+                return self._for_schedules()
             beyond = self._beyond()
             if found is not None and beyond:
                 return self._undecided(f"the linear parts differ, and {beyond}, so they cannot tell")
             if found is not None:
                 return self._refuted(self._reason(found), found, self._special())
         return self._undecided(self.doubt or "neither a solution nor a counterexample was found")
+
+    def _for_schedules(self) -> Answer:
+        """Refuted for all schedules, where it is for all constants, if impulses show it."""
+        clock, found = self.clock.at_most(SCHEDULED), None
+        with suppress(OutOfTime), clock.enforced():
+            found = refute_by_cases(self.q, self._varying(), clock, IMPULSES)
+        self.clock.check()
+        if found is None:
+            words = f"no constants make {self.q.b} of {self.q.a}; whether schedules do is open"
+            return self._undecided(f"{words}: a map in t, or gradients that no schedule follows, would decide it")
+        return self._refuted(self._reason(found), found, self._special())
 
     def _schedules_matter(self) -> bool:
         """Whether schedules may do what constants cannot: with one memory, in what is returned, where a rule has t.
@@ -400,7 +412,7 @@ class _Finder(Matching):
             whatever += f" and whatever positive numbers its {name}(t), another formula than that of {a}, are"
         needs = next((o for o in map(self._without_killing, self.obstructions) if not o.is_number), None)
         where = "" if needs is None else f": it would need {needs} = 0"
-        if any(key["query"] == RETURNED for key in found["answers"]):
+        if any(key.get("query") == RETURNED for key in found["answers"]):
             return f"{b} does not return what {a} does where it queries the same points, {whatever}{where}"
         return f"{b} is not {a}, {whatever}{where}"
 
@@ -593,7 +605,7 @@ def _memories(count: int | None) -> str:
 
 def _takes_linear_parts(counterexample: Mapping[str, Any]) -> bool:
     """Whether a counterexample is about linear parts: rules are run as they are, or without gradients, in others."""
-    return counterexample["kind"] not in ("scale", "itself") and any(
+    return counterexample["kind"] not in ("scale", "itself", "cases") and any(
         key["impulse"] >= 0 for key in counterexample["answers"]
     )
 

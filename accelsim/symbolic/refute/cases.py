@@ -25,7 +25,7 @@ from accelsim.symbolic.system.functions import Beyond
 from accelsim.symbolic.system.pair import Question
 
 # first steps at several lengths, then gradients that do and do not agree with those before, and none
-STEPS = 4  # more than there are gradients in a sequence
+STEPS = 6  # more than there are gradients in a sequence
 Sequences = tuple[tuple[int, ...], ...]
 FIRST: Sequences = ((1,), (2,), (3,))
 SEQUENCES: tuple[Sequences, ...] = (
@@ -33,6 +33,7 @@ SEQUENCES: tuple[Sequences, ...] = (
     ((0, 1), (0, 2), (5, 9), (10, 18), (1, 0), (2, 0)),
     ((0, 0, 1), (0, 1, 0), (1, 0, 0), (1, 1, 1), (8, -1, 1), (0, 8, -1)),
 )
+IMPULSES = tuple(tuple(tuple(int(i == k) for i in range(n)) for k in range(n)) for n in (3, 4))
 SEEDS = 2  # choices of rule a's hyperparameters
 RATES = tuple(map(Fraction, ("1/2", "9/16", "7/16", "3/4")))  # roots of 1 + r and 1 - r among them are rational
 SIZES = tuple(map(Fraction, ("1", "1/2", "3/2")))
