@@ -18,9 +18,12 @@ from accelsim.symbolic.algebra.elimination import Clock
 from accelsim.symbolic.algebra.intervals import Interval, declared, enclosed
 from accelsim.symbolic.certify.verifier import verify_certificate
 from accelsim.symbolic.check.bisimulation import Bisimulation, prove
+from accelsim.symbolic.check.cases import Trial
 from accelsim.symbolic.find.finder import equivalent
 from accelsim.symbolic.find.relations import related
+from accelsim.symbolic.refute.cases import FIRST, IMPULSES, refute_by_cases
 from accelsim.symbolic.system.functions import Functions
+from accelsim.symbolic.system.pair import Question
 
 ADAM = dict(lr=step_size(), b1=momentum(), b2=momentum(), eps=positive())
 RATE = Hyperparameter(low=0.1, high=0.9)
@@ -188,6 +191,28 @@ def _holds(document, *rules):
 def test_ranges_refute_where_a_square_would_have_to_be_negative():
     assert equivalent(of_any_sign, squared).status == "refuted"
     assert equivalent(squared, of_any_sign).status == "equivalent"
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_the_same_is_not_refuted(way):
+    for one, other in (easy_pair(way, 3), easy_pair(way, 3)[::-1]):
+        question = Question(one, other, {}, {}, False, ())
+        assert refute_by_cases(question, (), Clock(20), (FIRST, IMPULSES[0])) is None
+
+
+def test_cases_that_ranges_exclude_are_not_looked_at_and_others_are():
+    trial = Trial(masked, emptied, {"lr": "1", "mu": "1/2"}, {}, [(8, -1)], {})
+    mu = sympy.Symbol("mu[1]", real=True)
+    assert list(trial.open.values()) == [8 * mu - 1]
+    for signs, impossible in (({8 * mu - 1: -1}, False), ({mu: -1}, True), ({mu: 0, 8 * mu - 1: 1}, True)):
+        case = Trial(masked, emptied, {"lr": "1", "mu": "1/2"}, {}, [(8, -1)], signs)
+        assert case.impossible == impossible
+
+
+def test_with_several_memories_a_refutation_is_for_all_schedules():
+    answer = equivalent(find("ademamix_sgd"), find("mars_sgd"))  # which has two memories where its schedules vary
+    assert answer.status == "undecided"
+    assert "whether schedules do is open" in answer.reason
 
 
 def test_factors_of_unknown_sign_stay_inside():

@@ -157,7 +157,7 @@ class Both:
 
         functions, claim = self.functions, self.claim
         known: dict[str, Any] = {name: partial(self._called, name) for name in _CALLED}
-        known |= {"first": self.first, "where": lambda condition, yes, no: yes if condition else no, "t": t}
+        known |= {"first": self.first, "t": t}
         for name in claim.source.hyperparameters:
             given = claim.given.get(name)
             if isinstance(given, str):
