@@ -31,7 +31,7 @@ from accelsim.symbolic.find.preconditioner_ratios import Relating
 from accelsim.symbolic.find.special_cases import defaults, roots, vanishing
 from accelsim.symbolic.find.strategies import at_values, by_relation, claimed, last, soon
 from accelsim.symbolic.find.transforms import transforms
-from accelsim.symbolic.refute.cases import IMPULSES, refute_by_cases
+from accelsim.symbolic.refute.cases import FIRST, IMPULSES, refute_by_cases
 from accelsim.symbolic.refute.impulses import RETURNED, Refuting, refute, scaled
 from accelsim.symbolic.refute.nonlinear import refute_itself
 from accelsim.symbolic.system.formulas import formulas
@@ -46,6 +46,7 @@ BUDGET = 10.0  # seconds of computing
 SHARE, MORE = 0.5, 0.7  # of what is left of them for constants, then for schedules; the rest is for a refutation
 PROOF = 0.95  # of what is left of them where what would do is known but for where it starts
 SCHEDULED = 4.0  # seconds of them for a refutation of all schedules, where one of all constants would do
+FIRST_STEPS = 1.0  # seconds of them for a refutation by first steps
 ITSELF = 3.0  # seconds of them for a refutation of the rules as they are
 RELATED = 0.95  # of what is left of them for given sequences that are other formulas
 HOPELESS = 1.0  # seconds of them for attempts that only show what is in the way, as no multiples were found
@@ -143,7 +144,8 @@ class _Finder(Matching):
         """What is proved where formulas of given sequences that are not one are multiples of one another."""
         if not self._two_formulas:
             return None
-        clock = self.clock.at_most(self.clock.left * RELATED)
+        apart = self._apart_at_first is not None  # what is in the way is then looked for to tell special cases
+        clock = self.clock.at_most(SPECIAL if apart else self.clock.left * RELATED)
         relating = Relating(self.q, (self.a.part, self.open), self._two_formulas, clock)
         self.needed = relating.obstructions
         try:
@@ -317,18 +319,29 @@ class _Finder(Matching):
         """Refuted by runs of the rules as they are, where the second one is given what the first one is not."""
         if not self.deep or self._fewer or not self._unlike():
             return None
+        found = self._apart_at_first
         clock = self.clock.at_most(ITSELF)
         try:
             with clock.enforced():
-                found = refute_itself(self.q, self._varying(), clock)
+                found = found or refute_itself(self.q, self._varying(), clock)
         except OutOfTime:
             self.clock.check()
-            found = None
         if found is None:
             self.tried.append("runs of the rules as they are")
             return None
         self.complete = self.clock.left > SPECIAL
         return self._refuted(self._reason(found), found, self._special() if self.complete else ())
+
+    @cached_property
+    def _apart_at_first(self) -> dict[str, Any] | None:
+        """A refutation of rules that are not linear by their first steps alone."""
+        if not self.deep or not all(part.tableau.nonlinearity for part in (self.a.part, self.open)):
+            return None
+        clock = self.clock.at_most(FIRST_STEPS)
+        with suppress(OutOfTime), clock.enforced():
+            return refute_by_cases(self.q, self._varying(), clock, (FIRST,))
+        self.clock.check()
+        return None
 
     @property
     def _fewer(self) -> bool:
@@ -405,6 +418,8 @@ class _Finder(Matching):
             positive = tuple(f"{name}[" for name in self._unlike())
             short = [text for text in found["unless"] if len(text) < LONG and not text.startswith(positive)]
             return memories + (f" unless it loses one, as where {' or '.join(short)} is zero" if short else "")
+        if found["kind"] == "cases":
+            return f"{b} is not {a}, as they are, {whatever}"
         if found["kind"] == "itself":
             others = ", ".join(f"{name}(t)" for name in self._unlike())
             return f"{b} is not {a}, as they are, {whatever}: {others} is another formula in it"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from itertools import islice, permutations, product
 from typing import Any
@@ -18,14 +18,12 @@ from accelsim.symbolic.check.bisimulation import DRAWS, Bisimulation, differ, pr
 from accelsim.symbolic.check.equivalence import Equivalence, check
 from accelsim.symbolic.find.answer import Answer
 from accelsim.symbolic.find.relations import related
-from accelsim.symbolic.refute.cases import FIRST, SEQUENCES, Sequences, refute_by_cases
-from accelsim.symbolic.system.homogeneity import long_alike, scale_free
+from accelsim.symbolic.refute.cases import refute_by_cases
 from accelsim.symbolic.system.linear_part import linear_part, without_decay
 from accelsim.symbolic.system.pair import Question
 from accelsim.symbolic.system.tableau import tableau
 
 CASES = 4.0  # seconds for a refutation by runs of the rules as they are
-FIRST_CASES = 1.0  # the same, by first steps alone
 MOST_NAMES = 200  # ways to name hyperparameters that are tried
 IDENTITY = 3.0  # seconds for a proof at hyperparameters of equal names
 Strategy = Callable[[Question, Clock], Answer | None]
@@ -40,7 +38,7 @@ def soon(question: Question, clock: Clock) -> Answer | None:
 
 
 def last(question: Question) -> Answer | None:
-    """What runs of the rules as they are decide where nothing else did: linear rules, too, on their own time."""
+    """What runs of the rules as they are decide where nothing else did, on their own time."""
     return cases(question, Clock(CASES))
 
 
@@ -100,23 +98,13 @@ def _renamings(question: Question) -> Iterator[dict[str, str]]:
                 yield {**dict(zip(read, texts, strict=True)), **given}
 
 
-def nonlinear(question: Question, clock: Clock) -> Answer | None:
-    """What first steps of rules that are not linear decide, where their linear parts cannot."""
-    return cases(question, clock.at_most(FIRST_CASES), (FIRST,)) if _run_first(question) else None
-
-
-def _run_first(question: Question) -> bool:
-    """Whether runs come first: of rules that are not linear, unless the length of gradients may tell sooner."""
-    return _not_linear(question) and not scale_free(question.b) and not long_alike(question.b)
-
-
-def cases(question: Question, clock: Clock, gradients: Sequence[Sequences] = SEQUENCES) -> Answer | None:
+def cases(question: Question, clock: Clock) -> Answer | None:
     """Refuted where, run as they are on a few gradients, the second rule cannot query what the first one does."""
     q = question
     found = None
     varying = Bisimulation(q.a, q.b, {}, {}, varying=q.varying, given=q.set_a).open
     with suppress(OutOfTime), clock.enforced():
-        found = refute_by_cases(q, varying, clock, gradients)
+        found = refute_by_cases(q, varying, clock)
     if found is None:
         return None
     return Answer(
@@ -244,4 +232,4 @@ def _bare(text: str) -> str:
     return re.sub(r"[ab]\[(\w+)\]", r"\1", text)
 
 
-STRATEGIES: tuple[Strategy, ...] = (identity_map, other_names, nonlinear)
+STRATEGIES: tuple[Strategy, ...] = (identity_map, other_names)
