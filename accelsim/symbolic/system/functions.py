@@ -238,10 +238,6 @@ class Functions:
             return operate(node, values)
         return getattr(self, node.op)(*values)
 
-    def add(self, left: Any, right: Any) -> Any:
-        """The sum."""
-        return left + right
-
     def div(self, above: Any, below: Any) -> Any:
         """The quotient."""
         if below == 0 or (below.free_symbols and self.fraction(below)[0] == 0):
