@@ -54,7 +54,7 @@ VOCABULARY = frozenset({*FUNCTIONS, *SCHEDULES, "pi"})
 _SEVERAL = ("minimum", "maximum")  # arguments, two or more
 
 _TOKEN = re.compile(
-    r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?P<name>[^\W\d]\w*(?:\[-?\d+\])*)"
+    r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?P<name>[^\W\d]\w*(?:\[(?:-?\d+|[^\W\d]\w*)\])*)"
     r"|(?P<sign>\*\*|[-+*/(),])|(?P<end>$))"
 )
 _SUMS, _PRODUCTS = {"+": "add", "-": "sub"}, {"*": "mul", "/": "div"}

@@ -524,7 +524,8 @@ def test_parameters_that_are_taken_as_equal_are_said():
     assert said in answer.assumptions
     assert said in verified(answer).reason
     other = equivalent(divided, divided_alone, set_a=dict(k=1), set_b=dict(k=2), budget=60)
-    assert other.status != "refuted"  # they are the same at lr = 1/2, and k is not equal
+    assert (other.status, other.counterexample["kind"]) == ("refuted", "cases")  # they are the same at lr = 1/2 alone
+    assert "with equal k" not in verified(other).reason
 
 
 @optimizer(positions="w", memories="m n", returns="w", lr=positive(), b=momentum(), c=momentum(), decay=step_size())

@@ -26,11 +26,11 @@ def number(value: Any) -> Any:
     return sympy.Rational(fraction.numerator, fraction.denominator)
 
 
-def to_sympy(node: Node, values: list[Any]) -> Any:
-    """Apply the operation of a node that is made of t and hyperparameters alone to SymPy expressions."""
+def sympy_functions() -> dict[str, Any]:
+    """The elementary functions in SymPy, by name."""
     import sympy
 
-    functions = {
+    return {
         "sqrt": sympy.sqrt,
         "exp": sympy.exp,
         "log": sympy.log,
@@ -42,6 +42,11 @@ def to_sympy(node: Node, values: list[Any]) -> Any:
         "first": lambda t: sympy.Eq(t, 0),
         "where": lambda condition, a, b: sympy.Piecewise((a, condition), (b, True)),
     }
+
+
+def to_sympy(node: Node, values: list[Any]) -> Any:
+    """Apply the operation of a node that is made of t and hyperparameters alone to SymPy expressions."""
+    functions = sympy_functions()
     return functions[node.op](*values) if node.op in functions else operate(node, values)
 
 

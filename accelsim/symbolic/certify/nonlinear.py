@@ -13,7 +13,7 @@ divide by nothing but what the rules divide by, and the last of them is 1: the d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -222,7 +222,7 @@ def refuted(
             return f"{name} is not the root of {text}"
         symbol, square = squares[name]
         given.append(symbol**2 - square)
-    return _derived(found["lines"], given, names, _factors(divided["a"] | divided["b"]))
+    return derived(found["lines"], given, names, _factors(divided["a"] | divided["b"]))
 
 
 def _laid_out(found: Mapping[str, Any], a: Optimizer, b: Optimizer) -> tuple[list[list[list[Fraction]]], list[Any]]:
@@ -280,7 +280,7 @@ def _may_vanish(divisor: Any, squares: Mapping[str, Any]) -> bool:
     return bool(divisor == 0)
 
 
-def _derived(lines: list[Any], given: list[Any], names: Mapping[str, Any], divided: set[Any]) -> str | None:
+def derived(lines: list[Any], given: list[Any], names: Mapping[str, Any], divided: Container[Any]) -> str | None:
     """Why lines do not lead from what is given to 1, None where they do."""
     values = list(given)
     for line in lines:

@@ -23,8 +23,10 @@ from accelsim.rule import Optimizer, program_hash, step
 from accelsim.schedules import Recurrence
 from accelsim.symbolic.algebra.field import Field, differs, vanishes
 from accelsim.symbolic.algebra.language import expression
+from accelsim.symbolic.certify.cases import refuted as refuted_by_cases
 from accelsim.symbolic.certify.impulses import Key, answers, read, shared_gradients
 from accelsim.symbolic.certify.nonlinear import refuted
+from accelsim.symbolic.check.bisimulation import Bisimulation, Proved, prove
 from accelsim.symbolic.check.equivalence import Equivalence, Verdict, check, linear_parts, parameters
 from accelsim.symbolic.system.given_sequences import equal_parameters, unlike
 from accelsim.symbolic.system.homogeneity import LONG_ALIKE, long_alike, scale_free
@@ -47,6 +49,10 @@ _EQUIVALENCE = {
     **{"sequences": {...: {"start": str, "next": str}}, "preconditioners": {...: str}, "nonlinear": {...: str}},
     **{"identities": [str], "conditions": [str], "assumptions": [str]},
 }
+_BISIMULATION = {
+    **{"format": str, "kind": str, "source": _RULE, "target": _RULE, "map": {...: str}, "relation": {...: str}},
+    **{"since": int, "varying": [str], "given": {...: str}, "returned": bool, "conditions": [str]},
+}
 _REFUTATION = {
     "format": str,
     "kind": str,
@@ -68,6 +74,13 @@ _COUNTEREXAMPLES: dict[str, dict[str, Any]] = {
         **{"kind": str, "hyperparameters": {...: (str, [str])}, "unknown": str, "gradients": [[str]], "lengths": [str]},
         **{"answers": [dict.fromkeys(("step", "gradients", "length"), int)], "values": [str]},
         **{"roots": {...: str}, "lines": [{"is": str, "terms": [{"of": int, "times": str}]}]},
+    },
+    "cases": {
+        **{"kind": str, "hyperparameters": {...: (str, [str])}, "unknown": str, "gradients": [[str]]},
+        **{"answers": [dict.fromkeys(("gradients", "step"), int)], "values": [str]},
+        "cases": [
+            {"signs": [{"of": str, "is": int}], "lines": [{"is": str, "terms": [{"of": int, "times": str}]}]},
+        ],
     },
 }
 
@@ -101,6 +114,8 @@ def _validated(document: Any) -> None:
         raise InputError(f"this is no certificate: its format must be {FORMAT!r}")
     if document.get("kind") == "equivalence":
         return _shaped(document, _EQUIVALENCE, "the document")
+    if document.get("kind") == "bisimulation":
+        return _shaped(document, _BISIMULATION, "the document")
     found = document.get("counterexample")
     known = found if isinstance(found, dict) and isinstance(found.get("kind"), str) else {}
     if document.get("kind") != "refutation" or known.get("kind") not in _COUNTEREXAMPLES:
@@ -140,6 +155,23 @@ def of_equivalence(claim: Equivalence, verdict: Verdict) -> dict[str, Any]:
         "identities": sorted(verdict.residuals),
         "conditions": list(verdict.conditions),
         "assumptions": list(verdict.assumptions),
+    }
+
+
+def of_bisimulation(claim: Bisimulation, proved: Proved) -> dict[str, Any]:
+    """The certificate of two rules that a relation of their states proves to be the same."""
+    return {
+        "format": FORMAT,
+        "kind": "bisimulation",
+        "source": _rule(claim.source, claim.given),
+        "target": _rule(claim.target, {}),
+        "map": dict(claim.map),
+        "relation": dict(claim.relation),
+        "since": claim.since,
+        "varying": list(dict.fromkeys(claim.varying)),
+        "given": {name: str(value) for name, value in claim.given.items()},
+        "returned": claim.returned,
+        "conditions": list(proved.conditions),
     }
 
 
@@ -205,7 +237,7 @@ def verify_certificate(document: Mapping[str, Any], find: Callable[[str], Optimi
 
     find = find or partial(optimizers.find, files=False)
     _validated(document)
-    ends = ("source", "target") if document["kind"] == "equivalence" else ("a", "b")
+    ends = ("a", "b") if document["kind"] == "refutation" else ("source", "target")
     rules = []
     for end in ends:
         entry = document[end]
@@ -213,8 +245,8 @@ def verify_certificate(document: Mapping[str, Any], find: Callable[[str], Optimi
         if program_hash(rule) != entry["program"]:
             return Verified(False, f"{rule} is not the rule that the certificate is about: their programs differ")
         rules.append(rule)
-    verify = _equivalence if document["kind"] == "equivalence" else _refutation
-    return verify(document, *rules)
+    verify = {"equivalence": _equivalence, "bisimulation": _bisimulation, "refutation": _refutation}
+    return verify[document["kind"]](document, *rules)
 
 
 def _switched(rule: Optimizer, values: Mapping[str, int]) -> Optimizer:
@@ -256,6 +288,29 @@ def _equivalence(document: Mapping[str, Any], source: Optimizer, target: Optimiz
     return Verified(True, verdict.reason)
 
 
+def _bisimulation(document: Mapping[str, Any], source: Optimizer, target: Optimizer) -> Verified:
+    """The relation is proved again, and the conditions compared with those it then has."""
+    claim = Bisimulation(
+        source,
+        target,
+        map=document["map"],
+        relation=document["relation"],
+        since=document["since"],
+        varying=tuple(document["varying"]),
+        given={name: _given(text) for name, text in document["given"].items()},
+        returned=document["returned"],
+    )
+    read = {name for name in target.program().reads if not target.hyperparameters[name].switch}
+    if set(claim.map) != read:
+        return Verified(False, f"the map must say what {', '.join(sorted(read)) or 'nothing'} of {target} is")
+    proved = prove(claim)
+    if not proved.holds:
+        return Verified(False, proved.reason)
+    if document["conditions"] != list(proved.conditions):
+        return Verified(False, f"conditions is not what was proved: {list(proved.conditions)}")
+    return Verified(True, proved.reason)
+
+
 def _given(text: str) -> Any:
     """What was given for a hyperparameter: the number that is written so, otherwise text."""
     for kind in (int, float):
@@ -284,6 +339,9 @@ def _refutation(document: Mapping[str, Any], a: Optimizer, b: Optimizer) -> Veri
     if found["kind"] == "itself":
         _known_within(document, a, b, range(max(key["step"] for key in found["answers"]) + 1))
         return _about(document, a, b, _themselves(found, a, b, known, sought))
+    if found["kind"] == "cases":
+        _known_within(document, a, b, range(max(key["step"] for key in found["answers"]) + 1))
+        return _about(document, a, b, _by_cases(found, a, b, document["set_b"]))
     keys = [(k["step"], k["query"], k["impulse"], k["gradient"], k["coordinate"]) for k in found["answers"]]
     _within(document, a, b, keys)
     if found["kind"] == "scale":
@@ -322,6 +380,17 @@ def _about(
     return (
         replace(verified, reason=f"{verified.reason}; {', '.join([*known, *assumed])}") if verified.holds else verified
     )
+
+
+def _by_cases(found: Mapping[str, Any], a: Optimizer, b: Optimizer, set_b: Mapping[str, Any]) -> Verified:
+    """The rules themselves are run, and in each case a contradiction is multiplied out."""
+    if found["unknown"] != "one a step":
+        raise InputError("rules as they are are refuted for all schedules")
+    if reason := refuted_by_cases(found, a, b, set_b):
+        return Verified(False, reason)
+    count = len(found["cases"])
+    words = "" if count == 1 else f" in each of {count} cases"
+    return Verified(True, f"that {b} queries what {a} does leads to 1 = 0{words}")
 
 
 def _scale(found: Mapping[str, Any], a: Optimizer, b: Optimizer, keys: list[Key]) -> Verified:

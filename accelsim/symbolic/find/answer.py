@@ -87,6 +87,8 @@ def _case(case: Mapping[str, Any], known: tuple[str, ...]) -> str:
 def _told(a: Optimizer, b: Optimizer, found: Mapping[str, Any]) -> list[str]:
     """A counterexample in lines that can be followed by hand."""
     plain = {k: v if isinstance(v, str) else f"({', '.join(v[:4])}, ...)" for k, v in found["hyperparameters"].items()}
+    if found["kind"] == "cases":
+        return [f"{a} at {assignments(plain)}", *_in_cases(b, found)]
     if found["kind"] == "itself":
         return [f"{a} at {assignments(plain)}", *_derivation(a, b, found)]
     given = {
@@ -117,6 +119,18 @@ def _told(a: Optimizer, b: Optimizer, found: Mapping[str, Any]) -> list[str]:
         short = "the differences of these y from what is queried, times polynomials that --json prints, add up to 1"
         lines.append(f"{total} = 1" if len(total) <= READABLE else short)
     return lines
+
+
+def _in_cases(b: Optimizer, found: Mapping[str, Any]) -> list[str]:
+    """What a rule, run as it is, queries, and why another one cannot."""
+    lines = []
+    for key, value in zip(found["answers"], found["values"], strict=True):
+        gradients = ", ".join(found["gradients"][key["gradients"]][: key["step"]])
+        lines.append(f"queries {value} at t = {key['step']} after the gradients {gradients}, from 0")
+    cases = found["cases"]
+    also = "" if len(cases) == 1 else f" in each of {len(cases)} cases of what is positive, zero and negative"
+    words = f"no schedules of {b} query these points: that it did leads to 1 = 0{also}, by equations that --json prints"
+    return [*lines, words]
 
 
 def _derivation(a: Optimizer, b: Optimizer, found: Mapping[str, Any]) -> list[str]:

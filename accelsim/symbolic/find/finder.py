@@ -29,7 +29,9 @@ from accelsim.symbolic.find.first_step import Start, first_step
 from accelsim.symbolic.find.matching import Candidate, Matching, Solution, sequence_texts
 from accelsim.symbolic.find.preconditioner_ratios import Relating
 from accelsim.symbolic.find.special_cases import defaults, roots, vanishing
+from accelsim.symbolic.find.strategies import at_values, by_relation, claimed, last, soon
 from accelsim.symbolic.find.transforms import transforms
+from accelsim.symbolic.refute.cases import FIRST, IMPULSES, refute_by_cases
 from accelsim.symbolic.refute.impulses import RETURNED, Refuting, refute, scaled
 from accelsim.symbolic.refute.nonlinear import refute_itself
 from accelsim.symbolic.system.formulas import formulas
@@ -44,9 +46,11 @@ BUDGET = 10.0  # seconds of computing
 SHARE, MORE = 0.5, 0.7  # of what is left of them for constants, then for schedules; the rest is for a refutation
 PROOF = 0.95  # of what is left of them where what would do is known but for where it starts
 SCHEDULED = 4.0  # seconds of them for a refutation of all schedules, where one of all constants would do
+FIRST_STEPS = 1.0  # seconds of them for a refutation by first steps
 ITSELF = 3.0  # seconds of them for a refutation of the rules as they are
 RELATED = 0.95  # of what is left of them for given sequences that are other formulas
 HOPELESS = 1.0  # seconds of them for attempts that only show what is in the way, as no multiples were found
+RELATION = 2.0  # seconds of them for a relation of states at one solution
 SPECIAL = 3.0  # seconds of them for special cases
 CASE = ("map", "transform", "direction", "conditions", "assumptions")  # what is said of a special case
 LONG = 30  # characters of an expression that is not worth a reason
@@ -86,10 +90,11 @@ def equivalent(
     clock, tried = Clock(budget), list[str]()
     try:
         with clock.enforced():
-            return _Finder(question, clock, tried).answer()
+            answer = soon(question, clock) or _Finder(question, clock, tried).answer()
     except OutOfTime:
         reason = f"not decided within {budget:g} s"
-        return Answer(a, b, "undecided", assumptions=question.assumptions, reason=reason, tried=tuple(tried))
+        answer = Answer(a, b, "undecided", assumptions=question.assumptions, reason=reason, tried=tuple(tried))
+    return last(question) or answer if answer.status == "undecided" else answer
 
 
 class _Finder(Matching):
@@ -139,7 +144,8 @@ class _Finder(Matching):
         """What is proved where formulas of given sequences that are not one are multiples of one another."""
         if not self._two_formulas:
             return None
-        clock = self.clock.at_most(self.clock.left * RELATED)
+        apart = self._apart_at_first is not None  # what is in the way is then looked for to tell special cases
+        clock = self.clock.at_most(SPECIAL if apart else self.clock.left * RELATED)
         relating = Relating(self.q, (self.a.part, self.open), self._two_formulas, clock)
         self.needed = relating.obstructions
         try:
@@ -313,18 +319,29 @@ class _Finder(Matching):
         """Refuted by runs of the rules as they are, where the second one is given what the first one is not."""
         if not self.deep or self._fewer or not self._unlike():
             return None
+        found = self._apart_at_first
         clock = self.clock.at_most(ITSELF)
         try:
             with clock.enforced():
-                found = refute_itself(self.q, self._varying(), clock)
+                found = found or refute_itself(self.q, self._varying(), clock)
         except OutOfTime:
             self.clock.check()
-            found = None
         if found is None:
             self.tried.append("runs of the rules as they are")
             return None
         self.complete = self.clock.left > SPECIAL
         return self._refuted(self._reason(found), found, self._special() if self.complete else ())
+
+    @cached_property
+    def _apart_at_first(self) -> dict[str, Any] | None:
+        """A refutation of rules that are not linear by their first steps alone."""
+        if not self.deep or not all(part.tableau.nonlinearity for part in (self.a.part, self.open)):
+            return None
+        clock = self.clock.at_most(FIRST_STEPS)
+        with suppress(OutOfTime), clock.enforced():
+            return refute_by_cases(self.q, self._varying(), clock, (FIRST,))
+        self.clock.check()
+        return None
 
     @property
     def _fewer(self) -> bool:
@@ -343,14 +360,25 @@ class _Finder(Matching):
                 if not some:
                     raise
                 continue
-            if found is not None and found["unknown"] == "constant" and not self._fewer and self._schedules_matter():
-                return self._undecided(f"no constants make {self.q.b} of {self.q.a}; whether schedules do is open")
+            if found is not None and found["unknown"] == "constant" and not self._fewer:
+                return self._for_schedules()
             beyond = self._beyond()
             if found is not None and beyond:
                 return self._undecided(f"the linear parts differ, and {beyond}, so they cannot tell")
             if found is not None:
                 return self._refuted(self._reason(found), found, self._special())
         return self._undecided(self.doubt or "neither a solution nor a counterexample was found")
+
+    def _for_schedules(self) -> Answer:
+        """Refuted for all schedules, where it is for all constants, if impulses show it."""
+        clock, found = self.clock.at_most(SCHEDULED), None
+        with suppress(OutOfTime), clock.enforced():
+            found = refute_by_cases(self.q, self._varying(), clock, IMPULSES)
+        self.clock.check()
+        if found is None:
+            words = f"no constants make {self.q.b} of {self.q.a}; whether schedules do is open"
+            return self._undecided(f"{words}: a map in t, or gradients that no schedule follows, would decide it")
+        return self._refuted(self._reason(found), found, self._special())
 
     def _schedules_matter(self) -> bool:
         """Whether schedules may do what constants cannot: with one memory, in what is returned, where a rule has t.
@@ -390,6 +418,8 @@ class _Finder(Matching):
             positive = tuple(f"{name}[" for name in self._unlike())
             short = [text for text in found["unless"] if len(text) < LONG and not text.startswith(positive)]
             return memories + (f" unless it loses one, as where {' or '.join(short)} is zero" if short else "")
+        if found["kind"] == "cases":
+            return f"{b} is not {a}, as they are, {whatever}"
         if found["kind"] == "itself":
             others = ", ".join(f"{name}(t)" for name in self._unlike())
             return f"{b} is not {a}, as they are, {whatever}: {others} is another formula in it"
@@ -397,7 +427,7 @@ class _Finder(Matching):
             whatever += f" and whatever positive numbers its {name}(t), another formula than that of {a}, are"
         needs = next((o for o in map(self._without_killing, self.obstructions) if not o.is_number), None)
         where = "" if needs is None else f": it would need {needs} = 0"
-        if any(key["query"] == RETURNED for key in found["answers"]):
+        if any(key.get("query") == RETURNED for key in found["answers"]):
             return f"{b} does not return what {a} does where it queries the same points, {whatever}{where}"
         return f"{b} is not {a}, {whatever}{where}"
 
@@ -489,7 +519,14 @@ class _Finder(Matching):
                 self.beside = f"the linear parts agree, but {verdict.reason}"
             if verdict.status == "proved":
                 return self._equivalent(claim, verdict, candidate)
-        return None
+        return self._by_relation(candidate)
+
+    def _by_relation(self, candidate: Candidate) -> Answer | None:
+        """The answer at a candidate that no transform proves, if a relation of states does."""
+        if self.related is not None or candidate.recursions or not self.deep:
+            return None
+        texts = at_values(self.q, candidate.values, self._free)
+        return by_relation(self.q, claimed(self.q, texts), self.clock.at_most(RELATION))
 
     def _claim(self, values: dict[str, Any], transform: Any, backward: bool, start: Start | None) -> Equivalence:
         ends = [side.part.tableau.states for side in (self.a, self.b)]
@@ -583,7 +620,7 @@ def _memories(count: int | None) -> str:
 
 def _takes_linear_parts(counterexample: Mapping[str, Any]) -> bool:
     """Whether a counterexample is about linear parts: rules are run as they are, or without gradients, in others."""
-    return counterexample["kind"] not in ("scale", "itself") and any(
+    return counterexample["kind"] not in ("scale", "itself", "cases") and any(
         key["impulse"] >= 0 for key in counterexample["answers"]
     )
 

@@ -1,0 +1,466 @@
+"""Claims that two rules, as they are, query the same points, by a linear relation of their states that steps keep.
+
+From a step on, states of either rule are written in the other states of both: ``b[m] = a[m]/(1 - rate)``. The claim
+is proved where, with these put in, the queries are the same, one step of both rules makes states that are related
+again, and the steps before, from the start, end in states that are. Nothing is set aside: functions that are not linear
+are compared in normal form (see `homogeneity`). States that do nothing, or that others determine, do not matter: the
+relation is a bisimulation, of which transforms of all states are a special case.
+
+A verdict is confirmed on a second route: both rules' programs are run in floating point, on random gradients in
+several coordinates.
+
+References
+----------
+Sontag 1998, Mathematical Control Theory, Section 6.2 (observability, equivalence of systems by their responses).
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from accelsim.errors import InputError, unknown
+from accelsim.language import evaluated
+from accelsim.program import Node, evaluate, exact, operate, run
+from accelsim.rule import Hyperparameter, Optimizer
+from accelsim.schedules import Recurrence
+from accelsim.symbolic.algebra.intervals import Interval, declared, of_node
+from accelsim.symbolic.algebra.language import number
+from accelsim.symbolic.algebra.nonvanishing import conditions, poles
+from accelsim.symbolic.system.functions import Beyond, Functions
+from accelsim.symbolic.system.tableau import time
+
+STEPS, DRAWS, TRIES, COORDINATES = 8, 3, 30, 3  # of runs that must agree
+MOST_STEPS = 4  # from the start that may precede the relation
+NEAR = 1e-8  # relative difference up to which runs in floating point agree
+_CALLED = ("sqrt", "exp", "log", "cos", "sign", "abs", "minimum", "maximum")
+Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Bisimulation:
+    """The claim that a rule, the source, is another one, the target, at mapped hyperparameters.
+
+    Attributes
+    ----------
+    source, target : the rules, a and b in the texts.
+    map : each hyperparameter that the target reads, written in t and the source's, ``lr(t)`` if that varies.
+    relation : states, as ``a[m]`` or ``b[v]``, written in other states of both, from step `since` on.
+    since : the step from which the relation holds; the steps before are taken from the start.
+    varying : the source's hyperparameters that are unknown functions of t; recurrences always are.
+    given : the source's hyperparameters that are known: numbers, or schedules written in t.
+    returned : whether the rules are claimed to return the same, beside querying the same points.
+    """
+
+    source: Optimizer
+    target: Optimizer
+    map: Mapping[str, str]
+    relation: Mapping[str, str]
+    since: int = 0
+    varying: tuple[str, ...] = ()
+    given: Mapping[str, Any] = field(default_factory=dict)
+    returned: bool = False
+
+    def __post_init__(self) -> None:
+        for name in self.map:
+            if name not in self.target.hyperparameters:
+                raise unknown(f"hyperparameter of {self.target}:", name, self.target.hyperparameters)
+        for name in self.relation:
+            if name not in (known := [*states("a", self.source), *states("b", self.target)]):
+                raise unknown("state:", name, known)
+        if not 0 <= self.since <= MOST_STEPS:
+            raise InputError(f"a relation holds from one of the steps 0 to {MOST_STEPS} on, not from {self.since}")
+
+    @property
+    def open(self) -> tuple[str, ...]:
+        """The source's hyperparameters that are unknown functions of t."""
+        own = self.source.hyperparameters.items()
+        return (*self.varying, *(n for n, h in own if isinstance(h.default, Recurrence) and n not in self.given))
+
+
+@dataclass(frozen=True)
+class Proved:
+    """What became of a claim: whether it holds, what it divides by that might be zero, and why in one line."""
+
+    holds: bool
+    reason: str
+    conditions: tuple[str, ...] = ()
+
+
+def states(end: str, rule: Optimizer) -> list[str]:
+    """A rule's states as a claim's texts call them."""
+    return [f"{end}[{name}]" for name in rule.states]
+
+
+class Early(InputError):
+    """A relation is asked for at a step that is a case of its own: it has to hold `since` a later one."""
+
+    def __init__(self, since: int) -> None:
+        super().__init__(f"the relation has to hold from step {since} on")
+        self.since = since
+
+
+class Both:
+    """Both rules of a claim on symbols: their states, hyperparameters and steps in normal form.
+
+    Parameters
+    ----------
+    claim : whose relation `related` reads.
+    begun : the target's hyperparameters at steps before the relation holds, where they are not as the map says.
+    """
+
+    def __init__(self, claim: Bisimulation, begun: Mapping[int, Values] = MappingProxyType({})) -> None:
+        import sympy
+
+        self.claim, self.begun = claim, begun
+        self.rules = {"a": claim.source, "b": claim.target}
+        self.programs = {"a": claim.source.program(claim.given), "b": claim.target.program()}
+        counts = [list(map(len, program.queries)) for program in self.programs.values()]
+        if counts[0] != counts[1]:
+            raise InputError(f"{claim.source} and {claim.target} do not take the same gradients a step")
+        self.symbols = {
+            name: sympy.Symbol(name, real=True) for end, rule in self.rules.items() for name in states(end, rule)
+        }
+        self.point = sympy.Symbol("w0'", real=True)
+        count = self.programs["a"].gradients
+        self.gradients = [
+            [sympy.Symbol(f"g{i}[{t}]", real=True) for i in range(count)] for t in range(claim.since + 1)
+        ]
+        moving = [*self.symbols.values(), self.point, *(g for row in self.gradients for g in row)]
+        self.functions = Functions(moving, self._interval)
+        self.divisors: list[Any] = []
+
+    # -- what hyperparameters are --
+
+    def _interval(self, expression: Any) -> Interval:
+        """The range of a hyperparameter of the source, of an unknown function's value, or of t."""
+        if expression == time():
+            return Interval(Fraction(self.claim.since), math.inf, False)
+        name = expression.name if expression.is_Symbol else expression.func.__name__
+        return declared(self.claim.source.hyperparameters[name]) if name in self._own else Interval()
+
+    @property
+    def _own(self) -> Mapping[str, Hyperparameter]:
+        return self.claim.source.hyperparameters
+
+    def names(self, t: Any) -> dict[str, Any]:
+        """What is known by name in texts at step t, in normal form."""
+        import sympy
+
+        functions, claim = self.functions, self.claim
+        known: dict[str, Any] = {"t": t}
+        for name in claim.source.hyperparameters:
+            given = claim.given.get(name)
+            if isinstance(given, str):
+                known[name] = partial(self._schedule, given)
+            elif given is not None:
+                known[name] = number(given)
+            elif name in claim.open:
+                known[name] = lambda at, name=name: functions.plain(sympy.Function(name, real=True)(sympy.expand(at)))
+            else:
+                known[name] = sympy.Symbol(name, real=True)
+        return known
+
+    def _applied(self, node: Node, values: list[Any]) -> Any:
+        """The operation of a text's node on values in normal form."""
+        if node.op == "first":
+            return self.first(*values)
+        if node.op == "where":
+            return values[1 if values[0] else 2]
+        if node.op in _CALLED:
+            return getattr(self.functions, node.op)(*map(self.functions.plain, values))
+        return operate(node, values)
+
+    def _schedule(self, text: str, t: Any) -> Any:
+        own = {k: v for k, v in self.names(t).items() if k not in self.claim.source.hyperparameters}
+        return self.read(text, {**own, "t": t})
+
+    def first(self, step: Any) -> bool:
+        """Whether a step is the first one; at a step that is a symbol it must not be."""
+        import sympy
+
+        step = sympy.expand(step)
+        if step.is_number:
+            return bool(step == 0)
+        begin = step.subs(time(), self.claim.since)
+        if not (begin.is_number and begin > 0):
+            raise Early(self.claim.since + 1 - int(begin))
+        return False
+
+    def read(self, text: str, names: Values) -> Any:
+        """A text in normal form.
+
+        Raises
+        ------
+        InputError
+            If it is none, or divides by zero.
+        """
+        import sympy
+
+        value = sympy.sympify(evaluated(text, names, number, self._applied))
+        if not isinstance(value, sympy.Expr):
+            raise InputError(f"cannot read {text!r}: what varies in time is written as a function, as {text}(t)")
+        return self.functions.plain(value)
+
+    def hyperparameters(self, end: str, t: Any) -> dict[str, Any]:
+        """A rule's hyperparameters at step t; those that nothing is said of are missing."""
+        names, rule = self.names(t), self.rules[end]
+        if end == "a":
+            varying = {n for n in rule.hyperparameters if callable(names[n])}
+            return {n: names[n](t) if n in varying else names[n] for n in self.programs["a"].reads}
+        own = self.begun.get(int(t), {}) if t.is_number else {}
+        return {name: own[name] if name in own else self.read(text, names) for name, text in self.claim.map.items()}
+
+    # -- runs --
+
+    def related(self, t: Any, values: Values) -> dict[str, Any]:
+        """What the claim's relation says of states at step t, from the values of the others."""
+        names = {**self.names(t), **values}
+        return {state: self.read(text, names) for state, text in self.claim.relation.items()}
+
+    def start(self) -> dict[str, Any]:
+        """All states before the first step."""
+        return {
+            f"{end}[{name}]": self.point if name in rule.positions else number(rule.memories[name])
+            for end, rule in self.rules.items()
+            for name in rule.states
+        }
+
+    def step(self, t: Any, values: Values) -> tuple[dict[str, list[Any]], dict[str, Any]]:
+        """What each rule queries at step t, from all states, and all states after it."""
+        shown: dict[str, list[Any]] = {}
+        after: dict[str, Any] = {}
+        gradients = self.gradients[int(t) if t.is_number else self.claim.since]
+        for end in self.rules:
+            shown[end], new = self._step(end, t, values, gradients)
+            after |= new
+        return shown, after
+
+    def _step(self, end: str, t: Any, values: Values, gradients: list[Any]) -> tuple[list[Any], dict[str, Any]]:
+        program, given = self.programs[end], self.hyperparameters(end, t)
+
+        def leaf(node: Node) -> Any:
+            if node.op == "state":
+                return values[f"{end}[{node.value}]"]
+            if node.op == "gradient":
+                return gradients[node.value]
+            if node.op == "hyperparameter":
+                if node.value not in given:
+                    raise InputError(f"the map does not say what {node.value} of {self.rules[end]} is")
+                return given[node.value]
+            return t if node.op == "step" else number(node.value)
+
+        def applied(node: Node, arguments: list[Any]) -> Any:
+            if node.op == "first":
+                return self.first(arguments[0])
+            if node.op == "div" and not self.functions.of_state(arguments[1]):
+                self.divisors.append(arguments[1])
+            return self.functions.apply(node, arguments)
+
+        known: dict[int, Any] = {}
+        points = [evaluate(point, leaf, applied, known) for stage in program.queries for point in stage]
+        after = {f"{end}[{k}]": evaluate(node, leaf, applied, known) for k, node in program.updates.items()}
+        return points, after
+
+    def returned(self, values: Values) -> Any:
+        """The difference of what the rules return."""
+        one, other = (values[f"{end}[{rule.returns}]"] for end, rule in self.rules.items())
+        return one - other
+
+
+def prove(claim: Bisimulation) -> Proved:
+    """Prove a claim, or say why it is not proved."""
+    try:
+        both = Both(claim)
+        reason = next(_identities(both), None)
+    except Beyond:
+        return Proved(False, "an expression is too large, or does not exist")
+    except RecursionError:
+        return Proved(False, "an expression is nested too deeply")
+    if reason is None:
+        reason = next(_gaps(both), None)
+    if reason is None:
+        agreed, apart = runs(claim)
+        if apart:
+            return Proved(False, f"the identities hold, but {apart}")
+        if agreed < DRAWS:
+            return Proved(False, "the identities hold, but no run confirms them")
+        since = f" from step {claim.since} on" if claim.since else ""
+        words = f"the relation of states is kept by every step{since}, and {agreed} runs of {STEPS} steps agree"
+        return Proved(True, f"{words} up to rounding", _conditions(both))
+    return Proved(False, reason)
+
+
+def _identities(both: Both) -> Iterator[str]:
+    """What is left of the claim."""
+    import sympy
+
+    claim, zero = both.claim, both.functions.vanishes
+    values = both.start()
+    for t in range(claim.since):
+        if claim.returned and not zero(both.returned(values)):
+            yield f"what is returned differs at t = {t}"
+        shown, values = both.step(sympy.Integer(t), values)
+        if not all(map(zero, _differences(shown))):
+            yield f"the queries differ at t = {t}"
+    yield from _apart(both, claim.since, sympy.Integer(claim.since), values)
+    bound = both.related(time(), both.symbols)
+    for state, value in bound.items():
+        if value.free_symbols & {both.symbols[other] for other in bound}:
+            yield f"{state} is written in states that are written in others themselves"
+    here = {**both.symbols, **bound}
+    if claim.returned and not zero(both.returned(here)):
+        yield "what is returned differs"
+    shown, after = both.step(time(), here)
+    if not all(map(zero, _differences(shown))):
+        yield "the queries differ"
+    yield from _apart(both, None, time() + 1, after)
+
+
+def _apart(both: Both, at: int | None, t: Any, values: Values) -> Iterator[str]:
+    """The states that are not as the relation says at a step."""
+    when = "after a step" if at is None else f"at t = {at}"
+    for state, value in both.related(t, values).items():
+        if not both.functions.vanishes(value - values[state]):
+            yield f"{state} is not {both.claim.relation[state]} {when}"
+
+
+def _differences(shown: Mapping[str, list[Any]]) -> list[Any]:
+    return [one - other for one, other in zip(shown["a"], shown["b"], strict=True)]
+
+
+def _needed(both: Both) -> list[Any]:
+    """What must not be zero at all steps from `since` on, or before, as SymPy expressions."""
+    functions, found = both.functions, []
+    texts = [*both.claim.map.values(), *both.claim.relation.values()]
+    names = {**both.names(time()), **both.symbols}
+    parts = list(both.divisors)
+    parts += [functions.fraction(both.read(text, names))[1] for text in texts]
+    for part in parts:
+        for factor, _ in functions.factors(part)[1]:
+            if not functions.interval(factor).nonzero and factor not in found:
+                found.append(factor)
+    return [functions.written(factor) for factor in found]
+
+
+def _conditions(both: Both) -> tuple[str, ...]:
+    """What must not be zero, without what ranges exclude."""
+    found = conditions(1 / value for value in _needed(both))
+    return tuple(dict.fromkeys((*found, *_without_value(both))))
+
+
+def _without_value(both: Both) -> Iterator[str]:
+    """What the rules themselves divide by and states or gradients may make zero: there they have no value."""
+    for end, program in both.programs.items():
+        of = partial(declared_of, both.rules[end])
+        for node in program.nodes:
+            if node.op == "div" and node.args[1].kind != "uniform" and not of_node(node.args[1], of).nonzero:
+                yield f"{node.args[1]!r} != 0 in {both.rules[end]}"
+
+
+def declared_of(rule: Optimizer, name: str) -> Interval:
+    """The range of a rule's hyperparameter."""
+    return declared(rule.hyperparameters[name])
+
+
+def _gaps(both: Both) -> Iterator[str]:
+    """What is divided by that is zero at a step from `since` on."""
+    for value in _needed(both):
+        if value.free_symbols == {time()}:
+            yield from poles([1 / value.subs(time(), time() + both.claim.since)])
+
+
+# -- the second route ---------------------------------------------------------------------------------------------
+
+
+def runs(claim: Bisimulation) -> tuple[int, str | None]:
+    """How many runs agreed, and where one did not."""
+    agreed = 0
+    for seed in range(TRIES):
+        try:
+            apart = differ(claim, seed)
+        except (ArithmeticError, ValueError, InputError):
+            continue  # a condition is violated there
+        if apart is not None:
+            return agreed, f"runs differ at t = {apart}"
+        agreed += 1
+        if agreed == DRAWS:
+            break
+    return agreed, None
+
+
+def differ(claim: Bisimulation, seed: int) -> int | None:
+    """The first step at which runs of the rules differ, on random gradients in some coordinates."""
+    chance = np.random.default_rng([seed, 8])
+    rows = [list(hyperparameters(claim, seed, t)) for t in range(STEPS)]
+    count = claim.source.program(claim.given).gradients
+    sizes = [0.0, 1.0, 1.0, 3.0] if seed % 2 else [1.0, 3.0]  # some rules have no value without gradients
+    gradients = chance.normal(size=(STEPS, count, COORDINATES)) * chance.choice(sizes, (STEPS, 1, 1))
+    shown = [
+        list(_queries(rule, [row[i] for row in rows], gradients)) for i, rule in enumerate((claim.source, claim.target))
+    ]
+    if claim.returned:
+        shown = [[(*points, back) for points, back in run] for run in shown]
+    else:
+        shown = [[points for points, _ in run] for run in shown]
+    for t, (one, other) in enumerate(zip(*shown, strict=True)):
+        one, other = np.array(one), np.array(other)
+        if not np.isfinite(one).all():
+            raise ArithmeticError
+        scale = max(1.0, float(np.abs(one).max()))
+        if not np.allclose(one, other, rtol=NEAR, atol=NEAR * scale):
+            return t
+    return None
+
+
+def _queries(rule: Optimizer, rows: list[Values], gradients: Any) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """Step by step what a rule queries, and what it returns before the step."""
+    state = rule.start(np.linspace(0.5, 1.5, COORDINATES))
+    for t, row in enumerate(rows):
+        asked: list[Any] = []
+
+        def answer(points: tuple[Any, ...], t: int = t, asked: list[Any] = asked) -> tuple[Any, ...]:
+            asked.extend(points)
+            return tuple(gradients[t, len(asked) - len(points) : len(asked)])
+
+        before = state[rule.returns]
+        with np.errstate(all="ignore"):
+            state = run(rule.program(row), state, float(t), row, answer, float)
+        yield tuple(asked), before
+
+
+def _drawn(declared: Hyperparameter, chance: random.Random) -> Fraction:
+    """A rational number inside a range, not beyond 2 from 0."""
+    low, high = (exact(min(max(edge, -2.0), 2.0)) for edge in (declared.low, declared.high))
+    return low + (high - low) * Fraction(chance.randint(1, 11), 12)
+
+
+def hyperparameters(claim: Bisimulation, seed: int, t: int) -> Iterator[dict[str, Any]]:
+    """Both rules' hyperparameters at a step of a run, in floating point."""
+    source = claim.source
+
+    def value(name: str, at: Any) -> Any:
+        given, own = claim.given.get(name), source.hyperparameters[name]
+        if own.switch:
+            return source.value(name, given if given is not None else own.default)
+        if given is not None:
+            return float(evaluated(given, {"t": at}, float)) if isinstance(given, str) else float(given)
+        place = f"{seed} {name} {at}" if name in claim.open else f"{seed} {name}"
+        return float(_drawn(own, random.Random(place)))
+
+    read = source.program(claim.given).reads
+    names: dict[str, Any] = {"t": float(t)}
+    for name in source.hyperparameters:
+        called = name in claim.open or isinstance(claim.given.get(name), str)
+        names[name] = partial(value, name) if called else (value(name, t) if name in read else 0.0)
+    yield {name: value(name, float(t)) for name in read}
+    switches = {k: v.default for k, v in claim.target.hyperparameters.items() if v.switch}
+    yield switches | {k: float(evaluated(text, names, float)) for k, text in claim.map.items()}

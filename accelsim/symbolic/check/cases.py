@@ -1,0 +1,179 @@
+"""Runs of two rules, as they are, on a few gradients: one at numbers, the other with unknown hyperparameters.
+
+Rule b's hyperparameters are unknown at each step, within their ranges. All is exact: roots are symbols whose squares
+are known, and so is each sign that ranges leave open. What rule b queries less what rule a does is a polynomial for
+each step that is looked at, over what is divided by; that rule b follows rule a asks all of them to be zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+from accelsim.errors import InputError
+from accelsim.program import Node, evaluate
+from accelsim.rule import Optimizer
+from accelsim.symbolic.algebra.intervals import Interval, declared
+from accelsim.symbolic.algebra.language import expression, number
+from accelsim.symbolic.system.functions import Functions
+
+Place = tuple[int, int]  # sequence of gradients, step
+
+
+class Trial:
+    """Both rules on sequences of gradients, in one coordinate, from 0.
+
+    Parameters
+    ----------
+    a, b : rules that take one gradient a step; switches are at their defaults.
+    values : a's hyperparameters, a text in t or one a step.
+    set_b : those of b's that are known, texts in t.
+    sequences : gradients, at most as many as `values` has steps.
+    signs : those of polynomials in the unknowns, in a case that is looked at.
+
+    Attributes
+    ----------
+    shown : what rule a queries after each gradient.
+    differences : numerators of what rule b queries less that, polynomials in unknowns, roots and signs.
+    divisors : polynomials that are not zero where both rules have values.
+
+    Raises
+    ------
+    InputError
+        If a rule takes more than one gradient a step.
+    """
+
+    def __init__(
+        self,
+        a: Optimizer,
+        b: Optimizer,
+        values: Mapping[str, Any],
+        set_b: Mapping[str, Any],
+        sequences: Sequence[Sequence[Any]],
+        signs: Mapping[Any, int] = MappingProxyType({}),
+    ) -> None:
+        self.rules, self.values, self.set_b = (a, b), values, set_b
+        self.programs = a.program(), b.program()
+        if any(program.gradients != 1 for program in self.programs):
+            raise InputError("rules that are run as they are take one gradient a step")
+        self.functions, self.signs = Functions([], self._range, signs), signs
+        self.divisors: set[Any] = set()
+        self.shown: dict[Place, Any] = {}
+        self.differences: dict[Place, Any] = {}
+        for i, gradients in enumerate(sequences):
+            mine = list(self._run(0, gradients, []))
+            theirs = list(self._run(1, gradients, mine))
+            for t, (one, other) in enumerate(zip(mine, theirs, strict=True), start=1):
+                self.shown[i, t] = self.functions.written(self.functions.normal(one))
+                above, below = self.functions.fraction(other - one)
+                self.differences[i, t] = above
+                self._divided(below)
+
+    def _range(self, symbol: Any) -> Interval:
+        known = self.rules[1].hyperparameters
+        name = symbol.name.partition("[")[0]
+        return declared(known[name]) if name in known else Interval()
+
+    def _divided(self, below: Any) -> None:
+        self.divisors |= {factor for factor, _ in self.functions.factors(below)[1]}
+
+    def hyperparameter(self, end: int, name: str, t: int) -> Any:
+        """A hyperparameter at a step: a number, or an unknown."""
+        import sympy
+
+        known = (self.values, self.set_b)[end]
+        if name not in known:
+            return sympy.Symbol(f"{name}[{t}]", real=True)
+        value = known[name][t] if isinstance(known[name], list) else known[name]
+        return self.functions.plain(expression(str(value), {"t": sympy.Integer(t)}))
+
+    def _run(self, end: int, gradients: Sequence[Any], points: list[Any]) -> Iterator[Any]:
+        """What a rule queries after each gradient.
+
+        A position that it queries is at points, if these are given: it is supposed to have queried them before.
+        """
+        rule, program, functions = self.rules[end], self.programs[end], self.functions
+        state = {name: number(value) for name, value in rule.start(0).items()}
+        for t in range(len(gradients) + 1):
+
+            def leaf(node: Node, t: int = t, state: Mapping[str, Any] = state) -> Any:
+                if node.op == "state":
+                    return state[node.value]
+                if node.op == "gradient":
+                    return number(gradients[t])
+                if node.op == "hyperparameter":
+                    switch = rule.hyperparameters[node.value].switch
+                    default = rule.hyperparameters[node.value].default
+                    return number(default) if switch else self.hyperparameter(end, node.value, t)
+                return number(t if node.op == "step" else node.value)
+
+            def applied(node: Node, arguments: list[Any], t: int = t) -> Any:
+                if node.op == "first":
+                    return t == 0
+                if node.op == "total":  # over one coordinate
+                    return arguments[0]
+                if node.op == "div":
+                    self._divided(arguments[1])
+                return functions.apply(node, arguments)
+
+            known: dict[int, Any] = {}
+            query = program.queries[0][0]
+            if t:
+                yield evaluate(query, leaf, applied, known)
+                if points and query.op == "state":
+                    state[query.value], known = points[t - 1], {}
+            if t < len(gradients):
+                state = {name: evaluate(node, leaf, applied, known) for name, node in program.updates.items()}
+
+    # -- what is known of symbols --
+
+    @cached_property
+    def roots(self) -> dict[Any, Any]:
+        """Symbols of roots, with their squares."""
+        return {x: atom.arguments[0] for x, atom in self.functions.atoms.items() if atom.function == "sqrt"}
+
+    @cached_property
+    def open(self) -> dict[Any, Any]:
+        """Symbols of signs that are not decided in the case, with what they are signs of."""
+        return {x: atom.arguments[0] for x, atom in self.functions.atoms.items() if atom.function == "sign"}
+
+    @cached_property
+    def premises(self) -> list[Any]:
+        """What is zero in the case where rule b follows rule a: differences, squares of roots, and what is zero."""
+        found = [*self.differences.values(), *(x**2 - square for x, square in self.roots.items())]
+        return [*found, *(polynomial for polynomial, sign in self.signs.items() if sign == 0)]
+
+    @cached_property
+    def impossible(self) -> bool:
+        """Whether ranges exclude the case, what is zero in it and linear in a hyperparameter being solved for that."""
+        plain = Functions([], self._range)
+        zero = {}
+        for polynomial in (p for p, sign in self.signs.items() if sign == 0):
+            for x in sorted(polynomial.free_symbols, key=str):
+                if (slope := polynomial.diff(x)).is_number:
+                    zero[x] = x - polynomial / slope
+                    break
+        for polynomial, sign in self.signs.items():
+            for value in (polynomial, polynomial.subs(list(zero.items()))):
+                within = plain.interval(plain.normal(value))
+                if {1: within.high <= 0, 0: within.nonzero, -1: within.low >= 0}[sign]:
+                    return True
+        return False
+
+    @cached_property
+    def nonzero(self) -> Nonzero:
+        """What is not zero in the case."""
+        return Nonzero(self.functions, [*self.divisors, *(p for p, sign in self.signs.items() if sign)])
+
+
+class Nonzero:
+    """Polynomials that are not zero: factors of known ones, and what ranges show."""
+
+    def __init__(self, functions: Functions, known: Sequence[Any]) -> None:
+        self.functions = functions
+        self.factors = {f for polynomial in known for f, _ in functions.factors(polynomial)[1]}
+
+    def __contains__(self, factor: Any) -> bool:
+        return factor in self.factors or -factor in self.factors or self.functions.interval(factor).nonzero
