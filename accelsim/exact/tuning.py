@@ -29,6 +29,7 @@ _LOOK = 64  # evaluations that look whether a number of steps is enough to reach
 _FLOORS = 400  # evaluations that look for the lowest noise floor
 _POINT = ValueError, ArithmeticError, RuntimeError  # errors of a point: input, singular matrices, overflow, no root
 _LONGEST = 1e6  # scale of a schedule, where the objective names no number of steps
+_LARGEST = 700.0  # logarithm of a float
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,8 @@ def _agreement(found: Found) -> float:
     """See `Tuned`."""
     if max(found.alone) >= goals.NONE:
         return math.inf
-    apart = math.expm1(abs(found.alone[0] - found.alone[1]))
+    logarithm = abs(found.alone[0] - found.alone[1])  # of any size, where a rate of 0 is found
+    apart = math.expm1(logarithm) if logarithm < _LARGEST else math.inf
     return apart if found.turns >= _TURNS or apart > AGREED else math.inf
 
 
