@@ -9,6 +9,11 @@ from typing import Any
 from accelsim.optimizer import Optimizer
 from accelsim.symbolic.written import assignments
 
+EQUIVALENT, REFUTED, UNDECIDED = "equivalent", "refuted", "undecided"
+OUTSIDE = "equivalent outside ranges"
+UP_TO = "equivalent up to a sign or preconditioner"
+SAME = (EQUIVALENT, OUTSIDE, UP_TO)  # there is a map, which is plainly yes in the first case alone
+HEADLINE = {EQUIVALENT: "yes", REFUTED: "no", OUTSIDE: "outside ranges only", UP_TO: "up to a sign or preconditioner only"}
 READABLE = 1000  # characters of an identity that is told
 
 
@@ -18,7 +23,8 @@ class Answer:
 
     Attributes
     ----------
-    status : "equivalent", "refuted" or "undecided".
+    status : `EQUIVALENT`, `OUTSIDE` (some hyperparameter of `b` is, or may be, out of its range), `UP_TO` (`a` has a
+        sign or a preconditioner that `b` has not: their linear parts are the same), `REFUTED` or `UNDECIDED`.
     map : each hyperparameter of `b`, in t and the hyperparameters of `a`.
     transform : each state of one rule, in the states of the other; `direction` says which.
     initial : what each of these states starts at, ``w0`` being the initial point.
@@ -50,26 +56,26 @@ class Answer:
     certificate: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The answer as a document; `equivalent` is None where undecided."""
+        """The answer as a document; `equivalent` is None where it is neither plainly yes nor no."""
         found: dict[str, Any] = {
             "a": str(self.a),
             "b": str(self.b),
-            "equivalent": {"equivalent": True, "refuted": False}.get(self.status),
+            "equivalent": {EQUIVALENT: True, REFUTED: False}.get(self.status),
             "status": self.status,
         }
-        if self.status == "equivalent":
+        if self.status in SAME:
             found |= {name: getattr(self, name) for name in ("map", "transform", "direction", "initial", "free")}
         found |= {"conditions": self.conditions, "assumptions": self.assumptions, "reason": self.reason}
-        if self.status != "equivalent":
+        if self.status not in SAME:
             found |= {"special": self.special, "counterexample": self.counterexample}
-        if self.status == "undecided":
+        if self.status == UNDECIDED:
             found["tried"] = self.tried
         return found | {"certificate": self.certificate}
 
     def to_text(self) -> dict[str, Any]:
         """The document for a reader: special cases in a line each, the counterexample in words."""
-        found = {k: v for k, v in self.to_json().items() if k not in ("certificate", "status")}
-        found["equivalent"] = {True: "yes", False: "no", None: "undecided"}[found["equivalent"]]
+        found = {k: v for k, v in self.to_json().items() if k != "certificate"}
+        found["equivalent"] = HEADLINE.get(self.status, self.status)
         if self.special:
             found["special"] = [_case(case, self.assumptions) for case in self.special]
         if self.counterexample:
@@ -80,6 +86,7 @@ class Answer:
 def _case(case: Mapping[str, Any], known: tuple[str, ...]) -> str:
     """A special case in a line, with what it takes beside what the whole answer does."""
     notes = [note for note in case["assumptions"] if note not in known and not note.startswith("equal: ")]
+    notes += [case["status"]] if case["status"] != EQUIVALENT else []
     more = "; ".join([*(f"if {condition}" for condition in case["conditions"]), *notes])
     return f"{case['when']}: {assignments(case['map'])}{f' ({more})' if more else ''}"
 

@@ -30,7 +30,7 @@ from accelsim.symbolic.replay import Key, answers, rational, read, shared_gradie
 from accelsim.symbolic.tableau import sympy_functions, tableau
 
 RETURNED = -1  # in the place of a query's number: what the rule returns before the step
-FORMAT = "accelsim certificate 5"
+FORMAT = "accelsim certificate 6"
 
 # -- what a certificate looks like: a type, a list of one shape, one thing or a list (a pair of shapes), an object of
 # known names, or of any names (...) --
@@ -40,7 +40,7 @@ _EQUIVALENCE = {
     **{"format": str, "kind": str, "source": _RULE, "target": _RULE, "map": {...: str}, "transform": {...: str}},
     **{"backward": bool, "direction": str, "varying": [str], "constant": [str], "given": {...: str}, "returned": bool},
     **{"sequences": {...: {"start": str, "next": str}}, "preconditioners": {...: str}, "nonlinear": {...: str}},
-    **{"identities": [str], "conditions": [str], "assumptions": [str]},
+    **{"identities": [str], "conditions": [str], "assumptions": [str], "up_to": [str]},
 }
 _REFUTATION = {
     "format": str,
@@ -129,6 +129,7 @@ def of_equivalence(claim: Equivalence, verdict: Verdict) -> dict[str, Any]:
         "identities": sorted(verdict.residuals),
         "conditions": list(verdict.conditions),
         "assumptions": list(verdict.assumptions),
+        "up_to": list(verdict.up_to),
     }
 
 
@@ -233,6 +234,7 @@ def _equivalence(document: Mapping[str, Any], source: Optimizer, target: Optimiz
         sequences={name: (texts["start"], texts["next"]) for name, texts in document["sequences"].items()},
         preconditioners=document["preconditioners"],
         nonlinear=document["nonlinear"],
+        up_to=tuple(document["up_to"]),
     )
     if set(claim.map) != (mapped := _mapped(claim)):
         return Verified(False, f"the map must say what {', '.join(sorted(mapped)) or 'nothing'} of {target} is")

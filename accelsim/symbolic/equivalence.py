@@ -10,6 +10,9 @@ there is but one state at it, s_0, and the identities are asked of that one alon
 route without SymPy: both rules are run in fractions on the same gradients. Linear rules are run by their own program,
 and so are rules that both apply a sign; of the others, the linear part is, signs set aside and preconditioners given.
 Where a claim says what preconditioners are, both rules are run as they are, in floating point.
+
+Where the source has a sign or a preconditioner that the target has not, or the map itself contains a preconditioner,
+all this is about linear parts: the rules are the same *up to* what is set aside, and the claim has to say so.
 """
 
 from __future__ import annotations
@@ -35,6 +38,7 @@ from accelsim.symbolic.written import number
 
 DRAWS = 3  # replays at random rational hyperparameters that must agree exactly
 TRIES = 50  # replays in which a counterexample is looked for
+SIGN, PRECONDITIONER = "sign", "preconditioner"  # up to which rules may be the same
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ class Equivalence:
         the source, as ``{"p": "p(t)*sqrt(beta2)"}``; all that their formulas contain is then mapped, too.
     nonlinear : what their formulas depend on of the target's states that are not linear, each written in those of the
         source at the same step; where nothing is said, the state of the same name.
+    up_to : what the claim sets aside, of "sign" and "preconditioner"; nothing where the rules are the same as they are.
     """
 
     source: Optimizer
@@ -72,6 +77,7 @@ class Equivalence:
     sequences: Texts = field(default_factory=dict)
     preconditioners: Mapping[str, str] = field(default_factory=dict)
     nonlinear: Mapping[str, str] = field(default_factory=dict)
+    up_to: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         taken = {"t", *sympy_functions(), *self.source.hyperparameters, *self.source.states, *self.target.states}
@@ -114,6 +120,7 @@ class Verdict:
     assumptions : what the claim is modulo of.
     counterexample : hyperparameters, gradients and the first step at which the runs differ.
     reason : one line.
+    up_to : what was set aside, of "sign" and "preconditioner": about the rules as they are, nothing is said then.
     """
 
     status: str
@@ -122,6 +129,17 @@ class Verdict:
     assumptions: tuple[str, ...]
     counterexample: Mapping[str, Any] | None
     reason: str
+    up_to: tuple[str, ...] = ()
+
+
+def up_to_words(kinds: Iterable[str]) -> str:
+    """What something is up to, as the end of a sentence; nothing where it is so as it stands.
+
+    >>> up_to_words(["sign", "preconditioner"])
+    ' up to a sign and a preconditioner'
+    """
+    named = " and ".join(f"a {kind}" for kind in kinds)
+    return f" up to {named}" if named else ""
 
 
 def check(claim: Equivalence) -> Verdict:
@@ -147,11 +165,10 @@ def check(claim: Equivalence) -> Verdict:
     else:
         exactly = "exactly" if kind else "up to rounding"
         reason = f"all {len(residuals)} identities hold, and {runs} {kind}runs of {STEPS} steps agree {exactly}"
-        aside = ", ".join(sorted(name for name, _ in proof.source.tableau.maps))
-        reason += f"; modulo {aside}" if aside else ""
+        reason += f": the same{up_to_words(proof.up_to)}" if proof.up_to else ""
         status = "proved"
     texts = {name: str(value) for name, value in residuals.items()}
-    return Verdict(status, texts, proof.conditions(), proof.assumptions(), counterexample, reason)
+    return Verdict(status, texts, proof.conditions(), proof.assumptions(), counterexample, reason, proof.up_to)
 
 
 def _replayed(proof: _Proof, wanted: int) -> tuple[int, dict[str, Any] | None]:
@@ -230,6 +247,36 @@ def _set_aside(source: LinearPart, target: LinearPart) -> None:
         )
 
 
+def set_aside(
+    source: LinearPart, target: LinearPart, mapped: Iterable[Any], constant: Iterable[str] = ()
+) -> tuple[str, ...]:
+    """What rules whose linear parts are the same are the same up to.
+
+    Nothing, where both apply the same signs and are given the same sequences. A sequence in a hyperparameter of the
+    target, or one that is supposed not to vary, is set aside.
+
+    Parameters
+    ----------
+    mapped : the target's hyperparameters, as SymPy expressions.
+    constant : what is claimed for no change in time only.
+    """
+    from sympy.core.function import AppliedUndef
+
+    ours, theirs = given_sequences(source), given_sequences(target)
+    used = {x.name if x.is_Symbol else x.func.__name__ for e in mapped for x in e.free_symbols | e.atoms(AppliedUndef)}
+    found = []
+    if source.tableau.maps != target.tableau.maps:
+        found.append(SIGN)
+    if ours != theirs or used & ours or {*constant} & ours:
+        found.append(PRECONDITIONER)
+    return tuple(found)
+
+
+def given_sequences(part: LinearPart) -> set[str]:
+    """The symbols of a rule's given sequences."""
+    return {factor.symbol for factor in part.tableau.factors.values()}
+
+
 class _Proof:
     """Both rules' matrices over the source's hyperparameters, and the transform between them."""
 
@@ -258,6 +305,7 @@ class _Proof:
         self.onto = (self.target, self.source) if claim.backward else (self.source, self.target)
         self.transform = self._transform()
         self.related = self._related() if claim.preconditioners else None
+        self.up_to = set_aside(source, target, self.mapped.values(), claim.constant)
 
     def _steady(self, part: LinearPart) -> LinearPart:
         """The part with a symbol for each function of t that the claim has constant."""
@@ -469,10 +517,20 @@ class _Proof:
         """Why the rules may differ though the identities hold."""
         yield from poles(self._values)
         yield from self._unlike()
+        yield from self._undeclared()
         signs, tables = self.target.tableau.maps, (self.source.tableau, self.target.tableau)
         given = [name for table in tables for name in (*(f.symbol for f in table.factors.values()), *table.dropped)]
         if signs and given and not self._verbatim():
             yield f"both rules apply {min(signs)[0]}, which no run confirms where {given[0]} is given"
+
+    def _undeclared(self) -> Iterator[str]:
+        """What is set aside and the claim does not say so, or the target alone has."""
+        claim = self.claim
+        for name in sorted(given_sequences(self.target) - given_sequences(self.source)):
+            yield f"{claim.target} multiplies by {name}(t), which depends on state or gradient, and {claim.source} does not"
+        if set(claim.up_to) != set(self.up_to):
+            words = up_to_words(self.up_to) or " as they are"
+            yield f"the rules are the same{words}, and the claim says{up_to_words(claim.up_to) or ' as they are'}"
 
     def _unlike(self) -> Iterator[str]:
         """Given sequences that go by one name in both rules and need not be one."""

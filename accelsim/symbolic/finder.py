@@ -19,9 +19,9 @@ from accelsim.errors import InputError
 from accelsim.optimizer import Optimizer
 from accelsim.symbolic import certificate, ranges
 from accelsim.symbolic.algebra import Field, infinite
-from accelsim.symbolic.answer import Answer
+from accelsim.symbolic.answer import EQUIVALENT, OUTSIDE, REFUTED, SAME, UNDECIDED, UP_TO, Answer
 from accelsim.symbolic.elimination import Clock, OutOfTime
-from accelsim.symbolic.equivalence import Equivalence, Verdict, check, needed
+from accelsim.symbolic.equivalence import Equivalence, Verdict, check, given_sequences, needed, set_aside
 from accelsim.symbolic.first_step import Start, first_step
 from accelsim.symbolic.formulas import formulas
 from accelsim.symbolic.given import equal_parameters, unlike
@@ -47,7 +47,8 @@ ITSELF = 3.0  # seconds of them for a refutation of the rules as they are
 RELATED = 0.95  # of what is left of them for given sequences that are other formulas
 HOPELESS = 1.0  # seconds of them for attempts that only show what is in the way, as no multiples were found
 SPECIAL = 3.0  # seconds of them for special cases
-CASE = ("map", "transform", "direction", "conditions", "assumptions")  # what is said of a special case
+INSIDE = 2.0  # seconds of them for schedules inside their ranges, where what was found is outside
+CASE = ("status", "map", "transform", "direction", "conditions", "assumptions")  # what is said of a special case
 LONG = 30  # characters of an expression that is not worth a reason
 
 
@@ -88,7 +89,7 @@ def equivalent(
             return _Finder(question, clock, tried).answer()
     except OutOfTime:
         reason = f"not decided within {budget:g} s"
-        return Answer(a, b, "undecided", assumptions=question.assumptions, reason=reason, tried=tuple(tried))
+        return Answer(a, b, UNDECIDED, assumptions=question.assumptions, reason=reason, tried=tuple(tried))
 
 
 class _Finder(Matching):
@@ -102,6 +103,7 @@ class _Finder(Matching):
         self._found: list[tuple[bool, Any]] = []
         self.needed: list[Any] = []  # what would have to be zero for given sequences to be multiples
         self.reached = False  # whether there was a claim to check
+        self.outside: Answer | None = None  # what is proved, with a hyperparameter out of its range
         self.beside: str | None = None  # why the checker did not prove a solution, though the identities hold
 
     # -- the answer --
@@ -126,11 +128,14 @@ class _Finder(Matching):
         for attempt in (self._namesakes, self._with_constants):
             if found := self._attempted(attempt):
                 return found
+        if self.outside:
+            return self._attempted(self._with_schedules, INSIDE) or self.outside
         return (
             self._apart_without_decay()
             or self._themselves()
             or self._attempted(self._decaying_alike)
             or self._attempted(self._with_schedules)
+            or self.outside
             or self._not_found()
         )
 
@@ -146,7 +151,7 @@ class _Finder(Matching):
                 for relation in relating.relations():
                     finder = _Finder(replace(self.q, relation=relation), clock, self.tried, deep=False)
                     with suppress(InputError):  # where a claim makes no sense, as where a sequence is asked for early
-                        if (answer := finder.answer()).status == "equivalent":
+                        if (answer := finder.answer()).status in SAME:
                             return answer
                     if not finder.reached and relation.values.keys() & set(needed(self.open)):
                         break
@@ -169,10 +174,13 @@ class _Finder(Matching):
         self.stuck, self.doubt = [*self.stuck, *finder.stuck], finder.doubt
         return self._apart_without_decay() or self._themselves() or self._not_found()
 
-    def _attempted(self, attempt: Callable[[Clock], list[Solution]]) -> Answer | None:
-        """What an attempt proves in its share of the time."""
+    def _attempted(self, attempt: Callable[[Clock], list[Solution]], most: float = BUDGET) -> Answer | None:
+        """What an attempt proves in its share of the time, and in no more seconds than so many.
+
+        What takes a hyperparameter out of its range is kept as `outside`: another choice may do better.
+        """
         share = MORE if attempt == self._with_schedules else SHARE
-        clock = self.clock.at_most(HOPELESS if self._two_formulas else self.clock.left * share)
+        clock = self.clock.at_most(HOPELESS if self._two_formulas else min(self.clock.left * share, most))
         try:
             with clock.enforced():
                 candidates = [c for solution in attempt(clock) for c in self._completed(*solution)]
@@ -181,8 +189,9 @@ class _Finder(Matching):
             with clock.enforced():
                 for candidate in sorted(candidates, key=lambda c: c.score):
                     found = self._proved(candidate)
-                    if found is not None:
+                    if found is not None and found.status != OUTSIDE:
                         return found
+                    self.outside = self.outside or found
         except OutOfTime:
             self.clock.check()
             self.tried.append(f"{attempt.__name__.strip('_').replace('_', ' ')}: out of time")
@@ -211,7 +220,7 @@ class _Finder(Matching):
     def _undecided(self, reason: str) -> Answer:
         tried = tuple(dict.fromkeys((*self.tried, *self.stuck)))
         notes = (*self.q.assumptions, *self._set_aside())
-        return Answer(self.q.a, self.q.b, "undecided", reason=reason, tried=tried, assumptions=notes)
+        return Answer(self.q.a, self.q.b, UNDECIDED, reason=reason, tried=tried, assumptions=notes)
 
     def _refuted(self, reason: str, counterexample: Mapping[str, Any] | None = None, special: Any = ()) -> Answer:
         q = self.q
@@ -223,7 +232,7 @@ class _Finder(Matching):
         return Answer(
             self.q.a,
             self.q.b,
-            "refuted",
+            REFUTED,
             reason=reason,
             counterexample=counterexample,
             special=special,
@@ -275,7 +284,7 @@ class _Finder(Matching):
             return None
         question = self._less_decay(replace(self.q, set_a={**self.q.set_a, str(self.a.decay): 0}))
         answer = _Finder(question, self.clock, self.tried).answer()
-        if answer.status != "refuted":
+        if answer.status != REFUTED:
             return None
         special = ({**case, "when": f"{self.a.decay} = 0, {case['when']}"} for case in answer.special)
         return replace(answer, special=tuple(special))
@@ -459,7 +468,7 @@ class _Finder(Matching):
             answer = finder.answer()
         except InputError:
             return []
-        if answer.status == "equivalent":
+        if answer.status in SAME:
             return [([], {k: getattr(answer, k) for k in CASE})]
         return [([case["when"]], {k: case[k] for k in CASE}) for case in finder._special()] if deeper else []
 
@@ -502,7 +511,9 @@ class _Finder(Matching):
         for name in q.b.program().reads:  # that no matrix contains, so that any value does
             if name in self.unknown and name not in texts:
                 texts[name] = text_of(self._choices(name)[0])
-        claim = Equivalence(q.a, q.b, texts, rows, backward, q.varying, given=dict(q.set_a), returned=q.returned)
+        up_to = set_aside(self.a.part, self.open, values.values())
+        known = {"varying": q.varying, "given": dict(q.set_a), "returned": q.returned, "up_to": up_to}
+        claim = Equivalence(q.a, q.b, texts, rows, backward, **known)
         return claim if self.related is None else _with_relation(claim, self.related)
 
     def _transforms(self, values: dict[str, Any]) -> list[tuple[bool, Any]]:
@@ -533,27 +544,33 @@ class _Finder(Matching):
         one, other = self.related.recursions, candidate.recursions
         return Recursions({**one.following, **other.following}, {**one.start, **other.start})
 
-    def _range_notes(self, claim: Equivalence) -> Iterator[str]:
-        """What mapped values, as they are written, are outside their ranges."""
+    def _range_notes(self, claim: Equivalence) -> tuple[list[str], list[str]]:
+        """What mapped values, as they are written, are or may be outside their ranges, and which must be inside."""
+        outside, inside = [], []
         for name, text in claim.map.items():
-            declared = self.q.b.hyperparameters[name]
-            found = None if name in self.q.set_b else ranges.note(name, text, declared, self.q.a, claim.sequences)
-            if found:
-                yield found
+            if name in self.q.set_b:
+                continue
+            about = name, text, self.q.b.hyperparameters[name], self.q.a, claim.sequences
+            if note := ranges.note(*about):
+                outside.append(note)
+            elif condition := ranges.condition(*about):
+                inside.append(condition)
+        return outside, inside
 
     def _equivalent(self, claim: Equivalence, verdict: Verdict, candidate: Candidate) -> Answer:
+        outside, inside = self._range_notes(claim)
         to = claim.source if claim.backward else claim.target
         start = dict.fromkeys(to.positions, "w0") | {k: str(v) for k, v in to.memories.items()}
         return Answer(
             self.q.a,
             self.q.b,
-            "equivalent",
+            UP_TO if verdict.up_to else OUTSIDE if outside else EQUIVALENT,
             map=claim.map,
             transform=claim.transform,
             direction=claim.direction,
             initial=start,
             free=candidate.left,
-            conditions=(*verdict.conditions, *self._range_notes(claim)),
+            conditions=(*verdict.conditions, *outside, *inside),
             assumptions=verdict.assumptions,
             reason=verdict.reason,
             certificate=certificate.of_equivalence(claim, verdict),

@@ -1,10 +1,15 @@
-"""Whether written values of hyperparameters lie in declared ranges, whatever they are written in, step by step."""
+"""Whether written values of hyperparameters lie in declared ranges, whatever they are written in, step by step.
+
+That a value leaves its range is seen at numbers. That it never does is proved where no minus is left in a quotient of
+polynomials, once numbers of [0, 1] are written x/(x + y), and those of at least a are a + x, with x and y of at least 0.
+"""
 
 from __future__ import annotations
 
 import ast
 import math
 import random
+from collections.abc import Mapping
 from fractions import Fraction
 from functools import partial
 from itertools import chain, product
@@ -16,10 +21,13 @@ from accelsim import elementary
 from accelsim.errors import InputError
 from accelsim.optimizer import Hyperparameter, Optimizer
 from accelsim.program import exact
-from accelsim.symbolic.algebra import evaluated
+from accelsim.symbolic.algebra import elsewhere, evaluated, special_steps
 from accelsim.symbolic.recursions import Texts, computed
+from accelsim.symbolic.tableau import sympy_functions, time
+from accelsim.symbolic.written import number
 
 DRAWS = 12  # values of the hyperparameters that a text is written in
+CORNERS = 24  # more of them, at the ends and in the middle of their ranges
 FIRST = range(3)  # steps that are looked at beside a later one for each draw
 WIDTHS = (2.0, 20.0)  # of what is drawn from ranges without an end
 FINE = 9973  # parts of a range: draws that are equal by chance would make a difference zero
@@ -53,7 +61,7 @@ def note(name: str, text: str, declared: Hyperparameter, rule: Optimizer, sequen
     """What to say of a hyperparameter whose value, written in those of a rule, leaves its range; None otherwise."""
 
     def places(t: int | None) -> set[str]:
-        steps = ((seed, _later(seed) if t is None else t) for seed in range(DRAWS))
+        steps = ((seed, _later(seed) if t is None else t) for seed in range(DRAWS + CORNERS))
         return {place for seed, at in steps if (place := _place(text, declared, rule, seed, at, sequences))}
 
     later, early = places(None), {t: places(t) for t in FIRST}
@@ -70,6 +78,112 @@ def note(name: str, text: str, declared: Hyperparameter, rule: Optimizer, sequen
     what = "may be" if INSIDE in seen else "is"
     at = f"at t = {' and '.join(map(str, steps))}"
     return f"{words} does not exist {at}" if seen == {NOWHERE} else f"{words} {what} outside its range {within} {at}"
+
+
+def condition(name: str, text: str, declared: Hyperparameter, rule: Optimizer, sequences: Texts = NONE) -> str | None:
+    """That a hyperparameter's value, written in those of a rule, lies in its range; None where that is proved."""
+    return None if _always_inside(text, declared, rule, sequences) else f"{name} = {text} is {declared.range}"
+
+
+def _always_inside(text: str, declared: Hyperparameter, rule: Optimizer, sequences: Texts) -> bool:
+    """Whether a text's value is seen to be in a range for all hyperparameters of the rule in theirs, at all steps."""
+    import sympy
+    from sympy.core.function import AppliedUndef
+
+    if declared == Hyperparameter(declared.default):
+        return True
+    called = {name: sympy.Function(name) for name in _called([text])}
+    known = {**sympy_functions(), "t": time(), **{name: sympy.Symbol(name) for name in rule.hyperparameters}, **called}
+    try:
+        value = sympy.sympify(evaluated(text, known, number))
+    except InputError:
+        return False
+    for step in (*special_steps(value), None):
+        here = elsewhere(value) if step is None else value.subs(time(), step)
+        begun = 1 + max(special_steps(value), default=-1)
+        moments = {time(): begun + _symbol("t")} if step is None else {}
+        leaves = {f for f in here.atoms(AppliedUndef)} | (here.free_symbols - {time()})
+        if any((f.func.__name__ if f.is_Function else f.name) in sequences for f in leaves):
+            return False
+        drawn = {f: _parametrized(rule, f) for f in leaves}
+        if not _between(_without_powers(here, drawn).xreplace(drawn).xreplace(moments), declared):
+            return False
+    return True
+
+
+def _symbol(leaf: Any, positive: bool = False) -> Any:
+    """A symbol for a number of at least 0, or above it."""
+    import sympy
+
+    return sympy.Symbol(f"of {leaf}", **{"positive" if positive else "nonnegative": True})
+
+
+def _parametrized(rule: Optimizer, leaf: Any) -> Any:
+    """A hyperparameter, or its value at a step, in symbols of at least 0, without which it would not be in its range."""
+    import sympy
+
+    name = leaf.func.__name__ if leaf.is_Function else leaf.name
+    declared = rule.hyperparameters.get(name, Hyperparameter(low=0, open_low=True))  # others: given positive sequences
+    ends = (declared.low, declared.high)
+    low, high = (sympy.Rational(str(exact(end))) if math.isfinite(end) else None for end in ends)
+    x, y = _symbol(leaf, declared.open_low), _symbol(_other_end(str(leaf)), declared.open_high)
+    if low is None:
+        return sympy.Symbol(f"of {leaf}", real=True) if high is None else high - y
+    return low + x if high is None else low + (high - low) * x / (x + y)
+
+
+def _without_powers(expression: Any, drawn: Mapping[Any, Any]) -> Any:
+    """An expression with whole powers of numbers of [0, 1] at later steps, as beta**(t+1), with one of [0, 1] for each."""
+
+    def one(power: Any) -> Any:
+        step = power.exp - time()
+        within = power.base in drawn and all(map(_no_minus, (drawn[power.base], 1 - drawn[power.base])))
+        if not (within and step.is_Integer and step >= 0):
+            return power
+        x, y = (_symbol(name) for name in (f"{power.base}**t", _other_end(f"{power.base}**t")))
+        return power.base**step * x / (x + y)
+
+    return expression.replace(lambda e: e.is_Pow and e.exp.has(time()), one)
+
+
+def _between(value: Any, declared: Hyperparameter) -> bool:
+    """Whether an expression in symbols of at least 0 is seen to lie in a range, wherever it is finite."""
+    import sympy
+
+    if not value.is_rational_function(*value.free_symbols) or value.has(sympy.zoo, sympy.nan):
+        return False
+    ends = ((declared.low, declared.open_low, 1), (declared.high, declared.open_high, -1))
+    return all(
+        _no_minus(sign * (value - sympy.Rational(str(exact(end)))), open_)
+        for end, open_, sign in ends
+        if math.isfinite(end)
+    )
+
+
+def _no_minus(value: Any, positive: bool = False) -> bool:
+    """Whether a quotient of polynomials is at least 0, or above 0, as no minus is in it and even powers are not below."""
+    import sympy
+
+    above, below = sympy.fraction(sympy.cancel(value))
+    symbols = sorted(value.free_symbols, key=str) or [sympy.Dummy()]
+    over, under = (sympy.Poly(part, *symbols) for part in (above, below))
+    signed = [i for i, symbol in enumerate(symbols) if not symbol.is_nonnegative]
+    for polynomial in (over, under):
+        if any(c < 0 or any(m[i] % 2 for i in signed) for m, c in polynomial.terms()):
+            return False
+    return not positive or _above_zero(over, symbols)
+
+
+def _above_zero(polynomial: Any, symbols: list[Any]) -> bool:
+    """Whether a polynomial without a minus has a term that is not zero, whichever of two symbols of a range is not."""
+    sure = {symbol for symbol in symbols if symbol.is_positive}
+    pairs = [(x, y) for x in symbols for y in symbols if y.name == _other_end(x.name)]
+    terms = [{s for s, k in zip(symbols, m, strict=True) if k} for m in polynomial.monoms()] if polynomial else []
+    return all(any(term <= sure | {*chosen} for term in terms) for chosen in product(*pairs))
+
+
+def _other_end(name: str) -> str:
+    return f"{name} to its end"
 
 
 def _later(seed: int) -> int:
@@ -95,19 +209,30 @@ def _place(
 
 def _names(texts: list[str], rule: Optimizer, seed: int) -> dict[str, Any]:
     """What the names in texts stand for: numbers, functions of t where they are called."""
-    tree = [node for text in texts for node in ast.walk(ast.parse(text, mode="eval"))]
-    called = {node.func.id for node in tree if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    called = _called(texts)
     found: dict[str, Any] = {}
-    for name in {node.id for node in tree if isinstance(node, ast.Name)} - {"t", *elementary.FUNCTIONS}:
+    for name in {node.id for node in _nodes(texts) if isinstance(node, ast.Name)} - {"t", *elementary.FUNCTIONS}:
         declared = rule.hyperparameters.get(name, Hyperparameter(low=0))  # others are given positive sequences
-        draw = partial(_drawn, declared, WIDTHS[seed % len(WIDTHS)], f"{seed} {name}")
+        draw = partial(_drawn, declared, WIDTHS[seed % len(WIDTHS)], f"{seed} {name}", seed >= DRAWS)
         found[name] = draw if name in called else draw(0)
     return found
 
 
-def _drawn(declared: Hyperparameter, width: float, key: str, t: Any) -> Fraction:
-    """A number inside a range, not beyond a width from 0."""
+def _nodes(texts: list[str]) -> list[ast.AST]:
+    return [node for text in texts for node in ast.walk(ast.parse(text, mode="eval"))]
+
+
+def _called(texts: list[str]) -> set[str]:
+    """Names of the functions in texts but for the elementary ones."""
+    calls = (node.func for node in _nodes(texts) if isinstance(node, ast.Call))
+    return {name.id for name in calls if isinstance(name, ast.Name)} - set(elementary.FUNCTIONS)
+
+
+def _drawn(declared: Hyperparameter, width: float, key: str, corner: bool, t: Any) -> Fraction:
+    """A number inside a range, not beyond a width from 0; in a corner, near an end of it or in the middle."""
     if t < 0:
         raise _Free
     low, high = (exact(min(max(edge, -width), width)) for edge in (declared.low, declared.high))
-    return low + (high - low) * Fraction(random.Random(f"{key} {t}").randint(1, FINE - 1), FINE)
+    chance = random.Random(f"{key} {t}")
+    part = chance.choice((1, FINE // 2, FINE - 1)) if corner else chance.randint(1, FINE - 1)
+    return low + (high - low) * Fraction(part, FINE)
