@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 from accelsim.optimizer import Optimizer
+from accelsim.symbolic.gradients import RETURNED
 from accelsim.symbolic.written import assignments
 
 EQUIVALENT, REFUTED, UNDECIDED = "equivalent", "refuted", "undecided"
 OUTSIDE = "equivalent outside ranges"
 UP_TO = "equivalent up to a sign or preconditioner"
 SAME = (EQUIVALENT, OUTSIDE, UP_TO)  # there is a map, which is plainly yes in the first case alone
-HEADLINE = {EQUIVALENT: "yes", REFUTED: "no", OUTSIDE: "outside ranges only", UP_TO: "up to a sign or preconditioner only"}
-READABLE = 1000  # characters of an identity that is told
+HEADLINE = {
+    EQUIVALENT: "yes",
+    REFUTED: "no",
+    OUTSIDE: "outside ranges only",
+    UP_TO: "up to a sign or preconditioner only",
+}
 
 
 @dataclass(frozen=True)
@@ -92,52 +98,77 @@ def _case(case: Mapping[str, Any], known: tuple[str, ...]) -> str:
 
 
 def _told(a: Optimizer, b: Optimizer, found: Mapping[str, Any]) -> list[str]:
-    """A counterexample in lines that can be followed by hand."""
+    """What both rules, run as they are, query on a counterexample's gradients, in lines that can be checked by hand."""
+    shown, returned = found["shown"], any(key.get("query") == RETURNED for key in found["answers"])
     plain = {k: v if isinstance(v, str) else f"({', '.join(v[:4])}, ...)" for k, v in found["hyperparameters"].items()}
-    if found["kind"] == "itself":
-        return [f"{a} at {assignments(plain)}", *_derivation(a, b, found)]
-    given = {
-        f"{k}(t)" + (f" in coordinate {i}" if len(rows) > 1 else ""): f"({', '.join(row)})"
-        for k, rows in found["given"].items()
-        for i, row in enumerate(rows)
-    }
-    lines = [f"{a} at {assignments({**plain, **given})}"]
-    if found["kind"] == "scale":
-        step = found["answers"][0]["step"]
-        for value, length in zip(found["values"], found["lengths"], strict=True):
-            lines.append(f"queries {value} at t = {step} after a gradient of {length} at t = 0 alone")
-        return [*lines, f"to {b} gradients of either length are the same"]
-    for key, value in zip(found["answers"], found["values"], strict=True):
-        what = "the start at 1" if key["impulse"] < 0 else f"a gradient of 1 at t = {key['impulse']} alone"
-        where = f" in coordinate {key['coordinate']}" if key["coordinate"] else ""
-        does = "returns" if key["query"] < 0 else "queries"
-        lines.append(f"{does} {value} at t = {key['step']} after {what}{where}")
     whatever = "schedules" if found["unknown"] == "one a step" else "constants"
-    if found["kind"] == "minor":
-        since = "".join(f", each less that at t = {t}," for t in found["since"])
-        other = f"that of {b} is {found['other']}, whatever {whatever} its hyperparameters are"
-        lines.append(f"the determinant of these{since} is {found['determinant']}; {other}")
-    else:
-        lines.append(f"{b} cannot answer so, whatever {whatever} its hyperparameters are: with its answers y,")
-        terms = zip(found["cofactors"], found["values"], strict=True)
-        total = " + ".join(f"({c})*(y{i} - ({v}))" for i, (c, v) in enumerate(terms))
-        short = "the differences of these y from what is queried, times polynomials that --json prints, add up to 1"
-        lines.append(f"{total} = 1" if len(total) <= READABLE else short)
-    return lines
+    lines = [f"{a} at {assignments(plain) or 'nothing'}"]
+    lines.append(f"{b} at {assignments(shown['hyperparameters']) or 'nothing'}, which come nearest of what was tried")
+    does = "returns" if returned else "queries"
+    for run in shown["runs"]:
+        mine, theirs = (_points(run[end], returned) for end in ("a", "b"))
+        lines.append(f"{_gradients(run)}, {a} {does} {mine}, {b} {theirs}")
+    if only := _only(found):
+        lines.append(f"{b}, where it {does} the same otherwise, can only be at {only}")
+    unless = f", unless {' or '.join(found['unless'])} is zero" if found.get("unless") else ""
+    why = f"whatever {whatever} its hyperparameters are{unless}, {b} cannot do as {a} does: the algebra is in --json"
+    return [*lines, why]
 
 
-def _derivation(a: Optimizer, b: Optimizer, found: Mapping[str, Any]) -> list[str]:
-    """What a rule, run as it is, queries, and where it leads that another one queries the same, line by line."""
-    lines = []
-    for i, (key, value) in enumerate(zip(found["answers"], found["values"], strict=True)):
-        gradients, length = ", ".join(found["gradients"][key["gradients"]]), found["lengths"][key["length"]]
-        times = "" if length == "1" else f"{length} times "
-        lines.append(f"y{i}: queries {value} at t = {key['step']} after {times}the gradients {gradients}")
-    lines.append(f"were these the queries of {b} too, then, a[] being roots in {a} and b[] in {b},")
-    known = len(found["answers"])
-    for i, (name, square) in enumerate(found["roots"].items(), start=known):
-        lines.append(f"y{i}: {name}**2 = {square}")
-    for i, line in enumerate(found["lines"], start=known + len(found["roots"])):
-        made = ", ".join(f"y{term['of']}" for term in line["terms"])
-        lines.append(f"y{i}: {line['is']} = 0, by {made}")
-    return lines
+def _gradients(run: Mapping[str, Any]) -> str:
+    """On which gradients a run is."""
+    rows = run["gradients"][:-1]
+    if not any(Fraction(g) for row in rows for g in row):
+        return f"from {run['start']} on without gradients"
+    told = "; ".join(", ".join(row) for row in rows) if any(len(row) > 1 for row in rows) else ", ".join(g for g, in rows)
+    return f"on the gradients {told}"
+
+
+def _points(shown: Sequence[Sequence[str]], returned: bool) -> str:
+    """What is queried step by step, or returned."""
+    return ", ".join(row[-1] if returned else " and ".join(row[:-1]) for row in shown)
+
+
+def _only(found: Mapping[str, Any]) -> str | None:
+    """Where the second rule is in the last answer if all others are the first one's, where that is one number."""
+    if found["kind"] not in ("minor", "identity") or found["gradients"]:
+        return None
+    values = list(map(Fraction, found["values"]))
+    try:
+        if found["kind"] == "identity":
+            weights = {i: Fraction(text) for i, text in enumerate(found["cofactors"])}
+            last = max((i for i in weights if weights[i]), key=lambda i: found["answers"][i]["step"])
+            value = values[last] + 1 / weights[last]
+        else:
+            last, value = _last_of_minor(found, values)
+    except ValueError:  # it depends on hyperparameters
+        return None
+    key = found["answers"][last]
+    after = f"a gradient of 1 at t = {key['impulse']} alone" if key["impulse"] >= 0 else f"a start at 1"
+    return f"{value} at t = {key['step']} after {after}, not at {values[last]}"
+
+
+def _last_of_minor(found: Mapping[str, Any], values: Sequence[Fraction]) -> tuple[int, Fraction]:
+    """An answer of a minor, and what it is where the determinant is the other rule's."""
+
+    def minor(values: Sequence[Fraction]) -> Fraction:
+        at = {(key["step"], key["impulse"]): value for key, value in zip(found["answers"], values, strict=True)}
+        columns = sorted({impulse for _, impulse in at})
+        rows = sorted({step for step, _ in at} - {*found["since"]})
+        since = {c: sum(at[t, c] for t in found["since"]) for c in columns}
+        return determinant([[at[row, c] - since[c] for c in columns] for row in rows])
+
+    now, other = minor(values), Fraction(found["other"])
+    for last in reversed(range(len(values))):
+        slope = minor([value + (i == last) for i, value in enumerate(values)]) - now
+        if slope and found["answers"][last]["step"] not in found["since"]:
+            return last, values[last] - (now - other) / slope
+    raise ValueError
+
+
+def determinant(rows: Sequence[Sequence[Fraction]]) -> Fraction:
+    """The determinant of a matrix of fractions, by expansion."""
+    if not rows:
+        return Fraction(1)
+    below = [[(row[:j] + row[j + 1 :]) for row in map(list, rows[1:])] for j in range(len(rows))]
+    return sum(((-1) ** j * rows[0][j] * determinant(below[j]) for j in range(len(rows))), Fraction(0))

@@ -10,26 +10,27 @@ again, rule b with unknowns for its hyperparameters, and multiplies out. Linear 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from typing import Any
 
 from accelsim.errors import InputError, unknown
-from accelsim.optimizer import Optimizer, program_hash, step
-from accelsim.program import exact
+from accelsim.optimizer import Optimizer, program_hash
 from accelsim.schedules import Recurrence
 from accelsim.symbolic.algebra import Field, evaluated
+from accelsim.symbolic.enclosed import Enclosed
 from accelsim.symbolic.equivalence import Equivalence, Verdict, check, linear_parts, parameters
-from accelsim.symbolic.given import equal_parameters, unlike
-from accelsim.symbolic.lengths import LONG_ALIKE, long_alike, scale_free
+from accelsim.symbolic.gradients import RETURNED, Key, Run, fraction, place_of, runs
+from accelsim.symbolic.gradients import answers as answers_of
+from accelsim.symbolic.lengths import LONG_ALIKE, blind_to_signs, long_alike, scale_free
 from accelsim.symbolic.linear_part import LinearPart, left_behind, linear_part
 from accelsim.symbolic.own_runs import refuted
-from accelsim.symbolic.replay import Key, answers, rational, read, shared_gradients
+from accelsim.symbolic.replay import answers, itself, rational, read
 from accelsim.symbolic.tableau import sympy_functions, tableau
 
-RETURNED = -1  # in the place of a query's number: what the rule returns before the step
+TOLD = 10**8  # decimals that are told of a query are nearer to it than a part of so many
 FORMAT = "accelsim certificate 6"
 
 # -- what a certificate looks like: a type, a list of one shape, one thing or a list (a pair of shapes), an object of
@@ -51,8 +52,13 @@ _REFUTATION = {
     "set_b": {...: str},
     "varying": [str],
 }
+_SHOWN = {
+    "hyperparameters": {...: str},
+    "runs": [{"start": str, "gradients": [[str]], "a": [[str]], "b": [[str]]}],
+}
+_ANY = {"kind": str, "hyperparameters": {...: (str, [str])}, "unknown": str, "values": [str], "shown": _SHOWN}
 _RUN = {
-    **{"kind": str, "hyperparameters": {...: (str, [str])}, "given": {...: [[str]]}, "unknown": str, "values": [str]},
+    **{**_ANY, "gradients": [[[str]]], "alike": [[[int]]]},
     "answers": [dict.fromkeys(("step", "query", "impulse", "gradient", "coordinate"), int)],
 }
 _COUNTEREXAMPLES: dict[str, dict[str, Any]] = {
@@ -60,8 +66,8 @@ _COUNTEREXAMPLES: dict[str, dict[str, Any]] = {
     "minor": {**_RUN, "since": [int], "determinant": str, "other": str, "unless": [str]},
     "identity": {**_RUN, "cofactors": [str]},
     "itself": {
-        **{"kind": str, "hyperparameters": {...: (str, [str])}, "unknown": str, "gradients": [[str]], "lengths": [str]},
-        **{"answers": [dict.fromkeys(("step", "gradients", "length"), int)], "values": [str]},
+        **{**_ANY, "gradients": [[str]], "lengths": [str]},
+        "answers": [dict.fromkeys(("step", "gradients", "length"), int)],
         **{"roots": {...: str}, "lines": [{"is": str, "terms": [{"of": int, "times": str}]}]},
     },
 }
@@ -260,7 +266,7 @@ def _given(text: str) -> Any:
 
 
 def _refutation(document: Mapping[str, Any], a: Optimizer, b: Optimizer) -> Verified:
-    """Both rules are run again, and the contradiction is multiplied out."""
+    """Both rules are run again as they are, and the contradiction is multiplied out."""
     import sympy
 
     found = document["counterexample"]
@@ -272,83 +278,113 @@ def _refutation(document: Mapping[str, Any], a: Optimizer, b: Optimizer) -> Veri
         return sympy.Symbol(f"{name}[{t}]" if scheduled else name)
 
     known = partial(_known, found)
-    if found["kind"] == "itself":
-        _known_within(document, a, b, range(max(key["step"] for key in found["answers"]) + 1))
-        return _about(document, a, b, _themselves(found, a, b, known, sought))
-    keys = [(k["step"], k["query"], k["impulse"], k["gradient"], k["coordinate"]) for k in found["answers"]]
-    _within(document, a, b, keys)
-    if found["kind"] == "scale":
-        return _about(document, a, b, _scale(found, a, b, keys))
-    shared = shared_gradients(a, known, found["given"], keys)
-    one = answers(a, known, found["given"], keys, shared)
-    if [str(value) for value in one] != found["values"]:
-        return Verified(False, f"{a} answers otherwise")
-    parts = linear_part(a), linear_part(b)
-    if reason := _linear_parts_cannot_tell(parts[1], keys):
+    _known_within(document, a, b, range(max(key["step"] for key in found["answers"]) + 1))
+    if found["kind"] != "itself":
+        _within(found, a, b)
+
+    def number(name: str, t: int) -> Enclosed:
+        value = found["hyperparameters"][name]
+        return _number(value[t] if isinstance(value, list) else value, t)
+
+    made = runs(found, a.program().gradients)
+    mine = {place: itself(a, number, run) for place, run in made.items()}
+    if reason := _shown_otherwise(document, a, b, made, mine):
         return Verified(False, reason)
-    other = unlike(*parts, document["set_a"], document["set_b"])
-    given = {k: _unknown_rows(k, rows) if k in other else rows for k, rows in found["given"].items()}
+    if found["kind"] == "itself":
+        return _about(document, a, b, _themselves(found, a, b, known, sought))
+    values = [value.fraction for value in answers_of(found, mine)]
+    if None in values or list(map(str, values)) != found["values"]:
+        return Verified(False, f"{a} answers otherwise")
+    if found["kind"] == "scale":
+        return _about(document, a, b, _scale(found, a, b))
+    keys = list(map(place_of, found["answers"]))
+    part, turned = linear_part(b), bool(found["gradients"])
+    if reason := _linear_parts_cannot_tell(part, keys, turned):
+        return Verified(False, reason)
+
+    def given(name: str, t: int, i: int) -> Any:
+        return sympy.Symbol(f"{name}[{t}][{i}]")
 
     def ask() -> list[Any]:
-        return answers(b, sought, given, keys, shared)
+        return answers(b, sought, given, keys, dict(enumerate(found["alike"])), turned)
 
+    one = [sympy.Rational(text) for text in found["values"]]
     if found["kind"] == "minor":
-        verified = _minor(found, keys, one, parts[1], ask)
-    else:
-        shown = "answers, what is returned among them," if any(key[1] == RETURNED for key in keys) else "answers"
-        verified = _identity(found, one, ask(), shown)
-    assumed = equal_parameters(*parts, document["set_a"], document["set_b"]) if any(k[2] >= 0 for k in keys) else ()
-    return _about(document, a, b, verified, assumed)
+        return _about(document, a, b, _minor(found, keys, one, part, ask))
+    shown = "answers, what is returned among them," if any(key[1] == RETURNED for key in keys) else "answers"
+    return _about(document, a, b, _identity(found, one, ask(), shown))
 
 
-def _about(
-    document: Mapping[str, Any], a: Optimizer, b: Optimizer, verified: Verified, assumed: Iterable[str] = ()
-) -> Verified:
+def _about(document: Mapping[str, Any], a: Optimizer, b: Optimizer, verified: Verified) -> Verified:
     """A verdict with what it is about, where it holds: what is given, and what may vary."""
     known = [f"{name} = {value}" for name, value in document["set_a"].items()]
     known += [f"{name} = {value} in {b}" for name, value in document["set_b"].items()]
     known += [f"{name} is any function of t" for name in document["varying"]]
     vary = "are constant" if document["counterexample"]["unknown"] == "constant" else "may vary from step to step"
     known.append(f"the other hyperparameters of {b} {vary}" if document["set_b"] else f"those of {b} {vary}")
-    return (
-        replace(verified, reason=f"{verified.reason}; {', '.join([*known, *assumed])}") if verified.holds else verified
-    )
+    return replace(verified, reason=f"{verified.reason}; {', '.join(known)}") if verified.holds else verified
 
 
-def _scale(found: Mapping[str, Any], a: Optimizer, b: Optimizer, keys: list[Key]) -> Verified:
-    """The rule itself is run in fractions after a first gradient of each length."""
-    (last, query, *impulse), *more = keys
+def _shown_otherwise(
+    document: Mapping[str, Any], a: Optimizer, b: Optimizer, made: Mapping[Any, Run], mine: Mapping[Any, list[Any]]
+) -> str | None:
+    """Why the runs that a refutation tells of are not those of the rules, or show no difference; None where they do."""
+    shown = document["counterexample"]["shown"]
+    told, values, set_b = shown["runs"], shown["hyperparameters"], document["set_b"]
+    reads = {name for name in b.program().reads if not b.hyperparameters[name].switch}
+    if wrong := (reads | set(set_b)) ^ set(values):
+        raise InputError(f"there must be one value for each hyperparameter of {b}: {', '.join(sorted(wrong))}")
+    for name in set_b:
+        if values[name] != set_b[name]:
+            raise InputError(f"{name} = {values[name]} is not what is given for it, {set_b[name]}")
+    if [[run["start"], run["gradients"]] for run in told] != [
+        [str(run.start), [list(map(str, row)) for row in run.gradients]] for run in made.values()
+    ]:
+        return "the gradients that are told are not those of the refutation"
+
+    def known(name: str, t: int) -> Any:
+        value = _number(values[name], t)
+        b.check(name, value.fraction if value.fraction is not None else float(value.interval.mid), t)
+        return value
+
+    theirs = {place: itself(b, known, run) for place, run in made.items()}
+    for rule, end, queries in ((a, "a", mine), (b, "b", theirs)):
+        for run, points in zip(told, queries.values(), strict=True):
+            if not _alike_points(run[end], points):
+                return f"{rule} queries otherwise"
+    pairs = [zip(one, other, strict=True) for one, other in zip(mine.values(), theirs.values(), strict=True)]
+    if any(x.apart(y) for pair in pairs for one, other in pair for x, y in zip(one, other, strict=True)):
+        return None
+    return "both rules query the same in the runs that are told"
+
+
+def _alike_points(texts: list[list[str]], points: list[Any]) -> bool:
+    """Whether what is told of a run is what was queried: fractions, or decimals of so many digits."""
+
+    def close(text: str, value: Enclosed) -> bool:
+        stated = Enclosed(fraction(text))
+        if "/" in text or stated == value:
+            return stated == value
+        rest, size = abs(stated - value), abs(stated) + Fraction(1, TOLD)
+        return (rest - size * Fraction(1, TOLD)).sign() < 0
+
+    if list(map(len, texts)) != list(map(len, points)):
+        return False
+    return all(close(*pair) for row, shown in zip(texts, points, strict=True) for pair in zip(row, shown, strict=True))
+
+
+def _scale(found: Mapping[str, Any], a: Optimizer, b: Optimizer) -> Verified:
+    """What the rule itself queries after a first gradient of each length."""
+    (last, query, *impulse), *more = map(place_of, found["answers"])
     if more or last < 1 or (query, impulse) != (0, [0, 0, 0]):
         raise InputError("one query after the first step must be seen, after one gradient of each length")
-    lengths = [exact(read(text, 0)) for text in found["lengths"]]
-    if [str(_itself(a, found, length, last)) for length in lengths] != found["values"]:
-        return Verified(False, f"{a} answers otherwise")
+    lengths = [fraction(text) for text in found["lengths"]]
     if len(set(found["values"])) > 1 and min(lengths) > 0 and scale_free(b):
         return Verified(True, f"{b} queries the same points however long a gradient is, {a} does not")
     if len(set(found["values"])) > 1 and min(lengths) >= 1 and last == 1 and long_alike(b):
         what = f"queries the same second point however long a first gradient is, from {LONG_ALIKE}"
         return Verified(True, f"{b} {what}, {a} does not")
     return Verified(False, "the length of gradients may matter to both rules or to neither")
-
-
-def _itself(rule: Optimizer, found: Mapping[str, Any], length: Fraction, last: int) -> Fraction:
-    """Where a rule queries first at a step, from 0, after a first gradient alone."""
-    state = {name: exact(value) for name, value in rule.start(Fraction(0)).items()}
-    switches = {name: h.default for name, h in rule.hyperparameters.items() if h.switch}
-    queries: list[tuple[Fraction, ...]] = []
-
-    def gradient(*points: Fraction) -> Any:
-        first = not queries
-        queries.append(points)
-        given = tuple(length * (first and point == points[0]) for point in points)
-        return given if len(points) > 1 else given[0]
-
-    for t in range(last + 1):
-        stage = len(queries)
-        h = {name: exact(_known(found, name, t)) for name in found["hyperparameters"]}
-        with suppress(InputError) if t == last else nullcontext():  # of the last step the query alone is wanted
-            state = step(rule, state, t, h | switches, gradient)
-    return queries[stage][0]
 
 
 def _themselves(found: Mapping[str, Any], a: Optimizer, b: Optimizer, known: Any, sought: Any) -> Verified:
@@ -360,37 +396,42 @@ def _themselves(found: Mapping[str, Any], a: Optimizer, b: Optimizer, known: Any
 
 
 def _known(found: Mapping[str, Any], name: str, t: int) -> Any:
-    """A hyperparameter of rule a at step t."""
+    """A hyperparameter of rule a at step t, as a SymPy expression."""
     value = found["hyperparameters"][name]
     return read(value[t] if isinstance(value, list) else value, t)
 
 
-def _within(document: Mapping[str, Any], a: Optimizer, b: Optimizer, keys: list[Key]) -> None:
-    """Raise `InputError` unless the numbers of a refutation are such as its rules may have, and no more of them."""
-    found = document["counterexample"]
-    tables = tableau(a), tableau(b)
-    steps, coordinates = (range(max(key[place] for key in keys) + 1) for place in (0, 4))
-    gradients = range(min(table.gradients for table in tables))
-    for t, query, at, gradient, coordinate in keys:
+def _number(text: str, t: int) -> Enclosed:
+    """What is written for a hyperparameter, at step t."""
+    return Enclosed(evaluated(text, {"t": Enclosed(t)}, Enclosed))
+
+
+def _within(found: Mapping[str, Any], a: Optimizer, b: Optimizer) -> None:
+    """Raise `InputError` unless answers and gradients of a refutation are such as there may be, and no more of them."""
+    keys, tables = list(map(place_of, found["answers"])), (tableau(a), tableau(b))
+    steps, gradients = range(max(key[0] for key in keys) + 1), range(min(table.gradients for table in tables))
+    rows, alike = found["gradients"], found["alike"]
+    coordinates = range(max(1, len(rows)))
+    for t, query, at, gradient, i in keys:
         seen = query in (RETURNED, *gradients)
-        inside = t >= 0 and at >= -1 and seen and gradient in gradients and coordinate >= 0
+        inside = t >= 0 and at >= -1 and seen and gradient in gradients and i in (coordinates if at >= 0 else (0,))
         if not inside or (at < 0 < gradient):
             raise InputError(f"there is no answer of query {query} at t = {t} to gradient {gradient} at t = {at}")
-    if found["kind"] == "scale" and any(key[2] < 0 for key in keys):
-        raise InputError("how long gradients are is not seen without gradients")
+        if at >= 0 and rows and (at not in steps or not fraction(rows[i][at][gradient])):
+            raise InputError(f"the sign of no gradient of 0 is turned, as at t = {at}")
+    if found["kind"] == "scale" and (rows or any(key[2] < 0 for key in keys)):
+        raise InputError("how long gradients are is not seen without gradients, nor with others")
     if len(found["values"]) != len(found["lengths"] if found["kind"] == "scale" else keys):
         raise InputError("there must be one value for each answer")
-    _known_within(document, a, b, steps)
-    told = tables if found["kind"] != "scale" else ()
-    sequences = {factor.symbol for table in told for factor in table.factors.values()}
-    if set(found["given"]) != sequences or (not sequences and len(coordinates) > 1):
-        raise InputError(f"the given sequences of {a} and {b} are {', '.join(sorted(sequences)) or 'none'}")
-    for name, rows in found["given"].items():
-        if len(rows) != len(coordinates) or any(len(row) != len(steps) for row in rows):
-            raise InputError(f"{name}(t) must have a value for each of {len(steps)} steps in each coordinate")
-        for text in (text for row in rows for text in row):
-            if not read(text, 0) > 0:
-                raise InputError(f"{name}(t) = {text} is not positive")
+    used = {i for _, _, at, _, i in keys if at >= 0}
+    if len(set(keys)) < len(keys) or len(rows) != (max(used, default=-1) + 1) * bool(rows) or len(alike) != len(rows):
+        raise InputError("an answer is there once, and gradients in as many coordinates as there are answers in")
+    for i, each in (*enumerate(rows), *enumerate(alike)):
+        if list(map(len, each)) != ([len(gradients)] * len(steps) if i in used else []):
+            raise InputError(f"there must be {len(gradients)} gradients at each of {len(steps)} steps")
+    firsts = [row for each in alike for row in each]
+    if any(row[g] not in range(g + 1) or row[row[g]] != row[g] for row in firsts for g in gradients):
+        raise InputError("of each gradient it must be said which is the first one that it is")
 
 
 def _known_within(document: Mapping[str, Any], a: Optimizer, b: Optimizer, steps: range) -> None:
@@ -420,8 +461,8 @@ def _known_within(document: Mapping[str, Any], a: Optimizer, b: Optimizer, steps
             a.check(name, _known(found, name, t), t)
 
 
-def _linear_parts_cannot_tell(b: LinearPart, keys: list[Key]) -> str | None:
-    """Why rules may be the same whose linear parts differ, None where they may not.
+def _linear_parts_cannot_tell(b: LinearPart, keys: list[Key], turned: bool) -> str | None:
+    """Why a rule may answer what its linear part cannot, None where it may not.
 
     What is set aside is multiplied by zero as long as there are no gradients, in a rule that a translation moves.
     """
@@ -429,14 +470,9 @@ def _linear_parts_cannot_tell(b: LinearPart, keys: list[Key]) -> str | None:
         return None
     if b.tableau.maps:
         return f"{b.tableau.optimizer} applies {min(b.tableau.maps)[0]}, which knows no scale"
+    if b.tableau.factors and any(key[2] >= 0 for key in keys) and not (turned and blind_to_signs(b)):
+        return f"what {b.tableau.optimizer} multiplies by depends on the signs of gradients, or on their sizes"
     return None
-
-
-def _unknown_rows(name: str, rows: list[list[str]]) -> list[list[Any]]:
-    """A symbol for each step and coordinate."""
-    import sympy
-
-    return [[sympy.Symbol(f"{name}[{t}][{i}]") for t in range(len(row))] for i, row in enumerate(rows)]
 
 
 def _minor(

@@ -9,7 +9,7 @@ Nothing is called equivalent that `equivalence.check` has not proved.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
@@ -24,16 +24,18 @@ from accelsim.symbolic.elimination import Clock, OutOfTime
 from accelsim.symbolic.equivalence import Equivalence, Verdict, check, given_sequences, needed, set_aside
 from accelsim.symbolic.first_step import Start, first_step
 from accelsim.symbolic.formulas import formulas
-from accelsim.symbolic.given import equal_parameters, unlike
+from accelsim.symbolic.given import unlike
+from accelsim.symbolic.gradients import RETURNED
 from accelsim.symbolic.lengths import LONG_ALIKE, long_alike, scale_free
 from accelsim.symbolic.linear_part import LinearPart, left_behind
 from accelsim.symbolic.matching import Candidate, Matching, Solution, sequence_texts
 from accelsim.symbolic.own_refutation import refute_itself
 from accelsim.symbolic.question import Question, Relation
 from accelsim.symbolic.recursions import Recursions
-from accelsim.symbolic.refutation import RETURNED, Refuting, refute, scaled
+from accelsim.symbolic.refutation import Refuting, refute, scaled
 from accelsim.symbolic.relating import Relating
 from accelsim.symbolic.responses import silent
+from accelsim.symbolic.seen import seen
 from accelsim.symbolic.special import defaults, roots, vanishing
 from accelsim.symbolic.specialized import switched
 from accelsim.symbolic.transforms import transforms
@@ -123,6 +125,8 @@ class _Finder(Matching):
             return self._without_decay()
         if self.b.moves and not self.a.moves:
             return self._standing_still()
+        if self._only_theirs:
+            return self._one_sided()
         if (related := self._related()) is not None:
             return related
         for attempt in (self._namesakes, self._with_constants):
@@ -132,12 +136,22 @@ class _Finder(Matching):
             return self._attempted(self._with_schedules, INSIDE) or self.outside
         return (
             self._apart_without_decay()
-            or self._themselves()
+            or (self._themselves() if self._unlike() else None)
             or self._attempted(self._decaying_alike)
             or self._attempted(self._with_schedules)
             or self.outside
             or self._not_found()
         )
+
+    @cached_property
+    def _only_theirs(self) -> list[str]:
+        """Given sequences of the second rule that the first one has none of: as they are, it is not that."""
+        return sorted(given_sequences(self.open) - given_sequences(self.a.part))
+
+    def _one_sided(self) -> Answer:
+        """Refuted by runs of the rules as they are, if they show it."""
+        reason = f"{self.q.b} multiplies by {self._only_theirs[0]}(t), which depends on state or gradient, {self.q.a} does not"
+        return self._apart_without_decay() or self._themselves() or self._by_linear_parts(reason)
 
     def _related(self) -> Answer | None:
         """What is proved where formulas of given sequences that are not one are multiples of one another."""
@@ -172,7 +186,8 @@ class _Finder(Matching):
         """The answer where another finder's attempts, which are as good as one's own, came to nothing."""
         self.obstructions += map(finder.unscaled, finder.obstructions)
         self.stuck, self.doubt = [*self.stuck, *finder.stuck], finder.doubt
-        return self._apart_without_decay() or self._themselves() or self._not_found()
+        told = self._themselves() if self._unlike() else None
+        return self._apart_without_decay() or told or self._not_found()
 
     def _attempted(self, attempt: Callable[[Clock], list[Solution]], most: float = BUDGET) -> Answer | None:
         """What an attempt proves in its share of the time, and in no more seconds than so many.
@@ -208,8 +223,8 @@ class _Finder(Matching):
     def _cut(self) -> Answer | None:
         """Refuted where the length of a first long gradient matters to the first rule and not to the second."""
         part = self.b.part
-        apart = {factor.symbol for factor in part.tableau.factors.values()} - part.absorbed
-        if not apart or not long_alike(self.q.b):  # what gradients are multiplied by is set aside
+        apart = given_sequences(part) - (set() if self._only_theirs else part.absorbed)
+        if not apart or not long_alike(self.q.b):  # what both multiply gradients by is set aside
             return None
         found = scaled(self._refuting(scheduled=True), first_alone=True)
         reason = f"to {self.q.b} it is all the same how long a first gradient is, from {LONG_ALIKE}"
@@ -223,12 +238,16 @@ class _Finder(Matching):
         return Answer(self.q.a, self.q.b, UNDECIDED, reason=reason, tried=tried, assumptions=notes)
 
     def _refuted(self, reason: str, counterexample: Mapping[str, Any] | None = None, special: Any = ()) -> Answer:
-        q = self.q
-        document = counterexample and certificate.of_refutation(q.a, q.b, q.set_a, q.set_b, q.varying, counterexample)
-        linear = counterexample and _takes_linear_parts(counterexample)
-        notes = (*self._set_aside(), *self._equal_parameters()) if linear else ()
-        if not self.complete:
-            notes = (*notes, "time did not suffice to look for all special cases")
+        """Refuted, once both rules as they are were run on the counterexample's gradients."""
+        q, document = self.q, None
+        if counterexample:
+            shown = seen(switched(q.a, dict(q.set_a)), q.b, q.set_b, counterexample)
+            if shown is None:
+                return self._undecided(f"{reason}, by algebra; but runs of both rules do not show it")
+            counterexample = {**counterexample, "shown": shown}
+            document = certificate.of_refutation(q.a, q.b, q.set_a, q.set_b, q.varying, counterexample)
+            counterexample = document["counterexample"]
+        notes = () if self.complete else ("time did not suffice to look for all special cases",)
         return Answer(
             self.q.a,
             self.q.b,
@@ -244,9 +263,6 @@ class _Finder(Matching):
         parts = (self.a.part, self.b.part)
         notes = [f"{part.tableau.optimizer}: {note}" for part in parts for note in part.assumptions]
         return tuple(dict.fromkeys(notes))
-
-    def _equal_parameters(self) -> tuple[str, ...]:
-        return equal_parameters(self.a.part, self.b.part, self.q.set_a, self.q.set_b)
 
     def _standing_still(self) -> Answer:
         """Refuted by a start elsewhere, which the second rule does not see."""
@@ -315,11 +331,12 @@ class _Finder(Matching):
             return self._undecided(self.beside)
         if self._fewer and self._both_decay:
             return self._undecided("no solution was found with weight decay")
-        return self._by_linear_parts()
+        found = self._by_linear_parts()
+        return found if found.status == REFUTED or self._unlike() else self._themselves() or found
 
     def _themselves(self) -> Answer | None:
         """Refuted by runs of the rules as they are, where the second one is given what the first one is not."""
-        if not self.deep or self._fewer or not self._unlike():
+        if not self.deep or (self._fewer and not self._only_theirs) or not given_sequences(self.open):
             return None
         clock = self.clock.at_most(ITSELF)
         try:
@@ -339,7 +356,7 @@ class _Finder(Matching):
         """Whether the first rule has fewer memories than the second."""
         return self.a.memory is not None and self.b.memory is not None and self.a.memory < self.b.memory
 
-    def _by_linear_parts(self) -> Answer:
+    def _by_linear_parts(self, otherwise: str = "neither a solution nor a counterexample was found") -> Answer:
         """Refuted, if linear parts tell; where the second rule has more memories, by that alone."""
         for scheduled in (False,) if self._fewer else (True, False):
             try:
@@ -358,7 +375,7 @@ class _Finder(Matching):
                 return self._undecided(f"the linear parts differ, and {beyond}, so they cannot tell")
             if found is not None:
                 return self._refuted(self._reason(found), found, self._special())
-        return self._undecided(self.doubt or "neither a solution nor a counterexample was found")
+        return self._undecided(self.doubt or otherwise)
 
     def _schedules_matter(self) -> bool:
         """Whether schedules may do what constants cannot: with one memory, in what is returned, where a rule has t.
@@ -382,9 +399,8 @@ class _Finder(Matching):
     def _refuting(self, scheduled: bool, still: bool = False) -> Refuting:
         memories = (self.a.memory, self.b.memory)
         b, unknown = self.open if scheduled else self.steady, tuple(self.unknown)
-        others = frozenset(self._unlike())
         varying, returned = self._varying(), self.q.returned
-        return Refuting(self.a.part, b, self.q.set_a, varying, unknown, scheduled, memories, others, returned, still)
+        return Refuting(self.a.part, b, self.q.set_a, varying, unknown, scheduled, memories, returned, still)
 
     def _varying(self) -> tuple[str, ...]:
         """The first rule's hyperparameters that are unknown functions of t."""
@@ -395,14 +411,13 @@ class _Finder(Matching):
         whatever = f"whatever {'constants' if found['unknown'] == 'constant' else 'schedules'} its hyperparameters are"
         if found["kind"] == "minor":
             memories = f"{a} has {_memories(self.a.memory)}, {b} {_memories(self.b.memory)}"
-            positive = tuple(f"{name}[" for name in self._unlike())
+            positive = tuple(f"{name}[" for name in given_sequences(self.open))
             short = [text for text in found["unless"] if len(text) < LONG and not text.startswith(positive)]
             return memories + (f" unless it loses one, as where {' or '.join(short)} is zero" if short else "")
         if found["kind"] == "itself":
-            others = ", ".join(f"{name}(t)" for name in self._unlike())
-            return f"{b} is not {a}, as they are, {whatever}: {others} is another formula in it"
-        for name in self._unlike():
-            whatever += f" and whatever positive numbers its {name}(t), another formula than that of {a}, are"
+            return f"{b} is not {a}, as they are, {whatever}"
+        for name in sorted(given_sequences(self.open)):
+            whatever += f" and whatever its {name}(t) is"
         needs = next((o for o in map(self._without_killing, self.obstructions) if not o.is_number), None)
         where = "" if needs is None else f": it would need {needs} = 0"
         if any(key["query"] == RETURNED for key in found["answers"]):
@@ -595,13 +610,6 @@ def _factors(expression: Any) -> list[Any]:
 
 def _memories(count: int | None) -> str:
     return f"{count} {'memory' if count == 1 else 'memories'}"
-
-
-def _takes_linear_parts(counterexample: Mapping[str, Any]) -> bool:
-    """Whether a counterexample is about linear parts: rules are run as they are, or without gradients, in others."""
-    return counterexample["kind"] not in ("scale", "itself") and any(
-        key["impulse"] >= 0 for key in counterexample["answers"]
-    )
 
 
 def _stages(stages: tuple[int, ...]) -> str:
