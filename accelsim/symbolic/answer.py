@@ -110,7 +110,8 @@ def _told(a: Optimizer, b: Optimizer, found: Mapping[str, Any]) -> list[str]:
         lines.append(f"{_gradients(run)}, {a} {does} {mine}, {b} {theirs}")
     if only := _only(found):
         lines.append(f"{b}, where it {does} the same otherwise, can only be at {only}")
-    unless = f", unless {' or '.join(found['unless'])} is zero" if found.get("unless") else ""
+    factors = [text for text in found.get("unless", ()) if "[" not in text]  # what is given is not zero
+    unless = f", unless {' or '.join(factors)} is zero" if factors else ""
     why = f"whatever {whatever} its hyperparameters are{unless}, {b} cannot do as {a} does: the algebra is in --json"
     return [*lines, why]
 
@@ -120,7 +121,11 @@ def _gradients(run: Mapping[str, Any]) -> str:
     rows = run["gradients"][:-1]
     if not any(Fraction(g) for row in rows for g in row):
         return f"from {run['start']} on without gradients"
-    told = "; ".join(", ".join(row) for row in rows) if any(len(row) > 1 for row in rows) else ", ".join(g for g, in rows)
+    told = (
+        "; ".join(", ".join(row) for row in rows)
+        if any(len(row) > 1 for row in rows)
+        else ", ".join(g for (g,) in rows)
+    )
     return f"on the gradients {told}"
 
 
@@ -144,7 +149,7 @@ def _only(found: Mapping[str, Any]) -> str | None:
     except ValueError:  # it depends on hyperparameters
         return None
     key = found["answers"][last]
-    after = f"a gradient of 1 at t = {key['impulse']} alone" if key["impulse"] >= 0 else f"a start at 1"
+    after = f"a gradient of 1 at t = {key['impulse']} alone" if key["impulse"] >= 0 else "a start at 1"
     return f"{value} at t = {key['step']} after {after}, not at {values[last]}"
 
 

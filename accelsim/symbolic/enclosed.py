@@ -18,7 +18,7 @@ LARGEST = 10_000  # of a whole power
 @cache
 def _intervals() -> Any:
     """Interval arithmetic of its own precision."""
-    from mpmath.ctx_iv import MPIntervalContext
+    from mpmath.ctx_iv import MPIntervalContext  # type: ignore[import-untyped]
 
     context = MPIntervalContext()
     context.dps = DIGITS
@@ -38,7 +38,7 @@ class Enclosed:
     def __init__(self, value: Any) -> None:
         if isinstance(value, Enclosed):
             value = value.value
-        self.value = value if isinstance(value, _interval_type()) else exact(value)
+        self.value: Any = value if isinstance(value, _interval_type()) else exact(value)
 
     @property
     def fraction(self) -> Fraction | None:

@@ -527,7 +527,8 @@ class _Proof:
         """What is set aside and the claim does not say so, or the target alone has."""
         claim = self.claim
         for name in sorted(given_sequences(self.target) - given_sequences(self.source)):
-            yield f"{claim.target} multiplies by {name}(t), which depends on state or gradient, and {claim.source} does not"
+            what = f"{name}(t), which depends on state or gradient"
+            yield f"{claim.target} multiplies by {what}, and {claim.source} does not"
         if set(claim.up_to) != set(self.up_to):
             words = up_to_words(self.up_to) or " as they are"
             yield f"the rules are the same{words}, and the claim says{up_to_words(claim.up_to) or ' as they are'}"

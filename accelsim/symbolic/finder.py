@@ -150,7 +150,10 @@ class _Finder(Matching):
 
     def _one_sided(self) -> Answer:
         """Refuted by runs of the rules as they are, if they show it."""
-        reason = f"{self.q.b} multiplies by {self._only_theirs[0]}(t), which depends on state or gradient, {self.q.a} does not"
+        what = f"{self._only_theirs[0]}(t), which depends on state or gradient"
+        reason = f"{self.q.b} multiplies by {what}, {self.q.a} does not"
+        if not self.deep:
+            return self._undecided(reason)
         return self._apart_without_decay() or self._themselves() or self._by_linear_parts(reason)
 
     def _related(self) -> Answer | None:
@@ -348,6 +351,8 @@ class _Finder(Matching):
         if found is None:
             self.tried.append("runs of the rules as they are")
             return None
+        if self._only_theirs:
+            return self._refuted(self._reason(found), found)
         self.complete = self.clock.left > SPECIAL
         return self._refuted(self._reason(found), found, self._special() if self.complete else ())
 
@@ -527,8 +532,8 @@ class _Finder(Matching):
             if name in self.unknown and name not in texts:
                 texts[name] = text_of(self._choices(name)[0])
         up_to = set_aside(self.a.part, self.open, values.values())
-        known = {"varying": q.varying, "given": dict(q.set_a), "returned": q.returned, "up_to": up_to}
-        claim = Equivalence(q.a, q.b, texts, rows, backward, **known)
+        claim = Equivalence(q.a, q.b, texts, rows, backward, q.varying, given=dict(q.set_a), returned=q.returned)
+        claim = replace(claim, up_to=up_to)
         return claim if self.related is None else _with_relation(claim, self.related)
 
     def _transforms(self, values: dict[str, Any]) -> list[tuple[bool, Any]]:

@@ -9,6 +9,7 @@ answer of step -1 is a query after a start at 1 without gradients.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -76,17 +77,12 @@ def _impulse(found: Mapping[str, Any], place: Place, last: int, count: int) -> R
     if not found["gradients"]:
         rows = tuple(tuple(Fraction([t, g] == impulse) for g in range(count)) for t in range(last + 1))
         return Run(Fraction(0), rows)
-    rows = [tuple(map(fraction, row)) for row in found["gradients"][i]]
+    given = [tuple(map(fraction, row)) for row in found["gradients"][i]]
     if impulse:
         t, g = impulse
-        turned = set(alike(found["alike"][i], t, g))
-        rows[t] = tuple(-x if h in turned else x for h, x in enumerate(rows[t]))
-    return Run(Fraction(0), tuple(rows))
-
-
-def alike(firsts: Sequence[Sequence[int]], t: int, g: int) -> list[int]:
-    """The gradients of a step that are one with a gradient, the first of them."""
-    return [h for h, first in enumerate(firsts[t]) if first == g]
+        firsts = found["alike"][i][t]
+        given[t] = tuple(-x if first == g else x for first, x in zip(firsts, given[t], strict=True))
+    return Run(Fraction(0), tuple(given))
 
 
 def _first_alone(length: Fraction, last: int, count: int) -> Run:
@@ -113,9 +109,7 @@ def _answer(key: Key, found: Mapping[str, Any], queries: Mapping[Place, Sequence
 
 def fraction(text: str) -> Fraction:
     """A written rational number."""
-    try:
+    with suppress(ZeroDivisionError):
         if isinstance(value := evaluated(text, {}), Fraction):
             return value
-    except ZeroDivisionError:
-        pass
     raise InputError(f"{text!r} is no rational number")

@@ -28,8 +28,8 @@ from accelsim.symbolic.question import Question
 
 # each alone, two that meet, and none, where a rule divides by what is added to a root
 GRADIENTS = ((1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (0, 1, 1), (0, 0, 0))
-TRIES = ((1, 2), (1, 2, 3))  # lengths at which gradients are taken, each with other hyperparameters of rule a
-STEPS = len(GRADIENTS[0])
+# steps, and lengths at which gradients are taken, each with other hyperparameters of rule a: one step is soon looked at
+TRIES = ((1, (1, 2)), (3, (1, 2)), (3, (1, 2, 3)))
 PARTS = 16  # of a range, in numbers that are short
 
 
@@ -53,9 +53,9 @@ def refute_itself(question: Question, varying: Sequence[str], clock: Clock) -> d
     OutOfTime
         Past the budget of the clock.
     """
-    for seed, lengths in enumerate(TRIES):
+    for seed, (steps, lengths) in enumerate(TRIES):
         with suppress(_Beyond, InputError, ZeroDivisionError):
-            runs = _Runs(question, varying, seed, lengths, clock)
+            runs = _Runs(question, varying, seed, steps, lengths, clock)
             found = _Equations(runs).contradiction(clock)
             if found:
                 return _document(runs, found)
@@ -75,22 +75,23 @@ class _Runs:
     """
 
     def __init__(
-        self, question: Question, varying: Sequence[str], seed: int, lengths: Sequence[int], clock: Clock
+        self, question: Question, varying: Sequence[str], seed: int, steps: int, lengths: Sequence[int], clock: Clock
     ) -> None:
         import sympy
         from sympy.polys.rings import PolyRing
 
-        self.q, self.lengths = question, lengths
+        self.q, self.lengths, self.steps = question, lengths, steps
+        self.gradients = list(dict.fromkeys(gradients[:steps] for gradients in GRADIENTS))
         self.programs = {"a": question.a.program(question.set_a), "b": question.b.program()}
         if any(program.gradients > 1 for program in self.programs.values()):
             raise _Beyond
-        self.values = numbers(question.a, question.set_a, varying, seed)
+        self.values = numbers(question.a, question.set_a, varying, seed, steps)
         declared = question.b.hyperparameters
         free = [k for k in self.programs["b"].reads if k not in question.set_b and not declared[k].switch]
-        steps = STEPS + (self.programs["b"].queries[0][0].op != "state")  # the last query may take some
-        self.unknowns = [f"{name}[{t}]" for name in free for t in range(steps)]
+        asked = steps + (self.programs["b"].queries[0][0].op != "state")  # the last query may take some
+        self.unknowns = [f"{name}[{t}]" for name in free for t in range(asked)]
         each = sum(node.op == "sqrt" for program in self.programs.values() for node in program.nodes)
-        self.spare = [f"root{i}" for i in range(each * STEPS * len(lengths))]
+        self.spare = [f"root{i}" for i in range(each * steps * len(lengths))]
         self.field = PolyRing([*self.spare, *self.unknowns], sympy.QQ).to_field()
         self.symbols = dict(zip(self.unknowns, self.field.gens[len(self.spare) :], strict=True))
         self.roots: dict[Root, tuple[Any, Any]] = {}
@@ -98,7 +99,7 @@ class _Runs:
         self._uniform: dict[tuple[str, int], dict[int, Any]] = {}
         self.points: dict[Place, Any] = {}
         self.differences: dict[Place, Any] = {}
-        for i, gradients in enumerate(GRADIENTS):
+        for i, gradients in enumerate(self.gradients):
             for n, length in enumerate(lengths):
                 clock.check()
                 here = [length * g for g in gradients]
@@ -115,11 +116,11 @@ class _Runs:
         query = program.queries[0][0]
         state = {name: self.number(value) for name, value in rule.start(Fraction(0)).items()}
         shown = []
-        for t in range(STEPS + 1):
+        for t in range(self.steps + 1):
             known = dict(self._uniform.setdefault((end, t), {}))
             leaf, operation = partial(self._leaf, end, t, state, gradients[t : t + 1]), self._operation(end, t, i)
             shown.append(evaluate(query, leaf, operation, known))
-            if t == STEPS:
+            if t == self.steps:
                 break
             if points and query.op == "state":
                 state[query.value] = known[query.index] = points[t]
@@ -235,7 +236,7 @@ class _Equations:
         alone = {name for d in runs.divisors if len(d.numer) == 1 for name in runs.names(d)}
 
         def late(unknown: str) -> int:
-            steps = {f"{unknown.partition('[')[0]}[{t}]" for t in range(STEPS + 1)}
+            steps = {f"{unknown.partition('[')[0]}[{t}]" for t in range(runs.steps + 1)}
             return 2 if steps & alone else int(bool(steps & squares))
 
         rest = sorted(runs.unknowns, key=late)
@@ -263,9 +264,9 @@ class _Equations:
     def contradiction(self, clock: Clock) -> Line | None:
         """The line 1; steps are looked at one after the other."""
         elimination = Elimination(self._units(), clock)
-        for t in range(1, STEPS + 1):
+        for t in range(1, self.runs.steps + 1):
             lines: dict[Any, Line] = {}
-            for i in range(len(GRADIENTS)):
+            for i in range(len(self.runs.gradients)):
                 clock.check()
                 for line in self._without_roots(t, i, elimination.units):
                     lines.setdefault(line.polynomial, line)
@@ -362,14 +363,14 @@ def root_name(end: str, t: int, sequence: int, place: int) -> str:
     return f"{end}[{t}][{sequence}][{place}]"
 
 
-def numbers(rule: Optimizer, given: Mapping[str, Any], varying: Sequence[str], seed: int) -> dict[str, Any]:
+def numbers(rule: Optimizer, given: Mapping[str, Any], varying: Sequence[str], seed: int, last: int) -> dict[str, Any]:
     """Short rational values of a rule's hyperparameters inside their ranges, by step for those that vary; as given."""
     found: dict[str, Any] = {}
     for name in rule.program(given).reads:
         declared = rule.hyperparameters[name]
         if declared.switch:
             continue
-        steps = [str(_drawn(declared, f"{seed} {name} {t}")) for t in range(STEPS + 1)]
+        steps = [str(_drawn(declared, f"{seed} {name} {t}")) for t in range(last + 1)]
         found[name] = str(given[name]) if name in given else steps if name in varying else steps[0]
     return found
 
@@ -390,7 +391,7 @@ def _document(runs: _Runs, last: Line) -> dict[str, Any]:
     keys = {line.name for line in given}
     answers = [key for key in sorted(runs.differences) if key in keys]
     roots = [key for key in runs.roots if key in keys]
-    kept = sorted({i for _, i, _ in answers} | {i for i, gradients in enumerate(GRADIENTS) if not any(gradients)})
+    kept = sorted({i for _, i, _ in answers} | {i for i, gradients in enumerate(runs.gradients) if not any(gradients)})
     names = {root_name(*key): root_name(*key[:2], kept.index(key[2]), key[3]) for key in runs.roots if key[2] in kept}
     number: dict[Any, int] = {key: i for i, key in enumerate([*answers, *roots])}
     places = {line: number[line.name] for line in given} | {line: len(number) + i for i, line in enumerate(lines)}
@@ -409,7 +410,7 @@ def _document(runs: _Runs, last: Line) -> dict[str, Any]:
         "kind": "itself",
         "hyperparameters": runs.values | {k: str(v) for k, v in runs.q.set_a.items() if k not in runs.values},
         "unknown": "one a step",
-        "gradients": [list(map(str, GRADIENTS[i][: answers[-1][0]])) for i in kept],
+        "gradients": [list(map(str, runs.gradients[i][: answers[-1][0]])) for i in kept],
         "lengths": list(map(str, runs.lengths)),
         "answers": [{"step": t, "gradients": kept.index(i), "length": n} for t, i, n in answers],
         "values": [text(runs.points[place], called(place[1])) for place in answers],

@@ -1,7 +1,7 @@
 """Whether written values of hyperparameters lie in declared ranges, whatever they are written in, step by step.
 
 That a value leaves its range is seen at numbers. That it never does is proved where no minus is left in a quotient of
-polynomials, once numbers of [0, 1] are written x/(x + y), and those of at least a are a + x, with x and y of at least 0.
+polynomials, once numbers of [0, 1] are written x/(x + y), those of at least a as a + x, with x and y of at least 0.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def _always_inside(text: str, declared: Hyperparameter, rule: Optimizer, sequenc
         here = elsewhere(value) if step is None else value.subs(time(), step)
         begun = 1 + max(special_steps(value), default=-1)
         moments = {time(): begun + _symbol("t")} if step is None else {}
-        leaves = {f for f in here.atoms(AppliedUndef)} | (here.free_symbols - {time()})
+        leaves = set(here.atoms(AppliedUndef)) | (here.free_symbols - {time()})
         if any((f.func.__name__ if f.is_Function else f.name) in sequences for f in leaves):
             return False
         drawn = {f: _parametrized(rule, f) for f in leaves}
@@ -119,7 +119,7 @@ def _symbol(leaf: Any, positive: bool = False) -> Any:
 
 
 def _parametrized(rule: Optimizer, leaf: Any) -> Any:
-    """A hyperparameter, or its value at a step, in symbols of at least 0, without which it would not be in its range."""
+    """A hyperparameter in its range, or its value at a step, in symbols of at least 0."""
     import sympy
 
     name = leaf.func.__name__ if leaf.is_Function else leaf.name
@@ -133,7 +133,7 @@ def _parametrized(rule: Optimizer, leaf: Any) -> Any:
 
 
 def _without_powers(expression: Any, drawn: Mapping[Any, Any]) -> Any:
-    """An expression with whole powers of numbers of [0, 1] at later steps, as beta**(t+1), with one of [0, 1] for each."""
+    """An expression with a number of [0, 1] for each power at a later step, as beta**(t+1), of such a number."""
 
     def one(power: Any) -> Any:
         step = power.exp - time()
@@ -161,7 +161,7 @@ def _between(value: Any, declared: Hyperparameter) -> bool:
 
 
 def _no_minus(value: Any, positive: bool = False) -> bool:
-    """Whether a quotient of polynomials is at least 0, or above 0, as no minus is in it and even powers are not below."""
+    """Whether a quotient of polynomials is at least 0, or above it, as no minus is in it, but in even powers."""
     import sympy
 
     above, below = sympy.fraction(sympy.cancel(value))

@@ -18,8 +18,8 @@ from accelsim.program import Node, evaluate, exact, operate, reachable, run
 from accelsim.symbolic.algebra import rational_root
 from accelsim.symbolic.seen import Row
 
-PLAIN = tuple(map(Fraction, (1, 2, 3, "1/2", 4, "3/2")))  # gradients that are tried first
-SLOPES = tuple(map(Fraction, ("1/2", 2, "1/3", 3, "-1/2")))
+PLAIN = tuple(Fraction(n, 2) for n in (2, 4, 6, 1, 8, 3))  # gradients that are tried first
+SLOPES = tuple(Fraction(n, 6) for n in (3, 12, 2, 18, -3))
 VARIED = 3  # steps whose gradients are not as those before
 MOST = 300  # steps that are tried
 

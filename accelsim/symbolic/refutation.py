@@ -1,8 +1,8 @@
 """Refutations that can be replayed: finitely many sequences of gradients that no choice of hyperparameters follows.
 
-Each sequence is an impulse, gradient 1 at one step and 0 at all others, from the start w = 0; or, where one of the rules
-is not linear, one of two that differ in the sign of one gradient (see `gradients`). What rule `a` itself answers, at
-rational hyperparameters, are numbers; what `b` answers are rational functions of its own hyperparameters, constants
+Each sequence is an impulse, gradient 1 at one step and 0 at all others, from the start w = 0; or, where one of the
+rules is not linear, one of two that differ in the sign of one gradient (see `gradients`). What rule `a` itself answers,
+at rational hyperparameters, are numbers; what `b` answers are rational functions of its own hyperparameters, constants
 or one unknown a step, and of whatever it multiplies by. Three kinds of contradiction are looked for:
 
 * a *minor*: the determinant of some of these answers is one number for `a`, and for `b` another whatever its
@@ -80,7 +80,7 @@ class Refuting:
 
     @property
     def turned(self) -> bool:
-        """Whether answers are what the sign of a gradient makes, as one of the rules is not linear, or asks for more."""
+        """Whether answers are what the sign of a gradient makes: one of the rules is not linear, or asks for more."""
         return bool(self.given or given_sequences(self.a) or self.a.tableau.gradients > 1)
 
     @property
@@ -122,8 +122,9 @@ def _realized(claim: Refuting) -> Iterator[Realized]:
         for values in (plain, _squared(rule, plain), _squared(rule, plain, complement=True)):
             row = row_of(rule, {**values, **claim.known})
             rows = [rational_gradients(rule, row, LONGEST, i) for i in range(COORDINATES)]
-            if all(rows):
-                yield Realized(values, [row for row, _ in rows], [alike for _, alike in rows])
+            found = [each for each in rows if each]
+            if len(found) == len(rows):
+                yield Realized(values, [row for row, _ in found], [alike for _, alike in found])
                 break
 
 
@@ -269,8 +270,8 @@ def _run(
             if claim.returned:
                 found[t, RETURNED, s, g] = (f * state)[0, 0].element
         columns: dict[int, tuple[Any, Any]] = {}
-        for g in range(0 if shared is None else count):
-            first, onto, within = shared.get((t, g), g), b[:, g : g + 1], d[:, g : g + 1]
+        for g in range(count if shared is not None else 0):
+            first, onto, within = (shared or {}).get((t, g), g), b[:, g : g + 1], d[:, g : g + 1]
             if first in columns:
                 onto, within = columns[first][0] + onto, columns[first][1] + within
             columns[first] = onto, within

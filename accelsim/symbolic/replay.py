@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from itertools import product
 from typing import Any
 
@@ -96,8 +95,11 @@ def answers(
     shown = {}
     for impulse in sorted({key[2:] for key in keys}):
         at, gradient, i = impulse
-        sequences = partial(given, i=-1 if at < 0 else i)
-        shown[impulse] = _run(rule, hyperparameter, sequences, (at, gradient), last, alike.get(i), turned)
+
+        def here(name: str, t: int, i: int = -1 if at < 0 else i) -> Any:
+            return given(name, t, i)
+
+        shown[impulse] = _run(rule, hyperparameter, here, (at, gradient), last, alike.get(i), turned)
     return [shown[key[2:]][key[0]][key[1]] for key in keys]
 
 

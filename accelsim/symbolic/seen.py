@@ -22,7 +22,7 @@ from accelsim.errors import InputError
 from accelsim.optimizer import Hyperparameter, Optimizer
 from accelsim.program import exact
 from accelsim.symbolic.algebra import evaluated
-from accelsim.symbolic.gradients import Run, runs
+from accelsim.symbolic.gradients import Place, Run, runs
 
 DIGITS = 4  # of a hyperparameter of the example
 NEAR = 1e-6  # a short fraction is taken for it that is so near
@@ -58,7 +58,7 @@ def queries(rule: Optimizer, row: Row, run: Run, number: Callable[[Any], Any] = 
     for t, gradients in enumerate(run.gradients):
         asked: list[Any] = []
 
-        def answer(points: tuple[Any, ...], asked: list[Any] = asked, given: Any = gradients) -> tuple[Any, ...]:
+        def answer(points: tuple[Any, ...], t: int = t, asked: list[Any] = asked, given: Any = gradients) -> Any:
             found = given[len(asked) : len(asked) + len(points)]
             if any(
                 x == y and f != g
@@ -100,12 +100,19 @@ def seen(a: Optimizer, b: Optimizer, set_b: Mapping[str, Any], found: Mapping[st
     made = runs(found, a.program().gradients)
     try:
         mine = {place: _told(a, found["hyperparameters"], run) for place, run in made.items()}
-        values = _example(b, set_b, list(made.values()), list(mine.values()), found.get("unless", ()))
-        theirs = {place: _told(b, values, run) for place, run in made.items()}
     except (InputError, ArithmeticError, ValueError, TypeError):
         return None
-    if not any(_apart(one, other) for place in made for one, other in zip(mine[place], theirs[place], strict=True)):
-        return None
+    for values in _examples(b, set_b, list(made.values()), list(mine.values()), found.get("unless", ())):
+        with suppress(InputError, ArithmeticError, ValueError, TypeError):
+            theirs = {place: _told(b, values, run) for place, run in made.items()}
+            if any(_apart(x, y) for place in made for x, y in zip(mine[place], theirs[place], strict=True)):
+                return _document(made, values, mine, theirs)
+    return None
+
+
+def _document(
+    made: Mapping[Place, Run], values: Mapping[str, Any], mine: Mapping[Place, Any], theirs: Mapping[Place, Any]
+) -> dict[str, Any]:
     return {
         "hyperparameters": {name: str(value) for name, value in values.items()},
         "runs": [
@@ -143,27 +150,36 @@ def _text(value: Any) -> str:
 # -- an example of the second rule ------------------------------------------------------------------------------------
 
 
-def _example(
+def _examples(
     b: Optimizer,
     set_b: Mapping[str, Any],
     made: Sequence[Run],
     mine: Sequence[Sequence[tuple[Any, ...]]],
     unless: Sequence[str],
-) -> dict[str, Any]:
+) -> Iterator[dict[str, Any]]:
     """Constants of a rule, beside what is known of it, at which it comes near some queries, earlier ones first.
 
-    Where it does so as something vanishes that must not, what is in that stays where it was.
+    Where it does so as something vanishes that must not, what is in that stays where the search began, one after the
+    other, and last all of it.
     """
     known = {k: str(v) for k, v in set_b.items() if not b.hyperparameters[k].switch}
-    found = _fitted(b, known, made, mine)
+    with suppress(InputError, ArithmeticError):
+        yield (found := _fitted(b, known, made, mine))
+        for text in unless:
+            with suppress(InputError):
+                if abs(float(evaluated(text, found))) < VANISHING:
+                    found = _fitted(b, _held(b, text, known), made, mine)
+                    yield found
     for text in unless:
-        names = [k for k in found if re.search(rf"\b{k}\b", text)]
-        with suppress(InputError):
-            if abs(float(evaluated(text, found))) < VANISHING:
-                held = _begun(b, names, [_ends(b.hyperparameters[k]) for k in names])
-                known |= {k: str(exact(float(x))) for k, x in zip(names, next(held), strict=True) if k not in known}
-                found = _fitted(b, known, made, mine)
-    return found
+        known = _held(b, text, known)
+    yield _fitted(b, known, made, mine)
+
+
+def _held(b: Optimizer, text: str, known: Mapping[str, str]) -> dict[str, str]:
+    """What is known of a rule, and hyperparameters in a text at where a search begins."""
+    names = [k for k in b.program().reads if k not in known and re.search(rf"\b{k}\b", text)]
+    begun = next(_begun(b, names, [_ends(b.hyperparameters[k]) for k in names]))
+    return {**known, **{k: str(exact(float(x))) for k, x in zip(names, begun, strict=True)}}
 
 
 def _fitted(

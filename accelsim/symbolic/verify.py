@@ -37,8 +37,8 @@ def verify(names: Iterable[str] | None = None, coq: bool = False) -> list[dict[s
     """What became of each derivation (see `results`).
 
     With `coq`, each also has `coq` (checked, with what the verdict is up to; failed, unsupported, or absent where coqc
-    is not installed), `coq_axioms` (what its theorems rest on) and `coq_message` (why it is not checked); one that Coq does not check
-    though coqc is there does not hold.
+    is not installed), `coq_axioms` (what its theorems rest on) and `coq_message` (why it is not checked); one that Coq
+    does not check though coqc is there does not hold.
 
     Raises
     ------
@@ -78,8 +78,9 @@ def results(names: Iterable[str] | None = None) -> Iterator[dict[str, Any]]:
     ------
     dict with `name`, `claim`, `source`, `status` (proved, refuted, failed), `expected`, `near_miss` (its status),
     `holds` (all is as expected; None where the derivation raised), `error` (what it raised, in one line), `reason`,
-    `counterexample` (of the certificate, None where proved, and of the near miss), `up_to` (what the proof sets aside, of
-    "sign" and "preconditioner", as the claim declares), `conditions`, `assumptions`, `direction` and `transform`, `seconds`.
+    `counterexample` (of the certificate, None where proved, and of the near miss), `up_to` (what the proof sets aside,
+    of "sign" and "preconditioner", as the claim declares), `conditions`, `assumptions`, `direction` and `transform`,
+    `seconds`.
     """
     derivations = known()
     wanted = list(derivations if names is None else names)
