@@ -22,12 +22,14 @@ from accelsim.schedules import Recurrence
 from accelsim.symbolic.algebra import Field, evaluated
 from accelsim.symbolic.enclosed import Enclosed
 from accelsim.symbolic.equivalence import Equivalence, Verdict, check, linear_parts, parameters
-from accelsim.symbolic.gradients import RETURNED, Key, Run, fraction, place_of, runs
+from accelsim.symbolic.gradients import RETURNED, Key, fraction, place_of, runs
 from accelsim.symbolic.gradients import answers as answers_of
 from accelsim.symbolic.lengths import LONG_ALIKE, blind_to_signs, long_alike, scale_free
 from accelsim.symbolic.linear_part import LinearPart, left_behind, linear_part
 from accelsim.symbolic.own_runs import refuted
 from accelsim.symbolic.replay import answers, itself, rational, read
+from accelsim.symbolic.seen import seen
+from accelsim.symbolic.specialized import switched
 from accelsim.symbolic.tableau import sympy_functions, tableau
 
 TOLD = 10**8  # decimals that are told of a query are nearer to it than a part of so many
@@ -151,8 +153,16 @@ def of_refutation(
     set_b: Mapping[str, Any],
     varying: Iterable[str],
     counterexample: Mapping[str, Any],
-) -> dict[str, Any]:
-    """The certificate of a refutation; `varying` are hyperparameters of a that are unknown functions of t."""
+) -> dict[str, Any] | None:
+    """The certificate of a refutation, with what both rules query; None where that is the same, or unclear.
+
+    Parameters
+    ----------
+    varying : hyperparameters of a that are unknown functions of t.
+    """
+    shown = seen(switched(a, dict(set_a)), b, set_b, counterexample)
+    if shown is None:
+        return None
     last = max(key["step"] for key in counterexample["answers"])
     numbers = {
         name: value if isinstance(value, str) else list(value[: last + 1])
@@ -167,7 +177,7 @@ def of_refutation(
         "set_a": {name: str(value) for name, value in set_a.items() if name in numbers},
         "set_b": {name: str(value) for name, value in set_b.items()},
         "varying": list(dict.fromkeys(varying)),
-        "counterexample": {**counterexample, "hyperparameters": numbers},
+        "counterexample": {**counterexample, "hyperparameters": numbers, "shown": shown},
     }
 
 
@@ -279,24 +289,31 @@ def _refutation(document: Mapping[str, Any], a: Optimizer, b: Optimizer) -> Veri
 
     known = partial(_known, found)
     _known_within(document, a, b, range(max(key["step"] for key in found["answers"]) + 1))
-    if found["kind"] != "itself":
-        _within(found, a, b)
 
     def number(name: str, t: int) -> Enclosed:
         value = found["hyperparameters"][name]
         return _number(value[t] if isinstance(value, list) else value, t)
 
-    made = runs(found, a.program().gradients)
-    mine = {place: itself(a, number, run) for place, run in made.items()}
-    if reason := _shown_otherwise(document, a, b, made, mine):
-        return Verified(False, reason)
+    def mine() -> dict[Any, list[Any]]:
+        return {place: itself(a, number, run) for place, run in runs(found, a.program().gradients).items()}
+
     if found["kind"] == "itself":
-        return _about(document, a, b, _themselves(found, a, b, known, sought))
-    values = [value.fraction for value in answers_of(found, mine)]
-    if None in values or list(map(str, values)) != found["values"]:
-        return Verified(False, f"{a} answers otherwise")
-    if found["kind"] == "scale":
-        return _about(document, a, b, _scale(found, a, b))
+        verified = _themselves(found, a, b, known, sought)
+    else:
+        _within(found, a, b)
+        values = [value.fraction for value in answers_of(found, mine())]
+        if None in values or list(map(str, values)) != found["values"]:
+            return Verified(False, f"{a} answers otherwise")
+        verified = _scale(found, a, b) if found["kind"] == "scale" else _answered(found, a, b, sought)
+    if verified.holds and (reason := _shown_otherwise(document, a, b, mine())):
+        return Verified(False, reason)
+    return _about(document, a, b, verified)
+
+
+def _answered(found: Mapping[str, Any], a: Optimizer, b: Optimizer, sought: Callable[[str, int], Any]) -> Verified:
+    """What is multiplied out of answers to impulses."""
+    import sympy
+
     keys = list(map(place_of, found["answers"]))
     part, turned = linear_part(b), bool(found["gradients"])
     if reason := _linear_parts_cannot_tell(part, keys, turned):
@@ -310,9 +327,9 @@ def _refutation(document: Mapping[str, Any], a: Optimizer, b: Optimizer) -> Veri
 
     one = [sympy.Rational(text) for text in found["values"]]
     if found["kind"] == "minor":
-        return _about(document, a, b, _minor(found, keys, one, part, ask))
+        return _minor(found, keys, one, part, ask)
     shown = "answers, what is returned among them," if any(key[1] == RETURNED for key in keys) else "answers"
-    return _about(document, a, b, _identity(found, one, ask(), shown))
+    return _identity(found, one, ask(), shown)
 
 
 def _about(document: Mapping[str, Any], a: Optimizer, b: Optimizer, verified: Verified) -> Verified:
@@ -326,11 +343,12 @@ def _about(document: Mapping[str, Any], a: Optimizer, b: Optimizer, verified: Ve
 
 
 def _shown_otherwise(
-    document: Mapping[str, Any], a: Optimizer, b: Optimizer, made: Mapping[Any, Run], mine: Mapping[Any, list[Any]]
+    document: Mapping[str, Any], a: Optimizer, b: Optimizer, mine: Mapping[Any, list[Any]]
 ) -> str | None:
     """Why the runs that a refutation tells of are not those of the rules, or show no difference; None where they do."""
     shown = document["counterexample"]["shown"]
     told, values, set_b = shown["runs"], shown["hyperparameters"], document["set_b"]
+    made = runs(document["counterexample"], a.program().gradients)
     reads = {name for name in b.program().reads if not b.hyperparameters[name].switch}
     if wrong := (reads | set(set_b)) ^ set(values):
         raise InputError(f"there must be one value for each hyperparameter of {b}: {', '.join(sorted(wrong))}")
@@ -347,7 +365,7 @@ def _shown_otherwise(
         b.check(name, value.fraction if value.fraction is not None else float(value.interval.mid), t)
         return value
 
-    theirs = {place: itself(b, known, run) for place, run in made.items()}
+    theirs = {place: itself(b, known, run, other=True) for place, run in made.items()}
     for rule, end, queries in ((a, "a", mine), (b, "b", theirs)):
         for run, points in zip(told, queries.values(), strict=True):
             if not _alike_points(run[end], points):

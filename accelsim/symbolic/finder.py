@@ -35,7 +35,6 @@ from accelsim.symbolic.recursions import Recursions
 from accelsim.symbolic.refutation import Refuting, refute, scaled
 from accelsim.symbolic.relating import Relating
 from accelsim.symbolic.responses import silent
-from accelsim.symbolic.seen import seen
 from accelsim.symbolic.special import defaults, roots, vanishing
 from accelsim.symbolic.specialized import switched
 from accelsim.symbolic.transforms import transforms
@@ -244,19 +243,16 @@ class _Finder(Matching):
         """Refuted, once both rules as they are were run on the counterexample's gradients."""
         q, document = self.q, None
         if counterexample:
-            shown = seen(switched(q.a, dict(q.set_a)), q.b, q.set_b, counterexample)
-            if shown is None:
-                return self._undecided(f"{reason}, by algebra; but runs of both rules do not show it")
-            counterexample = {**counterexample, "shown": shown}
             document = certificate.of_refutation(q.a, q.b, q.set_a, q.set_b, q.varying, counterexample)
-            counterexample = document["counterexample"]
+            if document is None:
+                return self._undecided(f"{reason}, by algebra; but runs of both rules do not show it")
         notes = () if self.complete else ("time did not suffice to look for all special cases",)
         return Answer(
             self.q.a,
             self.q.b,
             REFUTED,
             reason=reason,
-            counterexample=counterexample,
+            counterexample=document and document["counterexample"],
             special=special,
             assumptions=(*q.assumptions, *notes),
             certificate=document,
@@ -420,7 +416,10 @@ class _Finder(Matching):
             short = [text for text in found["unless"] if len(text) < LONG and not text.startswith(positive)]
             return memories + (f" unless it loses one, as where {' or '.join(short)} is zero" if short else "")
         if found["kind"] == "itself":
-            return f"{b} is not {a}, as they are, {whatever}"
+            others = ", ".join(f"{name}(t)" for name in self._unlike())
+            return f"{b} is not {a}, as they are, {whatever}" + (
+                f": {others} is another formula in it" if others else ""
+            )
         for name in sorted(given_sequences(self.open)):
             whatever += f" and whatever its {name}(t) is"
         needs = next((o for o in map(self._without_killing, self.obstructions) if not o.is_number), None)

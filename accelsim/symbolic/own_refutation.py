@@ -71,6 +71,7 @@ class _Runs:
     roots : unknowns for roots with their squares, by rule, step, sequence and place among those of the step. Those of
         different sequences are called alike here: no difference has both.
     divisors : what is divided by.
+    idle : the sequences without gradients, where the rules do not divide by zero.
     points, differences : what rule a queries, and what rule b queries less that, by step, sequence and length.
     """
 
@@ -99,16 +100,23 @@ class _Runs:
         self._uniform: dict[tuple[str, int], dict[int, Any]] = {}
         self.points: dict[Place, Any] = {}
         self.differences: dict[Place, Any] = {}
+        self.idle: list[int] = []
         for i, gradients in enumerate(self.gradients):
-            for n, length in enumerate(lengths):
-                clock.check()
-                here = [length * g for g in gradients]
-                mine = self._run("a", here, i)
-                theirs = self._run("b", here, i, mine)
-                for t, (x, y) in enumerate(zip(mine, theirs, strict=True)):
-                    self.points[t, i, n] = x
-                    if x != y:
-                        self.differences[t, i, n] = y - x
+            with suppress(ZeroDivisionError):  # rules that divide by gradients are looked at on others
+                self._compare(i, gradients, clock)
+                self.idle += [i] * (not any(gradients))
+
+    def _compare(self, i: int, gradients: Sequence[int], clock: Clock) -> None:
+        """Run both rules on a sequence of gradients, at all lengths."""
+        for n, length in enumerate(self.lengths):
+            clock.check()
+            here = [length * g for g in gradients]
+            mine = self._run("a", here, i)
+            theirs = self._run("b", here, i, mine)
+            for t, (x, y) in enumerate(zip(mine, theirs, strict=True)):
+                self.points[t, i, n] = x
+                if x != y:
+                    self.differences[t, i, n] = y - x
 
     def _run(self, end: str, gradients: Sequence[int], i: int, points: list[Any] | None = None) -> list[Any]:
         """What a rule queries on gradients; where it queries a position, that being at given points."""
@@ -391,7 +399,7 @@ def _document(runs: _Runs, last: Line) -> dict[str, Any]:
     keys = {line.name for line in given}
     answers = [key for key in sorted(runs.differences) if key in keys]
     roots = [key for key in runs.roots if key in keys]
-    kept = sorted({i for _, i, _ in answers} | {i for i, gradients in enumerate(runs.gradients) if not any(gradients)})
+    kept = sorted({i for _, i, _ in answers} | {*runs.idle})
     names = {root_name(*key): root_name(*key[:2], kept.index(key[2]), key[3]) for key in runs.roots if key[2] in kept}
     number: dict[Any, int] = {key: i for i, key in enumerate([*answers, *roots])}
     places = {line: number[line.name] for line in given} | {line: len(number) + i for i, line in enumerate(lines)}

@@ -90,10 +90,10 @@ def _candidates(conic: Conic | None, numbers: Sequence[Fraction], varied: bool) 
     if conic is None:
         yield from plain
         return
-    points = [(g, r) for g in plain if (r := rational_root(_at(conic, g))) is not None]
+    points = [(g, r) for g in [*plain, Fraction(0)] if (r := rational_root(_at(conic, g))) is not None]
     found = (_other(conic, g, r, slope) for g, r in points[:2] for slope in SLOPES)
     others = {x if conic[1] else abs(x) for x in found if x} - {*plain}
-    first, on = [g for g, _ in points], sorted(others, key=lambda x: len(str(x)))
+    first, on = [g for g, _ in points if g], sorted(others, key=lambda x: len(str(x)))
     yield from [*on, *first] if varied else [*first, *on]
 
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain, pairwise, product
@@ -184,7 +184,7 @@ class Realized(NamedTuple):
 
 
 def _mine(claim: Refuting, real: Realized, steps: int, coordinates: int) -> dict[Key, Any]:
-    """What rule a answers, run as it is: numbers.
+    """What rule a answers, run as it is: numbers; nothing of a start alone where it divides by zero then.
 
     Raises
     ------
@@ -194,23 +194,22 @@ def _mine(claim: Refuting, real: Realized, steps: int, coordinates: int) -> dict
     import sympy
 
     count = claim.a.tableau.gradients
-    seen = [*range(count), *([RETURNED] if claim.returned else [])]
-    impulses = [(-1, 0), *((s, g) for s in range(steps + 1) for g in range(count) if _is_first(real, s, g))]
-    keys = [
-        (t, query, s, g, i)
-        for i in range(coordinates)
-        for s, g in impulses
-        if (s < 0 and i == 0) or (s >= 0 and not claim.still)
-        for t in range(max(s, 0), steps + 1)
-        for query in seen
+    shown = [*range(count), *([RETURNED] if claim.returned else [])]
+    starts = [(-1, 0, 0)]
+    impulses = [
+        (s, g, i)
+        for i in range(coordinates * (not claim.still))
+        for s in range(steps + 1)
+        for g in range(count)
+        if not real.alike or real.alike[i][s][g] == g
     ]
-    found = {"kind": "identity", **_document(claim, real, keys)}
-    values = _seen(claim, real.values, found)
-    return {key: sympy.Rational(str(value)) for key, value in zip(keys, values, strict=True)}
-
-
-def _is_first(real: Realized, s: int, g: int) -> bool:
-    return not real.alike or real.alike[0][s][g] == g
+    found: dict[Key, Any] = {}
+    for part in (starts, impulses):
+        keys = [(t, query, *at) for at in part for t in range(max(at[0], 0), steps + 1) for query in shown]
+        with suppress(ZeroDivisionError) if part is starts else nullcontext():
+            values = _seen(claim, real.values, {"kind": "identity", **_document(claim, real, keys)}) if keys else []
+            found |= {key: sympy.Rational(str(value)) for key, value in zip(keys, values, strict=True)}
+    return found
 
 
 def _theirs(claim: Refuting, real: Realized, steps: int, coordinates: int) -> dict[Key, Any]:

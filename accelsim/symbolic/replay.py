@@ -37,12 +37,15 @@ class _Seen(Exception):
     """The last point has been queried."""
 
 
-def itself(rule: Optimizer, hyperparameter: Callable[[str, int], Any], run: Run) -> list[tuple[Any, ...]]:
+def itself(
+    rule: Optimizer, hyperparameter: Callable[[str, int], Any], run: Run, other: bool = False
+) -> list[tuple[Any, ...]]:
     """By step, what a rule as it is queries in a run, and last what it returns before the step: numbers, enclosed.
 
     Parameters
     ----------
     hyperparameter : its value at a step, a number.
+    other : whether the gradients are another rule's; where this one queries one point twice, it has the first of them.
 
     Raises
     ------
@@ -59,13 +62,15 @@ def itself(rule: Optimizer, hyperparameter: Callable[[str, int], Any], run: Run)
 
         def answer(points: tuple[Any, ...], t: int = t, asked: list[Any] = asked, row: Any = gradients) -> Any:
             given = row[len(asked) : len(asked) + len(points)]
-            pairs = product(zip(points, given, strict=True), repeat=2)
-            if any(f != g and not x.apart(y) for (x, f), (y, g) in pairs):
+            firsts = [next(i for i, x in enumerate(points) if i == j or x == y) for j, y in enumerate(points)]
+            if not other and any(
+                f != g and not x.apart(y) for (x, f), (y, g) in product(zip(points, given, strict=True), repeat=2)
+            ):
                 raise InputError("gradients of one sample at one point are one")
             asked.extend(points)
             if t == last and len(asked) == traced.gradients:
                 raise _Seen
-            return tuple(map(Enclosed, given))
+            return tuple(Enclosed(given[first]) for first in firsts)
 
         returned = state[rule.returns]
         h = switches | {name: Enclosed(hyperparameter(name, t)) for name in names}

@@ -40,12 +40,17 @@ class _Seen(Exception):
     """The last point has been queried."""
 
 
-def queries(rule: Optimizer, row: Row, run: Run, number: Callable[[Any], Any] = exact) -> list[tuple[Any, ...]]:
+def queries(
+    rule: Optimizer, row: Row, run: Run, number: Callable[[Any], Any] = exact, other: bool = False
+) -> list[tuple[Any, ...]]:
     """By step, the points that a rule queries in a run, and last what it returns before the step.
+
+    Gradients of one sample at one point are one.
 
     Parameters
     ----------
     number : the arithmetic: `exact`, in which roots must be rational, or `float`.
+    other : whether the gradients are another rule's, which may have queried points apart where this one does not.
 
     Raises
     ------
@@ -59,12 +64,9 @@ def queries(rule: Optimizer, row: Row, run: Run, number: Callable[[Any], Any] = 
         asked: list[Any] = []
 
         def answer(points: tuple[Any, ...], t: int = t, asked: list[Any] = asked, given: Any = gradients) -> Any:
-            found = given[len(asked) : len(asked) + len(points)]
-            if any(
-                x == y and f != g
-                for x, f in zip(points, found, strict=True)
-                for y, g in zip(points, found, strict=True)
-            ):
+            told = given[len(asked) : len(asked) + len(points)]
+            found = tuple(told[points.index(point)] for point in points)
+            if found != told and not other:
                 raise InputError("gradients of one sample at one point are one")
             asked.extend(points)
             if t == last and len(asked) == len(given):  # what the last step makes of them is not looked at
@@ -104,7 +106,7 @@ def seen(a: Optimizer, b: Optimizer, set_b: Mapping[str, Any], found: Mapping[st
         return None
     for values in _examples(b, set_b, list(made.values()), list(mine.values()), found.get("unless", ())):
         with suppress(InputError, ArithmeticError, ValueError, TypeError):
-            theirs = {place: _told(b, values, run) for place, run in made.items()}
+            theirs = {place: _told(b, values, run, other=True) for place, run in made.items()}
             if any(_apart(x, y) for place in made for x, y in zip(mine[place], theirs[place], strict=True)):
                 return _document(made, values, mine, theirs)
     return None
@@ -127,11 +129,11 @@ def _document(
     }
 
 
-def _told(rule: Optimizer, values: Mapping[str, Any], run: Run) -> list[tuple[Any, ...]]:
+def _told(rule: Optimizer, values: Mapping[str, Any], run: Run, other: bool = False) -> list[tuple[Any, ...]]:
     """What a rule queries, in fractions where there are such."""
     with suppress(InputError, TypeError):
-        return queries(rule, row_of(rule, values), run)
-    return queries(rule, row_of(rule, values, float), run, float)
+        return queries(rule, row_of(rule, values), run, other=other)
+    return queries(rule, row_of(rule, values, float), run, float, other)
 
 
 def _apart(one: Sequence[Any], other: Sequence[Any]) -> bool:
@@ -160,7 +162,7 @@ def _examples(
     """Constants of a rule, beside what is known of it, at which it comes near some queries, earlier ones first.
 
     Where it does so as something vanishes that must not, what is in that stays where the search began, one after the
-    other, and last all of it.
+    other; last all of it, and then all that there is.
     """
     known = {k: str(v) for k, v in set_b.items() if not b.hyperparameters[k].switch}
     with suppress(InputError, ArithmeticError):
@@ -168,18 +170,19 @@ def _examples(
         for text in unless:
             with suppress(InputError):
                 if abs(float(evaluated(text, found))) < VANISHING:
-                    found = _fitted(b, _held(b, text, known), made, mine)
+                    found = _fitted(b, _held(b, [text], known), made, mine)
                     yield found
-    for text in unless:
-        known = _held(b, text, known)
-    yield _fitted(b, known, made, mine)
+    with suppress(InputError, ArithmeticError):
+        yield _fitted(b, _held(b, unless, known), made, mine)
+    yield _held(b, b.program().reads, known)
 
 
-def _held(b: Optimizer, text: str, known: Mapping[str, str]) -> dict[str, str]:
-    """What is known of a rule, and hyperparameters in a text at where a search begins."""
-    names = [k for k in b.program().reads if k not in known and re.search(rf"\b{k}\b", text)]
-    begun = next(_begun(b, names, [_ends(b.hyperparameters[k]) for k in names]))
-    return {**known, **{k: str(exact(float(x))) for k, x in zip(names, begun, strict=True)}}
+def _held(b: Optimizer, texts: Sequence[str], known: Mapping[str, str]) -> dict[str, str]:
+    """What is known of a rule, and hyperparameters in texts at where a search begins."""
+    free = [k for k in b.program().reads if k not in known and not b.hyperparameters[k].switch]
+    names = [k for k in free if any(re.search(rf"\b{k}\b", text) for text in texts)]
+    *_, begun = _begun(b, names, [_ends(b.hyperparameters[k]) for k in names])
+    return {**known, **{k: str(_rounded(x, b.hyperparameters[k])) for k, x in zip(names, begun, strict=True)}}
 
 
 def _fitted(
@@ -191,7 +194,7 @@ def _fitted(
 
     def error(x: np.ndarray) -> np.ndarray:
         row = row_of(b, {**known, **dict(zip(free, map(float, x), strict=True))}, float)
-        shown = (queries(b, row, run, float) for run in made)
+        shown = (queries(b, row, run, float, other=True) for run in made)
         parts = [
             weight * (np.array(points, dtype=float)[:-1] - there[:-1])
             for one, other in zip(shown, aim, strict=True)
@@ -222,11 +225,12 @@ def _ends(declared: Hyperparameter) -> tuple[float, float]:
 
 
 def _begun(b: Optimizer, free: Sequence[str], ends: Sequence[tuple[float, float]]) -> Iterator[np.ndarray]:
-    """Where the search begins: at defaults, and in the middle of ranges."""
+    """Where the search begins: at defaults, in the middle of ranges, and beside it."""
     middle = [(low + high) / 2 for low, high in ends]
     defaults = [b.hyperparameters[name].default for name in free]
     given = [float(d) if isinstance(d, Real) else m for d, m in zip(defaults, middle, strict=True)]
-    for point in dict.fromkeys([tuple(given), tuple(middle)]):
+    beside = [low + (high - low) * 0.6 for low, high in ends]
+    for point in dict.fromkeys([tuple(given), tuple(middle), tuple(beside)]):
         yield np.array(point)
 
 
