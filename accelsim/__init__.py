@@ -5,13 +5,15 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from accelsim.optimizer import optimizer
+from accelsim.elementary import cos, exp, first, log, maximum, minimum, sign, sqrt, total, where
+from accelsim.rule import Hyperparameter, momentum, optimizer, positive, real, step_size, switch, weight
+from accelsim.schedules import recurrence, warmup
 
 _HOMES = {
-    "canonical": "accelsim.symbolic.normal_form",
-    "equivalent": "accelsim.symbolic.finder",
+    "canonical": "accelsim.symbolic.system.normal_form",
+    "equivalent": "accelsim.symbolic.find.finder",
     "verify": "accelsim.symbolic.verify",
-    "verify_certificate": "accelsim.symbolic.certificate",
+    "verify_certificate": "accelsim.symbolic.certify.verifier",
     "rate": "accelsim.exact.rates",
     "risk": "accelsim.exact.moments",
     "simulate": "accelsim.simulation.driver",
@@ -19,15 +21,34 @@ _HOMES = {
 }
 
 __all__ = [
+    "Hyperparameter",
     "canonical",
+    "cos",
     "equivalent",
+    "exp",
+    "first",
+    "log",
+    "maximum",
+    "minimum",
+    "momentum",
     "optimizer",
+    "positive",
     "rate",
+    "real",
+    "recurrence",
     "risk",
+    "sign",
     "simulate",
+    "sqrt",
+    "step_size",
+    "switch",
+    "total",
     "tune",
     "verify",
     "verify_certificate",
+    "warmup",
+    "weight",
+    "where",
 ]
 
 

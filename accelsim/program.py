@@ -295,7 +295,7 @@ def run(
     gradients: Callable[[tuple[Any, ...]], tuple[Any, ...]],
     number: Callable[[Any], Any] = lambda value: value,
 ) -> dict[str, Any]:
-    """One step of a traced rule; what `optimizer.step` does with the rule itself.
+    """One step of a traced rule; what `rule.step` does with the rule itself.
 
     `number` converts the literals of the rule (`exact` for rational runs).
     """

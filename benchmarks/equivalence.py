@@ -20,7 +20,7 @@ from pathlib import Path
 from time import process_time
 
 from accelsim.optimizers import shipped
-from accelsim.symbolic.finder import BUDGET, equivalent
+from accelsim.symbolic.find.finder import BUDGET, equivalent
 
 OUT = Path(__file__).parent / "results" / "equivalence.json"
 NAMED = ("ademamix_sgd", "simplified_ademamix_sgd")

@@ -28,7 +28,7 @@ from accelsim.exact.kernel import Kernel
 from accelsim.exact.tables import Tables
 from accelsim.optimizers import find
 from accelsim.problems import make
-from accelsim.symbolic.tableau import linear_tableau
+from accelsim.symbolic.system.tableau import linear_tableau
 
 OUT = Path(__file__).parent / "results" / "moments.json"
 CANONICAL = dict(eta=1e-3, alpha=1e-2, beta=0.9)

@@ -26,9 +26,9 @@ import numpy as np
 
 from accelsim import optimizer
 from accelsim.exact import goals, search, tuning
-from accelsim.optimizer import Hyperparameter, Optimizer, momentum, step_size, weight
 from accelsim.optimizers import find
 from accelsim.problems import Problem, make
+from accelsim.rule import Hyperparameter, Optimizer, momentum, step_size, weight
 
 OUT = Path(__file__).parent / "results" / "searches.json"
 BUDGETS = 600, 2000

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from accelsim.optimizer import Hyperparameter, Optimizer, real
+from accelsim.rule import Hyperparameter, Optimizer, real
 
 
 def answered(base: Optimizer, name: str, answer: Callable[..., Any], **declared: Hyperparameter) -> Optimizer:

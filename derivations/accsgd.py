@@ -1,6 +1,6 @@
 from accelsim.optimizers.accelerated_sgd import accelerated_sgd
 from accelsim.optimizers.accsgd import accsgd
-from accelsim.symbolic.equivalence import Equivalence
+from accelsim.symbolic.check.equivalence import Equivalence
 
 CLAIM = "AccSGD is accelerated SGD with beta = (kappa - e^2 xi)/(kappa + e xi)."
 SOURCE = "Kidambi, Netrapalli, Jain and Kakade 2018, arXiv:1803.05591, Algorithm 3"

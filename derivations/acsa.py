@@ -1,6 +1,6 @@
 from accelsim.optimizers.acsa import acsa
 from accelsim.optimizers.schedule_free import schedule_free
-from accelsim.symbolic.equivalence import Equivalence
+from accelsim.symbolic.check.equivalence import Equivalence
 
 CLAIM = "AC-SA is Schedule-Free SGD with c = 1 - beta = 1/beta_t and steps that grow with beta_t."
 SOURCE = "Lan 2012, doi:10.1007/s10107-010-0434-y, Section 3"

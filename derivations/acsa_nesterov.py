@@ -1,5 +1,5 @@
 from accelsim.optimizers.schedule_free import schedule_free
-from accelsim.symbolic.equivalence import Equivalence
+from accelsim.symbolic.check.equivalence import Equivalence
 
 from .nesterov_sequences import two_sequences
 

@@ -1,6 +1,6 @@
 from accelsim.optimizers.accelerated_sgd import accelerated_sgd
 from accelsim.optimizers.adamw import adamw
-from accelsim.symbolic.equivalence import Equivalence
+from accelsim.symbolic.check.equivalence import Equivalence
 
 CLAIM = "Adam is momentum, then its preconditioner p_t: accelerated SGD with alpha = 0 and eta_t proportional to p_t."
 SOURCE = "Kingma and Ba 2015, arXiv:1412.6980, Algorithm 1"

@@ -1,6 +1,6 @@
 from accelsim.optimizers.adamw import adamw
 from accelsim.optimizers.laprop import laprop
-from accelsim.symbolic.equivalence import Equivalence
+from accelsim.symbolic.check.equivalence import Equivalence
 
 CLAIM = "Adam and LaProp are the same method where their preconditioner does not change in time."
 SOURCE = "Ziyin, Wang and Ueda 2020, arXiv:2002.04839, Section 3"

@@ -1,6 +1,6 @@
 from accelsim.optimizers.adana import adana
 from accelsim.optimizers.dana import dana
-from accelsim.symbolic.equivalence import Equivalence
+from accelsim.symbolic.check.equivalence import Equivalence
 
 # alpha_t = (1+t)^(1-kappa) makes g3 decay as (1+t)^(1-kappa)/(delta+t): DANA's kappa3 is kappa only asymptotically.
 CLAIM = "ADANA is DANA with delta - 1, then a preconditioner, and g3 = delta alpha_t/(delta + t) beside g2 = lr."

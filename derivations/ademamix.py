@@ -2,7 +2,7 @@ from typing import Any
 
 from accelsim.optimizers.accelerated_sgd import accelerated_sgd
 from accelsim.optimizers.ademamix import ademamix_sgd
-from accelsim.symbolic.equivalence import Equivalence
+from accelsim.symbolic.check.equivalence import Equivalence
 
 CLAIM = "AdEMAMix on SGD with beta1 = 0 is accelerated SGD, beta3 and alpha scheduled or not."
 SOURCE = "Morwani et al. 2025, arXiv:2502.02431, Section 4"

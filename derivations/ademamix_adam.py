@@ -1,6 +1,6 @@
 from accelsim.optimizers.accelerated_sgd import accelerated_sgd
 from accelsim.optimizers.ademamix import ademamix
-from accelsim.symbolic.equivalence import Equivalence
+from accelsim.symbolic.check.equivalence import Equivalence
 
 CLAIM = "AdEMAMix with beta1 = 0 is accelerated SGD, then Adam's preconditioner p_t."
 SOURCE = "Morwani et al. 2025, arXiv:2502.02431, Section 4"

@@ -1,7 +1,7 @@
 from typing import Any
 
 from accelsim.optimizers.ademamix import ademamix_sgd
-from accelsim.symbolic.memories import Memories
+from accelsim.symbolic.check.memories import Memories
 
 CLAIM = "AdEMAMix on SGD with beta1 > 0, beta1 != beta3 and alpha != 0 has two memories: it is no accelerated SGD."
 SOURCE = "Pagliardini, Ablin and Grangier 2024, arXiv:2409.03137"

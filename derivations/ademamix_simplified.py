@@ -1,6 +1,6 @@
 from accelsim.optimizers.ademamix import ademamix
 from accelsim.optimizers.simplified_ademamix import simplified_ademamix
-from accelsim.symbolic.equivalence import Equivalence
+from accelsim.symbolic.check.equivalence import Equivalence
 
 CLAIM = "AdEMAMix with beta1 = 0 is Simplified-AdEMAMix, with Adam's preconditioner and rescaled weight decay."
 SOURCE = "Morwani et al. 2025, arXiv:2502.02431, Section 5"

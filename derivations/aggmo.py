@@ -2,7 +2,7 @@ from typing import Any
 
 from accelsim.optimizers.accelerated_sgd import accelerated_sgd
 from accelsim.optimizers.aggmo import aggmo
-from accelsim.symbolic.equivalence import Equivalence
+from accelsim.symbolic.check.equivalence import Equivalence
 
 CLAIM = "Aggregated momentum with one damping 0 is accelerated SGD with eta = alpha = lr/2."
 SOURCE = "Lucas, Sun, Zemel and Grosse 2019, arXiv:1804.00325, Equation 2"

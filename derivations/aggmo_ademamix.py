@@ -1,6 +1,6 @@
 from accelsim.optimizers.ademamix import ademamix_sgd
 from accelsim.optimizers.aggmo import aggmo
-from accelsim.symbolic.equivalence import Equivalence
+from accelsim.symbolic.check.equivalence import Equivalence
 
 CLAIM = "Aggregated momentum with two velocities is AdEMAMix on SGD, both with two memories."
 SOURCE = "Pagliardini, Ablin and Grangier 2024, arXiv:2409.03137"

@@ -1,7 +1,7 @@
 from typing import Any
 
 from accelsim.optimizers.aggmo import aggmo
-from accelsim.symbolic.memories import Memories
+from accelsim.symbolic.check.memories import Memories
 
 CLAIM = "Aggregated momentum with two dampings that differ and are not 0 has two memories: it is no accelerated SGD."
 SOURCE = "Lucas, Sun, Zemel and Grosse 2019, arXiv:1804.00325, Equation 2"

@@ -1,6 +1,6 @@
 from accelsim.optimizers.accelerated_sgd import accelerated_sgd
 from accelsim.optimizers.agnes import agnes
-from accelsim.symbolic.equivalence import Equivalence
+from accelsim.symbolic.check.equivalence import Equivalence
 
 CLAIM = "AGNES is accelerated SGD with beta = rho, eta = alpha rho and its step size as alpha."
 SOURCE = "Gupta, Siegel and Wojtowytsch 2024, arXiv:2302.05515, Algorithm 1"

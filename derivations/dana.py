@@ -1,6 +1,6 @@
 from accelsim.optimizers.accelerated_sgd import accelerated_sgd
 from accelsim.optimizers.dana import dana
-from accelsim.symbolic.equivalence import Equivalence
+from accelsim.symbolic.check.equivalence import Equivalence
 
 CLAIM = "DANA is accelerated SGD with beta = 1 - delta/(delta + t), eta = g1 g3 and alpha = g2."
 SOURCE = "Ferbach et al. 2025, arXiv:2505.16098, Section 2"

@@ -1,8 +1,8 @@
-from accelsim.optimizer import momentum, optimizer, step_size
 from accelsim.optimizers.adamw import decayed
 from accelsim.optimizers.heavy_ball import heavy_ball
 from accelsim.optimizers.qhm import mean
-from accelsim.symbolic.equivalence import Equivalence
+from accelsim.rule import momentum, optimizer, step_size
+from accelsim.symbolic.check.equivalence import Equivalence
 
 from ._gradients import penalized
 

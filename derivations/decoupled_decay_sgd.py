@@ -1,5 +1,5 @@
 from accelsim.optimizers.sgd import sgd
-from accelsim.symbolic.equivalence import Equivalence
+from accelsim.symbolic.check.equivalence import Equivalence
 
 from ._gradients import penalized
 from .decoupled_decay import sgdw

@@ -1,7 +1,7 @@
 from accelsim.optimizers.averaging import ema
 from accelsim.optimizers.schedule_free import schedule_free
 from accelsim.optimizers.sgd import sgd
-from accelsim.symbolic.equivalence import Equivalence
+from accelsim.symbolic.check.equivalence import Equivalence
 
 CLAIM = "The exponential moving average of SGD is Schedule-Free SGD with beta = 0 and c = 1 - decay."
 SOURCE = "Defazio et al. 2024, arXiv:2405.15682, Section 2"

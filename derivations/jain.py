@@ -1,6 +1,6 @@
 from accelsim.optimizers.accelerated_sgd import accelerated_sgd
 from accelsim.optimizers.jain import jain
-from accelsim.symbolic.equivalence import Equivalence
+from accelsim.symbolic.check.equivalence import Equivalence
 
 CLAIM = "The four-parameter accelerated SGD is canonical accelerated SGD with three, in the point of the gradient."
 SOURCE = "Jain, Kakade, Kidambi, Netrapalli and Sidford 2018, arXiv:1704.08227, Algorithm 1"

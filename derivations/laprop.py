@@ -1,6 +1,6 @@
 from accelsim.optimizers.accelerated_sgd import accelerated_sgd
 from accelsim.optimizers.laprop import laprop
-from accelsim.symbolic.equivalence import Equivalence
+from accelsim.symbolic.check.equivalence import Equivalence
 
 CLAIM = "LaProp is heavy ball on preconditioned gradients."
 SOURCE = "Ziyin, Wang and Ueda 2020, arXiv:2002.04839, Algorithm 1"

@@ -1,7 +1,7 @@
 from accelsim.optimizers.accelerated_sgd import accelerated_sgd
 from accelsim.optimizers.lion import lion
 from accelsim.optimizers.signum import signum
-from accelsim.symbolic.equivalence import Equivalence
+from accelsim.symbolic.check.equivalence import Equivalence
 
 CLAIM = "Lion steps along the sign of accelerated SGD's direction, with beta = beta2 and alpha/lr = 1 - beta1/beta2."
 SOURCE = "Morwani et al. 2025, arXiv:2502.02431, Section 4"

@@ -1,7 +1,7 @@
 from accelsim.optimizers.accelerated_sgd import accelerated_sgd
 from accelsim.optimizers.averaging import lookahead
 from accelsim.optimizers.sgd import sgd
-from accelsim.symbolic.equivalence import Equivalence
+from accelsim.symbolic.check.equivalence import Equivalence
 
 # sync is 1 at the last step of a period and 0 elsewhere: beta_t is then lr_{t-1}/lr_t within a period and 0 at its
 # first step, and eta_t is 0 but at its last step, where 1 - slow of all that was gained since the first is taken back.

@@ -1,6 +1,6 @@
 from accelsim.optimizers.mars import mars_sgd
 from accelsim.optimizers.qhm import qhm
-from accelsim.symbolic.equivalence import Equivalence
+from accelsim.symbolic.check.equivalence import Equivalence
 
 CLAIM = "Approximate MARS, unclipped, is quasi-hyperbolic momentum with nu = 1 - gamma, hence accelerated SGD."
 SOURCE = "Morwani et al. 2025, arXiv:2502.02431, Section 4"

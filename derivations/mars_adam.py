@@ -1,6 +1,6 @@
 from accelsim.optimizers.accelerated_sgd import accelerated_sgd
 from accelsim.optimizers.mars import mars
-from accelsim.symbolic.equivalence import Equivalence
+from accelsim.symbolic.check.equivalence import Equivalence
 
 CLAIM = "Approximate MARS with Adam's preconditioner p_t, unclipped, is accelerated SGD, then p_t."
 SOURCE = "Morwani et al. 2025, arXiv:2502.02431, Section 4"

@@ -1,6 +1,6 @@
 from accelsim.optimizers.accelerated_sgd import accelerated_sgd
 from accelsim.optimizers.mars import mars
-from accelsim.symbolic.equivalence import Equivalence
+from accelsim.symbolic.check.equivalence import Equivalence
 
 # p1 is what clipping multiplies by, p2 Adam's preconditioner. What is left of the last gradient in a step is clipped
 # with that step, so eta_t and alpha_t hold what the *next* step is clipped by.

@@ -1,9 +1,9 @@
 from accelsim.elementary import first, where
-from accelsim.optimizer import optimizer
 from accelsim.optimizers.accelerated_sgd import accelerated_sgd
 from accelsim.optimizers.mars import corrected, mars_sgd
 from accelsim.optimizers.qhm import mean
-from accelsim.symbolic.equivalence import Equivalence
+from accelsim.rule import optimizer
+from accelsim.symbolic.check.equivalence import Equivalence
 
 # Against MARS, whose last gradient is zero before the first, the step t is off by lr gamma beta^(t+1) g_0.
 CLAIM = "MARS whose first gradient is not corrected is accelerated SGD, but the second step forgets more of the first."

@@ -1,6 +1,6 @@
 from accelsim.optimizers.accelerated_sgd import accelerated_sgd
 from accelsim.optimizers.mass import mass
-from accelsim.symbolic.equivalence import Equivalence
+from accelsim.symbolic.check.equivalence import Equivalence
 
 CLAIM = "MaSS is accelerated SGD with beta = gamma, eta = gamma eta1 - eta2 and alpha = eta1, in its gradient's point."
 SOURCE = "Liu and Belkin 2020, arXiv:1810.13395, Equation 10"

@@ -1,6 +1,6 @@
 from accelsim.optimizers.accelerated_sgd import accelerated_sgd
 from accelsim.optimizers.nadam import nadam
-from accelsim.symbolic.equivalence import Equivalence
+from accelsim.symbolic.check.equivalence import Equivalence
 
 # fresh = (1 - mu_t)/(1 - mu_0...mu_t) and past = mu_{t+1}/(1 - mu_0...mu_{t+1}); the proof is for any such sequences.
 CLAIM = (

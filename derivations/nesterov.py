@@ -1,6 +1,6 @@
 from accelsim.optimizers.accelerated_sgd import accelerated_sgd
 from accelsim.optimizers.nesterov import nesterov
-from accelsim.symbolic.equivalence import Equivalence
+from accelsim.symbolic.check.equivalence import Equivalence
 
 CLAIM = "Nesterov's accelerated gradient, in the point where the gradient is taken, is accelerated SGD with alpha = lr."
 SOURCE = "Bengio, Boulanger-Lewandowski and Pascanu 2012, arXiv:1212.0901, Equation 7"

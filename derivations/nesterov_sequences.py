@@ -1,6 +1,6 @@
-from accelsim.optimizer import momentum, optimizer, step_size
 from accelsim.optimizers.accelerated_sgd import accelerated_sgd
-from accelsim.symbolic.equivalence import Equivalence
+from accelsim.rule import momentum, optimizer, step_size
+from accelsim.symbolic.check.equivalence import Equivalence
 
 CLAIM = (
     "Nesterov's two sequences are accelerated SGD with beta_t = mu_{t-1}, eta_t = mu_t lr, whatever the momentum is."

@@ -1,6 +1,6 @@
-from accelsim.optimizer import momentum, optimizer, step_size
 from accelsim.optimizers.accelerated_sgd import accelerated_sgd
-from accelsim.symbolic.equivalence import Equivalence
+from accelsim.rule import momentum, optimizer, step_size
+from accelsim.symbolic.check.equivalence import Equivalence
 
 # Three published forms, one method for constant momentum, three for a schedule: here (beta, eta) is mu_t, lr_t mu_{t+1}
 # (for constant lr); in Nesterov's two sequences mu_{t-1}, lr mu_t; in torch's, after Bengio et al., mu_t, lr_t mu_t.

@@ -1,6 +1,6 @@
-from accelsim.optimizer import optimizer
 from accelsim.optimizers.accelerated_sgd import accelerated_sgd
-from accelsim.symbolic.equivalence import Equivalence
+from accelsim.rule import optimizer
+from accelsim.symbolic.check.equivalence import Equivalence
 
 CLAIM = "Whatever has one memory, n+ = a n + b g, and moves its query point by p n + q g, is accelerated SGD."
 SOURCE = "Morwani et al. 2025, arXiv:2502.02431, Section 3"

@@ -3,7 +3,7 @@ from typing import Any
 from accelsim.optimizers.averaging import tail_average
 from accelsim.optimizers.schedule_free import schedule_free
 from accelsim.optimizers.sgd import sgd
-from accelsim.symbolic.equivalence import Equivalence
+from accelsim.symbolic.check.equivalence import Equivalence
 
 CLAIM = "Schedule-Free SGD with beta = 0 and equal weights is SGD with Polyak averaging of its iterates."
 SOURCE = "Defazio et al. 2024, arXiv:2405.15682, Section 2"

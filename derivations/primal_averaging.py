@@ -1,6 +1,6 @@
 from accelsim.optimizers.heavy_ball import heavy_ball
 from accelsim.optimizers.schedule_free import schedule_free
-from accelsim.symbolic.equivalence import Equivalence
+from accelsim.symbolic.check.equivalence import Equivalence
 
 CLAIM = "Primal averaging, which is Schedule-Free SGD with beta = 1, is heavy ball with step size c lr."
 SOURCE = "Defazio 2020, arXiv:2010.00406, Section 2"

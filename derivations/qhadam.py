@@ -1,6 +1,6 @@
 from accelsim.optimizers.accelerated_sgd import accelerated_sgd
 from accelsim.optimizers.qhadam import qhadam
-from accelsim.symbolic.equivalence import Equivalence
+from accelsim.symbolic.check.equivalence import Equivalence
 
 CLAIM = "QHAdam is quasi-hyperbolic momentum, then its preconditioner p_t: alpha = lr (1 - nu1) p_t."
 SOURCE = "Ma and Yarats 2019, arXiv:1810.06801, Section 4.1"

@@ -1,6 +1,6 @@
 from accelsim.optimizers.accelerated_sgd import accelerated_sgd
 from accelsim.optimizers.qhm import qhm
-from accelsim.symbolic.equivalence import Equivalence
+from accelsim.symbolic.check.equivalence import Equivalence
 
 CLAIM = "Quasi-hyperbolic momentum is accelerated SGD with eta = lr nu (1 - beta) and alpha = lr (1 - nu)."
 SOURCE = "Ma and Yarats 2019, arXiv:1810.06801, Equations 3 and 4"

@@ -1,6 +1,6 @@
 from accelsim.optimizers.accsgd import accsgd
 from accelsim.optimizers.schedule_free import schedule_free
-from accelsim.symbolic.equivalence import Equivalence
+from accelsim.symbolic.check.equivalence import Equivalence
 
 CLAIM = "Schedule-Free SGD with a constant averaging weight c is AccSGD, with condition numbers that c and beta set."
 SOURCE = "Morwani et al. 2025, arXiv:2502.02431, Section 4"

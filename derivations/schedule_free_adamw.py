@@ -1,6 +1,6 @@
 from accelsim.optimizers.accelerated_sgd import accelerated_sgd
 from accelsim.optimizers.schedule_free import schedule_free_adamw
-from accelsim.symbolic.equivalence import Equivalence
+from accelsim.symbolic.check.equivalence import Equivalence
 
 CLAIM = "Schedule-Free AdamW is accelerated SGD on preconditioned gradients."
 SOURCE = "Morwani et al. 2025, arXiv:2502.02431, Section 4"

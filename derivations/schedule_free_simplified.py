@@ -1,6 +1,6 @@
 from accelsim.optimizers.schedule_free import schedule_free
 from accelsim.optimizers.simplified_ademamix import simplified_ademamix_sgd
-from accelsim.symbolic.equivalence import Equivalence
+from accelsim.symbolic.check.equivalence import Equivalence
 
 CLAIM = "Schedule-Free SGD with a constant averaging weight c is Simplified-AdEMAMix with alpha = (1 - beta)/(beta c)."
 SOURCE = "Morwani et al. 2025, arXiv:2502.02431, Section 5"

@@ -1,6 +1,6 @@
 from accelsim.optimizers.lion import lion
 from accelsim.optimizers.signum import signum
-from accelsim.symbolic.equivalence import Equivalence
+from accelsim.symbolic.check.equivalence import Equivalence
 
 CLAIM = "Signum is Lion with both rates equal."
 SOURCE = "Chen et al. 2023, arXiv:2302.06675, Section 3"

@@ -1,6 +1,6 @@
 from accelsim.optimizers.accelerated_sgd import accelerated_sgd
 from accelsim.optimizers.simplified_ademamix import simplified_ademamix_sgd
-from accelsim.symbolic.equivalence import Equivalence
+from accelsim.symbolic.check.equivalence import Equivalence
 
 CLAIM = "Simplified-AdEMAMix on SGD is accelerated SGD with eta = lr and alpha = lr times its alpha."
 SOURCE = "Morwani et al. 2025, arXiv:2502.02431, Section 5"

@@ -1,7 +1,7 @@
 from accelsim.optimizers.averaging import tail_average
 from accelsim.optimizers.schedule_free import schedule_free
 from accelsim.optimizers.sgd import sgd
-from accelsim.symbolic.equivalence import Equivalence
+from accelsim.symbolic.check.equivalence import Equivalence
 
 START = 3  # any number of steps will do, and 0 is Polyak's average
 CLAIM = "Tail-averaged SGD is Schedule-Free SGD with beta = 0 and c = 1 until its start, then 1 over the steps since."

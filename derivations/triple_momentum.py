@@ -1,6 +1,6 @@
 from accelsim.optimizers.accelerated_sgd import accelerated_sgd
 from accelsim.optimizers.triple_momentum import triple_momentum
-from accelsim.symbolic.equivalence import Equivalence
+from accelsim.symbolic.check.equivalence import Equivalence
 
 CLAIM = "Triple momentum is accelerated SGD in its gradient's point; its fourth number only moves what it returns."
 SOURCE = "Van Scoy, Freeman and Lynch 2018, doi:10.1109/LCSYS.2017.2722406, Equation 4"

@@ -15,13 +15,13 @@ from accelsim import optimizers, plotting, stats
 from accelsim.errors import InputError
 from accelsim.exact import moments
 from accelsim.experiment import Outcome, Progress
-from accelsim.optimizer import Optimizer
 from accelsim.optimizers.averaging import COMBINATORS
 from accelsim.problems import Problem, make
 from accelsim.problems.dataset import Dataset
 from accelsim.results import Result
+from accelsim.rule import Optimizer
 from accelsim.simulation.driver import simulate
-from accelsim.symbolic.tableau import linear_tableau
+from accelsim.symbolic.system.tableau import linear_tableau
 
 CLAIM = "The exact moments are the means of the simulation, for every linear rule on every problem."
 ASSUMPTIONS = [

@@ -15,7 +15,7 @@ from accelsim.experiment import Outcome, Progress
 from accelsim.optimizers import find
 from accelsim.problems import make
 from accelsim.results import Result
-from accelsim.symbolic.tableau import linear_tableau
+from accelsim.symbolic.system.tableau import linear_tableau
 
 CLAIM = (
     "On the noisy quadratic model momentum saves less than a quarter of SGD's steps at batch sizes well below those "

@@ -12,10 +12,10 @@ import numpy as np
 from accelsim import plotting
 from accelsim.exact import rates, tuning
 from accelsim.experiment import Outcome, Progress
-from accelsim.optimizer import step
 from accelsim.optimizers import find
 from accelsim.problems import Problem, make
 from accelsim.results import Result
+from accelsim.rule import step
 
 CLAIM = (
     "Of the exponents in Table 1 of Kidambi et al. 2018, those of SGD, heavy ball and accelerated SGD are near "

@@ -1,7 +1,7 @@
 """Rules that ask of a kernel what no shipped rule does; a file for `--rules`."""
 
 from accelsim.elementary import cos, exp, first, log, maximum, minimum, sign, sqrt, total, where
-from accelsim.optimizer import optimizer, real, step_size
+from accelsim.rule import optimizer, real, step_size
 
 
 @optimizer(

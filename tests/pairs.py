@@ -3,7 +3,7 @@
 import random
 from fractions import Fraction
 
-from accelsim.optimizer import Optimizer, real
+from accelsim.rule import Optimizer, real
 
 STATES = ("n1", "n2", "n3")
 

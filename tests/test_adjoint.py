@@ -8,9 +8,9 @@ from kernel_rules import extragradient
 from accelsim import optimizer, problems
 from accelsim.exact import adjoint, moments, rational, thresholds
 from accelsim.exact.tables import Tables
-from accelsim.optimizer import Hyperparameter, step_size, weight
 from accelsim.optimizers import find
-from accelsim.symbolic.tableau import linear_tableau
+from accelsim.rule import Hyperparameter, step_size, weight
+from accelsim.symbolic.system.tableau import linear_tableau
 
 pytestmark = pytest.mark.numeric
 

@@ -6,7 +6,7 @@ import pytest
 
 from accelsim import optimizers, problems
 from accelsim.elementary import maximum, sqrt, total
-from accelsim.optimizer import optimizer
+from accelsim.rule import optimizer
 from accelsim.simulation import engine
 from accelsim.simulation.engine import Arrays, PlainRun
 from accelsim.simulation.philox import Draw, Draws

@@ -15,16 +15,17 @@ import sympy
 
 from accelsim.elementary import first, sign, sqrt, where
 from accelsim.errors import InputError
-from accelsim.optimizer import momentum, optimizer, positive, program_hash, step, step_size, weight
 from accelsim.optimizers import find
-from accelsim.symbolic.algebra import determinant
-from accelsim.symbolic.certificate import FORMAT, of_equivalence, of_refutation, verify_certificate
-from accelsim.symbolic.elimination import AGAIN, Clock, OutOfTime
-from accelsim.symbolic.equivalence import check
-from accelsim.symbolic.finder import equivalent
-from accelsim.symbolic.matching import Matching
-from accelsim.symbolic.question import Question
-from accelsim.symbolic.refutation import Refuting, refute
+from accelsim.rule import momentum, optimizer, positive, program_hash, step, step_size, weight
+from accelsim.symbolic.algebra.elimination import AGAIN, Clock, OutOfTime
+from accelsim.symbolic.algebra.field import determinant
+from accelsim.symbolic.certify.verifier import FORMAT, of_equivalence, of_refutation, verify_certificate
+from accelsim.symbolic.check.equivalence import check
+from accelsim.symbolic.find.finder import equivalent
+from accelsim.symbolic.find.matching import Matching
+from accelsim.symbolic.refute.impulses import Refuting, refute
+from accelsim.symbolic.refute.replay import seen
+from accelsim.symbolic.system.pair import Question
 from accelsim.symbolic.verify import known
 
 FOUND = {
@@ -409,6 +410,7 @@ def refutation(a, b, numbers, answers, values, cofactors, varying=(), set_b=None
         values=values,
         cofactors=cofactors,
     )
+    found["shown"] = seen(a, b, set_b or {}, found)
     return json.loads(json.dumps(of_refutation(a, b, {}, set_b or {}, varying, found)))
 
 

@@ -11,11 +11,12 @@ import pytest
 from accelsim import cli
 from accelsim.elementary import first, sqrt, where
 from accelsim.errors import InputError
-from accelsim.optimizer import optimizer
 from accelsim.optimizers import find
-from accelsim.symbolic import coq, verify
-from accelsim.symbolic.equivalence import Equivalence
-from accelsim.symbolic.memories import Memories
+from accelsim.rule import optimizer
+from accelsim.symbolic import verify
+from accelsim.symbolic.check.equivalence import Equivalence
+from accelsim.symbolic.check.memories import Memories
+from accelsim.symbolic.coq import coqc as coq
 
 CLAIMS = {name: module.certificate() for name, module in verify.known().items()}
 SCHEDULE_FREE = CLAIMS["schedule_free"]

@@ -12,13 +12,13 @@ from sympy.core.function import AppliedUndef
 
 from accelsim.elementary import sign
 from accelsim.errors import InputError
-from accelsim.optimizer import optimizer, step
 from accelsim.optimizers import find, shipped
-from accelsim.symbolic import memories
-from accelsim.symbolic.algebra import evaluated, reduced
-from accelsim.symbolic.coq_claim import Same
-from accelsim.symbolic.equivalence import Equivalence, _Proof, check
-from accelsim.symbolic.latex import (
+from accelsim.rule import optimizer, step
+from accelsim.symbolic.algebra.field import evaluated, reduced
+from accelsim.symbolic.check import memories
+from accelsim.symbolic.check.equivalence import Equivalence, _Proof, check
+from accelsim.symbolic.coq.equivalence import Same
+from accelsim.symbolic.latex.writer import (
     bibtex,
     canonical_latex,
     canonical_lines,
@@ -27,8 +27,8 @@ from accelsim.symbolic.latex import (
     rule_lines,
     tableau_latex,
 )
-from accelsim.symbolic.normal_form import canonical
-from accelsim.symbolic.tableau import tableau, time
+from accelsim.symbolic.system.normal_form import canonical
+from accelsim.symbolic.system.tableau import tableau, time
 from accelsim.symbolic.verify import known, verify
 
 DERIVATIONS = known()

@@ -10,8 +10,8 @@ from conftest import seed_of
 from accelsim import problems, stats
 from accelsim.errors import InputError
 from accelsim.exact import moments
-from accelsim.optimizer import step
 from accelsim.optimizers import find
+from accelsim.rule import step
 from accelsim.simulation.driver import simulate
 from accelsim.simulation.philox import Draw, Draws
 

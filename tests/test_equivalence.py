@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from accelsim.elementary import first, where
 from accelsim.errors import InputError
-from accelsim.optimizer import momentum, optimizer, step_size
 from accelsim.optimizers import find
-from accelsim.symbolic import runs
-from accelsim.symbolic.algebra import evaluated, reduced
-from accelsim.symbolic.equivalence import Equivalence, check
-from accelsim.symbolic.tableau import sympy_functions, time
-from accelsim.symbolic.written import text_of
+from accelsim.rule import momentum, optimizer, step_size
+from accelsim.symbolic.algebra.field import evaluated, reduced
+from accelsim.symbolic.algebra.language import text_of
+from accelsim.symbolic.check import runs
+from accelsim.symbolic.check.equivalence import Equivalence, check
+from accelsim.symbolic.system.tableau import sympy_functions, time
 
 
 def claim(**changes):

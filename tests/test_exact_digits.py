@@ -1,6 +1,7 @@
 """Exact risks know their digits: errors cover what many digits say; none lies below the limit of linear rules."""
 
 import zlib
+from dataclasses import replace
 from itertools import islice
 
 import mpmath
@@ -12,10 +13,10 @@ from accelsim.errors import InputError
 from accelsim.exact import moments, spans, travel
 from accelsim.exact.roots import Roots
 from accelsim.exact.tables import Tables
-from accelsim.optimizer import real, step_size, weight
 from accelsim.optimizers import find
 from accelsim.program import exact
-from accelsim.symbolic.tableau import linear_tableau
+from accelsim.rule import real, step_size, weight
+from accelsim.symbolic.system.tableau import linear_tableau
 
 pytestmark = pytest.mark.numeric
 
@@ -338,6 +339,25 @@ def test_risks_below_the_range_of_floats_are_zero():
     found = moments.risk(find("heavy_ball"), problem, 1403702, lr=1.0096584999429328, beta=0.8939510511876351)
     assert (found.risk >= 0).all()
     assert found.risk[-1] <= found.error[-1] <= 1e-299
+
+
+@optimizer(positions="w", memories="felt unfelt unreached", returns="w", lr=step_size())
+def burdened(s, t, h):
+    """SGD, with a state that grows and that nothing feels, and one that only another one moves, which is zero."""
+    g = yield s.w + s.felt
+    return dict(w=s.w - h.lr * g, felt=s.unreached, unfelt=2 * s.unfelt + g, unreached=3 * s.unreached)
+
+
+def test_states_that_play_no_part_end_no_run():
+    """The run was said to diverge after 333 steps, when such a state left the range of float64."""
+    problem = problems.make("linear_regression", dim=5, batch=4)
+    for lr in (0.01, "0.01/(1+t/100)"):
+        found = moments.risk(burdened, problem, 3000, lr=lr)
+        plain = moments.risk(find("sgd"), problem, 3000, lr=lr)
+        assert found.diverged is None
+        np.testing.assert_allclose(found.risk, plain.risk, rtol=1e-12)
+    reached = replace(burdened, memories={**burdened.memories, "unreached": 1e-3})
+    assert moments.risk(reached, problem, 3000, lr=0.01).diverged is not None
 
 
 @optimizer(positions="w twin", memories="idle", returns="w", lr=step_size())

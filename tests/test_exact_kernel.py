@@ -5,9 +5,9 @@ import pytest
 
 from accelsim import optimizer, problems
 from accelsim.exact import kernel, moments
-from accelsim.optimizer import real, step_size
 from accelsim.optimizers import find, shipped
-from accelsim.symbolic.tableau import tableau
+from accelsim.rule import real, step_size
+from accelsim.symbolic.system.tableau import tableau
 
 pytestmark = pytest.mark.numeric
 

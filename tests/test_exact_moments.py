@@ -9,9 +9,9 @@ import pytest
 from accelsim import optimizer, problems, spectra
 from accelsim.errors import InputError
 from accelsim.exact import moments
-from accelsim.optimizer import real, step, step_size
 from accelsim.optimizers import find
 from accelsim.program import exact
+from accelsim.rule import real, step, step_size
 
 pytestmark = pytest.mark.numeric
 

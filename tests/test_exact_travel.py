@@ -8,10 +8,10 @@ from accelsim import optimizer, problems
 from accelsim.errors import InputError
 from accelsim.exact import moments, travel
 from accelsim.exact.tables import Tables
-from accelsim.optimizer import real, step_size
 from accelsim.optimizers import find
 from accelsim.program import exact
-from accelsim.symbolic.tableau import linear_tableau
+from accelsim.rule import real, step_size
+from accelsim.symbolic.system.tableau import linear_tableau
 
 REGRESSION = problems.make("linear_regression", dim=4, batch=3, label_noise=0.3, init="power:1")
 ISOTROPIC = problems.make("quadratic", dim=4, grad_noise=0.3, noise_shape="I", init="power:1")

@@ -12,13 +12,14 @@ from pairs import pair
 
 from accelsim import cli
 from accelsim.errors import InputError
-from accelsim.optimizer import momentum, optimizer, positive, real, step_size, weight
 from accelsim.optimizers import find
-from accelsim.symbolic import finder, ranges
-from accelsim.symbolic.algebra import determinant
-from accelsim.symbolic.certificate import verify_certificate
-from accelsim.symbolic.finder import equivalent
-from accelsim.symbolic.written import given_value
+from accelsim.rule import momentum, optimizer, positive, real, step_size, weight
+from accelsim.symbolic.algebra import ranges
+from accelsim.symbolic.algebra.field import determinant
+from accelsim.symbolic.algebra.language import given_value
+from accelsim.symbolic.certify.verifier import verify_certificate
+from accelsim.symbolic.find import finder
+from accelsim.symbolic.find.finder import equivalent
 
 CHANCE = [(seed, memories) for memories, count in ((1, 30), (2, 10)) for seed in range(count)]
 
@@ -403,7 +404,7 @@ def test_a_preconditioner_before_the_momentum_is_not_one_after_it():
 
 
 RULES = """
-from accelsim.optimizer import momentum, optimizer, step_size
+from accelsim.rule import momentum, optimizer, step_size
 
 @optimizer(positions="w x", memories="m n", returns="w", lr=step_size(), beta=momentum(), gamma=momentum())
 def mine(s, t, h):

@@ -6,7 +6,6 @@ import pytest
 
 from accelsim.elementary import first, sign, sqrt, where
 from accelsim.errors import InputError
-from accelsim.optimizer import momentum, optimizer, step_size
 from accelsim.optimizers.accelerated_sgd import accelerated_sgd
 from accelsim.optimizers.adamw import adamw
 from accelsim.optimizers.ademamix import ademamix_sgd
@@ -15,10 +14,11 @@ from accelsim.optimizers.qhm import mean
 from accelsim.optimizers.schedule_free import schedule_free
 from accelsim.optimizers.sgd import sgd
 from accelsim.optimizers.signum import signum
-from accelsim.symbolic.certificate import verify_certificate
-from accelsim.symbolic.equivalence import Equivalence, check
-from accelsim.symbolic.finder import equivalent
-from accelsim.symbolic.normal_form import canonical
+from accelsim.rule import momentum, optimizer, step_size
+from accelsim.symbolic.certify.verifier import verify_certificate
+from accelsim.symbolic.check.equivalence import Equivalence, check
+from accelsim.symbolic.find.finder import equivalent
+from accelsim.symbolic.system.normal_form import canonical
 
 
 @optimizer(positions="w", memories="m", returns="w", lr=step_size(), beta=momentum(0.9))

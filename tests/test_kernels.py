@@ -12,7 +12,7 @@ from conftest import seed_of
 from accelsim import cli, optimizers, problems
 from accelsim.elementary import sqrt
 from accelsim.errors import InputError
-from accelsim.optimizer import optimizer, step_size
+from accelsim.rule import optimizer, step_size
 from accelsim.simulation import backends, driver, numba_run
 from accelsim.simulation.layout import ACROSS, Layout
 

@@ -14,11 +14,11 @@ from conftest import seed_of
 
 from accelsim import cli, optimizers, plotting
 from accelsim.errors import InputError
-from accelsim.optimizer import optimizer, step
-from accelsim.symbolic import document as documents
-from accelsim.symbolic.document import document
-from accelsim.symbolic.latex import indexed, symbol
-from accelsim.symbolic.sequences import coefficients
+from accelsim.rule import optimizer, step
+from accelsim.symbolic.latex import document as documents
+from accelsim.symbolic.latex.document import document
+from accelsim.symbolic.latex.writer import indexed, symbol
+from accelsim.symbolic.system.coefficients import coefficients
 
 
 def sound(text):

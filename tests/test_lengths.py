@@ -7,11 +7,11 @@ import pytest
 
 from accelsim.elementary import maximum, sqrt, total
 from accelsim.errors import InputError
-from accelsim.optimizer import momentum, optimizer, positive, step_size
 from accelsim.optimizers import find
-from accelsim.symbolic.certificate import verify_certificate
-from accelsim.symbolic.finder import equivalent
-from accelsim.symbolic.lengths import long_alike, scale_free
+from accelsim.rule import momentum, optimizer, positive, step_size
+from accelsim.symbolic.certify.verifier import verify_certificate
+from accelsim.symbolic.find.finder import equivalent
+from accelsim.symbolic.system.homogeneity import long_alike, scale_free
 
 
 @optimizer(positions="w", returns="w", lr=step_size())

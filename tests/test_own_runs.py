@@ -10,16 +10,17 @@ import pytest
 
 from accelsim.elementary import first, sqrt, where
 from accelsim.errors import InputError
-from accelsim.optimizer import momentum, optimizer, positive, program_hash, real, step, step_size
 from accelsim.optimizers import find
 from accelsim.optimizers.qhm import mean
+from accelsim.rule import momentum, optimizer, positive, program_hash, real, step, step_size
 from accelsim.schedules import Recurrence
-from accelsim.symbolic import own_runs
-from accelsim.symbolic.certificate import of_refutation, verify_certificate
-from accelsim.symbolic.elimination import Clock, OutOfTime
-from accelsim.symbolic.finder import equivalent
-from accelsim.symbolic.own_refutation import refute_itself
-from accelsim.symbolic.question import Question
+from accelsim.symbolic.algebra.elimination import Clock, OutOfTime
+from accelsim.symbolic.certify import nonlinear as own_runs
+from accelsim.symbolic.certify.verifier import of_refutation, verify_certificate
+from accelsim.symbolic.find.finder import equivalent
+from accelsim.symbolic.refute.nonlinear import refute_itself
+from accelsim.symbolic.refute.replay import seen
+from accelsim.symbolic.system.pair import Question
 
 
 @optimizer(positions="w", memories="v", returns="w", lr=step_size(), beta=momentum(0.9), eps=positive(1))
@@ -100,7 +101,10 @@ def searched(a, b, seconds=8.0):
     clock = Clock(seconds)
     with clock.enforced():
         found = refute_itself(Question(a, b, *without, False, ()), varying, clock)
-    return found and json.loads(json.dumps(of_refutation(a, b, *without, varying, found)))
+    if found is None:
+        return None
+    found["shown"] = seen(a, b, without[1], found)
+    return json.loads(json.dumps(of_refutation(a, b, *without, varying, found)))
 
 
 def named(name):

@@ -8,14 +8,14 @@ import sympy
 
 from accelsim.elementary import first, maximum, sqrt, where
 from accelsim.errors import InputError
-from accelsim.optimizer import momentum, optimizer, positive, step, step_size
 from accelsim.optimizers import find
 from accelsim.optimizers.adamw import debiased
-from accelsim.symbolic.certificate import FORMAT, verify_certificate
-from accelsim.symbolic.coq import export
-from accelsim.symbolic.equivalence import Equivalence, check
-from accelsim.symbolic.finder import equivalent
-from accelsim.symbolic.roots import Roots
+from accelsim.rule import momentum, optimizer, positive, step, step_size
+from accelsim.symbolic.algebra.radicals import Roots
+from accelsim.symbolic.certify.verifier import FORMAT, verify_certificate
+from accelsim.symbolic.check.equivalence import Equivalence, check
+from accelsim.symbolic.coq.coqc import export
+from accelsim.symbolic.find.finder import equivalent
 
 MEMORY = dict(lr=step_size(), beta=momentum(), eps=positive())
 

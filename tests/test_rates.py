@@ -18,9 +18,9 @@ from accelsim.exact.coupling import Coupling
 from accelsim.exact.rates import constant_system, edge, floor, gap, rate
 from accelsim.exact.secular import Secular
 from accelsim.exact.tables import System
-from accelsim.optimizer import momentum, step_size
 from accelsim.optimizers import find
-from accelsim.symbolic.tableau import linear_tableau
+from accelsim.rule import momentum, step_size
+from accelsim.symbolic.system.tableau import linear_tableau
 
 pytestmark = pytest.mark.numeric
 

@@ -8,16 +8,16 @@ import pytest
 from conftest import seed_of
 
 from accelsim.errors import InputError
-from accelsim.optimizer import step
 from accelsim.optimizers import find
+from accelsim.rule import step
 from accelsim.schedules import Recurrence
-from accelsim.symbolic.algebra import evaluated
-from accelsim.symbolic.certificate import verify_certificate
-from accelsim.symbolic.coq import export
-from accelsim.symbolic.equivalence import Equivalence, check
-from accelsim.symbolic.finder import equivalent
-from accelsim.symbolic.ranges import note
-from accelsim.symbolic.recursions import computed
+from accelsim.symbolic.algebra.field import evaluated
+from accelsim.symbolic.algebra.ranges import note
+from accelsim.symbolic.algebra.recurrences import computed
+from accelsim.symbolic.certify.verifier import verify_certificate
+from accelsim.symbolic.check.equivalence import Equivalence, check
+from accelsim.symbolic.coq.coqc import export
+from accelsim.symbolic.find.finder import equivalent
 
 STEPS = 12
 PAIRS = [("schedule_free", "qhm"), ("dana", "mars_sgd"), ("acsa", "schedule_free")]

@@ -12,8 +12,8 @@ from reference.answers import judge
 from reference.questions import find, question
 
 import accelsim
-from accelsim.optimizer import step
 from accelsim.problems import make
+from accelsim.rule import step
 
 pytestmark = pytest.mark.numeric
 

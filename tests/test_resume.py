@@ -14,7 +14,7 @@ import pytest
 
 from accelsim import cli, optimizers, problems
 from accelsim.errors import InputError
-from accelsim.optimizer import optimizer, step_size
+from accelsim.rule import optimizer, step_size
 from accelsim.simulation import backends, checkpoint
 from accelsim.simulation.checkpoint import CHECKPOINT, RESULT, SESSIONS
 from accelsim.simulation.driver import simulate

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from accelsim import optimizers, program
 from accelsim.elementary import first, maximum, sqrt, total, where
 from accelsim.errors import InputError
-from accelsim.optimizer import Optimizer, momentum, optimizer, real, step, step_size, switch, weight
+from accelsim.rule import Optimizer, momentum, optimizer, real, step, step_size, switch, weight
 from accelsim.schedules import Schedule, cosine, linear, parse, recurrence, warmup
 
 WRAPPED = ("tail_average(jain)", "ema(tail_average(sgd))", "tail_average(mars_exact_sgd)", "lookahead(schedule_free)")

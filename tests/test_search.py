@@ -13,8 +13,8 @@ from accelsim import cli, optimizer, problems
 from accelsim.errors import InputError
 from accelsim.exact import goals, search
 from accelsim.exact.tuning import tune
-from accelsim.optimizer import momentum, step_size
 from accelsim.optimizers import find
+from accelsim.rule import momentum, step_size
 
 SQUARE = [search.Axis(float, -4, 4), search.Axis(float, -4, 4, closed=(-4,))]
 

@@ -12,7 +12,7 @@ from conftest import seed_of
 from accelsim import optimizers, problems, stats
 from accelsim.elementary import maximum, sqrt, total
 from accelsim.errors import InputError
-from accelsim.optimizer import optimizer, step_size
+from accelsim.rule import optimizer, step_size
 from accelsim.simulation import backends, driver
 from accelsim.simulation.driver import DIVERGED
 from accelsim.simulation.philox import Draws

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from accelsim import optimizers
 from accelsim.elementary import first, minimum, sqrt, total, where
 from accelsim.errors import InputError
-from accelsim.optimizer import optimizer, step
 from accelsim.program import exact, run
-from accelsim.symbolic.tableau import linear_tableau, tableau
+from accelsim.rule import optimizer, step
+from accelsim.symbolic.system.tableau import linear_tableau, tableau
 
 RULES = optimizers.shipped() | {n: optimizers.find(n) for n in ("tail_average(jain)", "ema(schedule_free)")}
 

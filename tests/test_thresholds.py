@@ -10,7 +10,7 @@ from accelsim.exact import doubling, moments, thresholds
 from accelsim.exact.tables import Tables
 from accelsim.exact.thresholds import Fastest, fastest
 from accelsim.optimizers import find
-from accelsim.symbolic.tableau import linear_tableau
+from accelsim.symbolic.system.tableau import linear_tableau
 
 pytestmark = pytest.mark.numeric
 

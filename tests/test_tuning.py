@@ -14,9 +14,9 @@ from accelsim.errors import InputError
 from accelsim.exact import goals, moments, rational, search, secular, thresholds
 from accelsim.exact.rates import constant_system, floor, rate
 from accelsim.exact.tuning import envelope, tune
-from accelsim.optimizer import Hyperparameter, momentum, positive, real, step_size, weight
 from accelsim.optimizers import find
-from accelsim.symbolic.tableau import linear_tableau
+from accelsim.rule import Hyperparameter, momentum, positive, real, step_size, weight
+from accelsim.symbolic.system.tableau import linear_tableau
 
 
 def regression(**options):

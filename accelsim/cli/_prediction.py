@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -65,6 +66,12 @@ def _uncertain(found: Any) -> list[str]:
     if math.isfinite(found.rho) and not apart <= 1e-6 * abs(found.one_minus_rho) + 1e-300:
         return [f"the bounds on 1 - rho are {apart:.2g} apart, as close as float64 certifies them"]
     return []
+
+
+def _lost(found: Any) -> list[str]:
+    """Notice on the first step from which on the error of a risk is at least as large as the risk."""
+    lost = (found.error >= found.risk) & (found.risk > sys.float_info.min)
+    return [f"rounding leaves no digit of the risk after {found.steps[lost.argmax()]} steps"] if lost.any() else []
 
 
 def _edge(rule: Any, problem: Any, names: list[str], values: dict[str, Any]) -> dict[str, float | None] | None:
@@ -147,7 +154,7 @@ def risk(
         "way": found.way,
         "error": found.error,
         "assumptions": [*problem.assumptions, f"risk of the {moments.POINTS[of]}, without its irreducible part"],
-        "notices": list(problem.notices),
+        "notices": [*problem.notices, *_lost(found)],
     }
     in_samples(document, x, problem.batch)
     columns = [x, "risk", "bias", "variance", "cross", "error"]

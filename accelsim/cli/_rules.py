@@ -62,7 +62,7 @@ def show(
         source = _kernel(rule, problem, values, kernel)
         print(json.dumps({"kernel": kernel, "source": source})) if json_ else print(source, end="")
     elif latex_:
-        from accelsim.symbolic.document import document
+        from accelsim.symbolic.latex.document import document
 
         text = document(rule, **values)
         print(json.dumps({"document": text})) if json_ else print(text, end="")
@@ -94,7 +94,7 @@ def _drawn(
     rule: Any, values: dict[str, str], steps: int, out: Path, json_: bool
 ) -> tuple[Any, bool, Callable[[], Any]]:
     from accelsim import plotting
-    from accelsim.symbolic.sequences import coefficients
+    from accelsim.symbolic.system.coefficients import coefficients
 
     found = coefficients(rule, steps, **values)
     drawn = plotting.coefficients(rule.name, found.beta, found.eta, found.alpha)
@@ -104,8 +104,8 @@ def _drawn(
 
 
 def _show(rule: Any, values: Mapping[str, str], json_: bool) -> None:
-    from accelsim.symbolic import latex
-    from accelsim.symbolic.tableau import tableau
+    from accelsim.symbolic.latex import writer as latex
+    from accelsim.symbolic.system.tableau import tableau
 
     known = {name: rule.value(name, value) for name, value in values.items()}
     switches = {name: value for name, value in known.items() if rule.hyperparameters[name].switch}
@@ -141,7 +141,7 @@ def _show(rule: Any, values: Mapping[str, str], json_: bool) -> None:
 
 
 def _canonical_or_reason(rule: Any, values: Mapping[str, Any]) -> dict[str, Any]:
-    from accelsim.symbolic.normal_form import canonical
+    from accelsim.symbolic.system.normal_form import canonical
 
     try:
         return canonical(rule, **values).to_json()
@@ -152,7 +152,7 @@ def _canonical_or_reason(rule: Any, values: Mapping[str, Any]) -> dict[str, Any]
 @app.command()
 def canonical(optimizer: Name, set_: Set = [], json_: Json = False, rules: Rules = []) -> None:  # noqa: B006
     """The normal form as accelerated SGD: beta_t, eta_t, alpha_t; the block form where there are more memories."""
-    from accelsim.symbolic import normal_form
+    from accelsim.symbolic.system import normal_form
 
     found = normal_form.canonical(optimizer_of(optimizer, rules), **assigned(set_))
     document = found.to_json()
@@ -170,7 +170,7 @@ def equivalent(
     rules: Rules = [],  # noqa: B006
 ) -> None:
     """Whether A is B at some choice of B's hyperparameters: map and transform, or a refutation; exit 0 either way."""
-    from accelsim.symbolic import finder
+    from accelsim.symbolic.find import finder
 
     one, other = (optimizer_of(name, rules) for name in (a, b))
     found = finder.equivalent(one, other, set_a=assigned(set_a), set_b=assigned(set_b), returned=returned)
@@ -219,7 +219,7 @@ def verify(
 
 def _verify_certificate(path: Path, json_: bool) -> None:
     """Check a stored certificate without searching for anything; exit 1 where it does not hold."""
-    from accelsim.symbolic.certificate import verify_certificate
+    from accelsim.symbolic.certify.verifier import verify_certificate
 
     try:
         document = json.loads(path.read_text())

@@ -137,10 +137,8 @@ class CoupledJudge:
     def __init__(self, system: System, step: Array, problem: Dataset, solve: Callable[[float, Array], Array]) -> None:
         self.system, self.step, self.problem, self.solve = system, step, problem, solve
         k, m = len(step), problem.spectrum.size
-        rule, scale = _numbers(system, step), np.empty((m, k))
-        for i, lam in enumerate(problem.spectrum):
-            cone.scales(lam, rule, scale[i])
-        self.scale = scale.T.copy()
+        self.scale = np.empty((k, m))
+        cone.scales(problem.spectrum, _numbers(system, step), self.scale)
         self.sizes = system.each(np.abs)
         # of sums over states, over eigendirections twice, and over rows, which BLAS adds up in four at least
         self.unit = _UNIT * (4 * (k + system.B.shape[1] + 4) + 2 * m + len(problem.features) / 4)

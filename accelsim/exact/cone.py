@@ -10,6 +10,10 @@ X is a witness: however it was found, the proof is one application of L to it, i
 keeps its digits, and a bound on the rounding of that application and on that of the problem's numbers. Here X solves
 z X - L(X) = S^2, S a diagonal scale that balances position and memories in each direction.
 
+Directions are taken a block at a time: the last axis of every array is a row of n of them, and all work is on rows, in
+loops that a compiler turns into vector instructions. So the equations are solved without exchange of rows first, and
+again with it only where that solution proves nothing.
+
 References
 ----------
 Krein and Rutman 1948; Collatz 1942 and Wielandt 1950, for the cone; Higham 2002, *Accuracy and Stability of Numerical
@@ -27,135 +31,143 @@ from numba import njit
 from accelsim.spectra import Array
 
 ABOVE, BELOW, UNKNOWN = 1, -1, 0
+_UNSOLVED = 2  # the witness is no solution, which is not for rounding alone
 _ROUNDING = 2.0**-53
-_CHUNK = 512  # terms of a sum over directions that are added up before they are added to the others
+_ROW = 64  # directions in a block
+_BLOCKS = 32  # of which sums are added up before they are added to the others
 
 Integers = np.ndarray[Any, np.dtype[np.int64]]
 Directions = tuple[Array, Array, Array, Array]
 Rule = tuple[Array, Array, Array, Array, Integers]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _seen(c: Array, x: Array) -> float:
-    """Second moment of the only query."""
-    total = 0.0
-    for i in range(c.shape[1]):
-        for j in range(c.shape[1]):
-            total += c[0, i] * x[i, j] * c[0, j]
-    return total
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _increment_of_one(
-    lam: float, own: float, left: float, shared: float, rule: Rule, x: Array, z: Array, y: Array, out: Array
-) -> None:
-    """As `_increment`, for one query."""
-    step, b, c, _, _ = rule
-    k = len(step)
-    y[0, 0] = _seen(c, x)
-    noise = own * y[0, 0] + left * shared
-    for i in range(k):
-        for j in range(k):
-            z[i, j] = step[i, j] + lam * b[i, 0] * c[0, j]
-    for i in range(k):
-        for j in range(k):
-            total = 0.0
-            for p in range(k):
-                total += z[i, p] * x[p, j]
-            z[k + i, j] = total
-    for i in range(k):
-        for j in range(i, k):
-            total = z[k + i, j] + z[k + j, i] + noise * b[i, 0] * b[j, 0]
-            for p in range(k):
-                total += z[k + i, p] * z[j, p]
-            out[i, j] = out[j, i] = total
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _increment_of_many(
-    lam: float,
-    own: float,
-    left: float,
-    sums: Array,
-    rule: Rule,
-    x: Array,
-    z: Array,
-    y: Array,
-    out: Array,
-) -> None:
-    """As `_increment`, whatever the stages."""
-    step, b, c, d, ends = rule
-    k = len(step)
-    for i in range(k):
-        for j in range(k):
-            z[i, j] = x[i, j]
-    begin = 0
-    for end in ends:
-        size = k + begin
-        for g in range(begin, end):  # moments of all quantities with the queries
-            for q in range(size):
-                total = 0.0
-                for p in range(k):
-                    total += c[g, p] * z[q, p]
-                for p in range(begin):
-                    total += d[g, p] * z[q, k + p]
-                z[q, k + g] = total
-        for g in range(begin, end):
-            for h in range(g, end):
-                total = 0.0
-                for p in range(k):
-                    total += c[h, p] * z[p, k + g]
-                for p in range(begin):
-                    total += d[h, p] * z[k + p, k + g]
-                y[g, h] = y[h, g] = total
-        for g in range(begin, end):
-            for q in range(size):
-                z[q, k + g] *= lam
-                z[k + g, q] = z[q, k + g]
-            for h in range(begin, end):
-                z[k + g, k + h] = lam * lam * y[g, h] + own * y[g, h] + left * sums[g, h]
-        begin = end
-    size = k + begin
-    for i in range(k):
-        for q in range(size):  # the last row of z's room: (step, b) z
-            total = 0.0
-            for p in range(k):
-                total += step[i, p] * z[p, q]
-            for p in range(begin):
-                total += b[i, p] * z[k + p, q]
-            z[size + i, q] = total
-    for i in range(k):
-        for j in range(i, k):
-            total = z[size + i, j] + z[size + j, i]
-            for p in range(k):
-                total += z[size + i, p] * step[j, p]
-            for p in range(begin):
-                total += z[size + i, k + p] * b[j, p]
-            out[i, j] = out[j, i] = total
+@njit(nogil=True, error_model="numpy", inline="always")
+def _clear(row: Array) -> None:
+    for i in range(len(row)):
+        row[i] = 0.0
 
 
 @njit(nogil=True, error_model="numpy", inline="always")
-def _increment(
-    lam: float,
-    own: float,
-    left: float,
-    sums: Array,
-    rule: Rule,
-    x: Array,
-    z: Array,
-    y: Array,
-    out: Array,
-) -> None:
-    """L(X) - X in one direction, into `out`, and the queries' moments into `y`, where the shared sums are given."""
-    if rule[1].shape[1] == 1:
-        _increment_of_one(lam, own, left, sums[0, 0], rule, x, z, y, out)
-    else:
-        _increment_of_many(lam, own, left, sums, rule, x, z, y, out)
+def _copy(row: Array, source: Array) -> None:
+    for i in range(len(row)):
+        row[i] = source[i]
+
+
+@njit(nogil=True, error_model="numpy", inline="always")
+def _add(row: Array, factor: float, source: Array) -> None:
+    """row += factor source."""
+    if factor != 0:
+        for i in range(len(row)):
+            row[i] += factor * source[i]
+
+
+@njit(nogil=True, error_model="numpy", inline="always")
+def _add_product(row: Array, sign: float, one: Array, other: Array) -> None:
+    """row += sign one other."""
+    for i in range(len(row)):
+        row[i] += sign * one[i] * other[i]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _query(rows: Array, sums: Array, rule: Rule, z: Array, y: Array) -> None:
+    """Complete the moments z of the states by those with the gradients, where the shared sums are given.
+
+    Parameters
+    ----------
+    rows : (4, n), lam, own, left and right.
+    sums : (G, G) of `right` times the queries' moments, over all directions.
+    z : (k + G, k + G, n).
+    y : (G, G, n), becomes the queries' moments.
+    """
+    lam, own, left = rows[0], rows[1], rows[2]
+    _, b, c, d, ends = rule
+    k = len(b)
+    begin = 0
+    for end in ends:
+        for g in range(begin, end):
+            for q in range(k + begin):
+                total = z[q, k + g]
+                _clear(total)
+                for p in range(k):
+                    _add(total, c[g, p], z[q, p])
+                for p in range(begin):
+                    _add(total, d[g, p], z[q, k + p])
+        for g in range(begin, end):
+            for h in range(g, end):
+                total = y[g, h]
+                _clear(total)
+                for p in range(k):
+                    _add(total, c[h, p], z[p, k + g])
+                for p in range(begin):
+                    _add(total, d[h, p], z[k + p, k + g])
+                if h != g:
+                    _copy(y[h, g], total)
+        for g in range(begin, end):
+            for q in range(k + begin):
+                one, other = z[q, k + g], z[k + g, q]
+                for i in range(len(lam)):
+                    one[i] *= lam[i]
+                    other[i] = one[i]
+            for h in range(begin, end):
+                one, other, shared = z[k + g, k + h], y[g, h], sums[g, h]
+                for i in range(len(lam)):
+                    one[i] = (lam[i] * lam[i] + own[i]) * other[i] + left[i] * shared
+        begin = end
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _increment(rule: Rule, z: Array, w: Array, out: Array) -> None:
+    """L(X) - X from the moments z of states and gradients, on and above the diagonal of `out` (k, k, n)."""
+    step, b, _, _, _ = rule
+    k, gradients = b.shape
+    for i in range(k):
+        for q in range(k + gradients):
+            total = w[i, q]
+            _clear(total)
+            for p in range(k):
+                _add(total, step[i, p], z[p, q])
+            for p in range(gradients):
+                _add(total, b[i, p], z[k + p, q])
+    for i in range(k):
+        for j in range(i, k):
+            total = out[i, j]
+            _copy(total, w[i, j])
+            _add(total, 1.0, w[j, i])
+            for p in range(k):
+                _add(total, step[j, p], w[i, p])
+            for p in range(gradients):
+                _add(total, b[j, p], w[i, k + p])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _eliminated(matrix: Array, right: Array) -> None:
+    """Gauss elimination in place, without exchange of rows: `right` (u, columns, n) becomes the solution."""
+    n, columns = right.shape[:2]
+    for col in range(n):
+        pivot = matrix[col, col]
+        for i in range(len(pivot)):
+            pivot[i] = 1 / pivot[i]
+        for row in range(col + 1, n):
+            factor = matrix[row, col]
+            for i in range(len(pivot)):
+                factor[i] *= pivot[i]
+            for j in range(col + 1, n):
+                _add_product(matrix[row, j], -1.0, factor, matrix[col, j])
+            for j in range(columns):
+                _add_product(right[row, j], -1.0, factor, right[col, j])
+    for col in range(n - 1, -1, -1):
+        pivot = matrix[col, col]
+        for j in range(columns):
+            total = right[col, j]
+            for p in range(col + 1, n):
+                _add_product(total, -1.0, matrix[col, p], right[p, j])
+            for i in range(len(pivot)):
+                total[i] *= pivot[i]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _solved(matrix: Array, right: Array) -> bool:
-    """Gauss elimination in place: `right` becomes the solution; False where a pivot is zero."""
+    """Gauss elimination in place: `right` (u, columns) becomes the solution; False where a pivot is zero."""
     n, columns = right.shape
     for col in range(n):
         best = col
@@ -186,44 +198,57 @@ def _solved(matrix: Array, right: Array) -> bool:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _positive(matrix: Array, shift: float, room: Array) -> bool:
-    """Whether Cholesky's factorisation of matrix + shift succeeds."""
-    k = len(matrix)
+def _positive(matrix: Array, k: int, shift: Array, room: Array, yes: Array) -> bool:
+    """Whether Cholesky's factorisation of matrix + shift succeeds for all of n, by upper triangles of order k."""
+    for i in range(len(yes)):
+        yes[i] = 1.0
     for j in range(k):
-        for i in range(j, k):
-            total = matrix[i, j] + (shift if i == j else 0.0)
+        for e in range(j, k):
+            total = room[e, j]
+            _copy(total, matrix[j, e])
+            if e == j:
+                _add(total, 1.0, shift)
             for p in range(j):
-                total -= room[i, p] * room[j, p]
-            if i == j:
-                if not total > 0:
-                    return False
-                room[j, j] = math.sqrt(total)
+                _add_product(total, -1.0, room[e, p], room[j, p])
+            if e == j:
+                for i in range(len(yes)):
+                    yes[i] = yes[i] if total[i] > 0 else 0.0
+                    total[i] = math.sqrt(total[i])
             else:
-                room[i, j] = total / room[j, j]
-    return True
+                pivot = room[j, j]
+                for i in range(len(yes)):
+                    total[i] /= pivot[i]
+    least = 1.0
+    for i in range(len(yes)):
+        least = min(least, yes[i])
+    return least > 0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def scales(lam: float, rule: Rule, scale: Array) -> None:
-    """Units of the states, powers of 2, in which what the first one and each other give one another is balanced.
+def scales(lam: Array, rule: Rule, scale: Array) -> None:
+    """Units (k, n) of the states, powers of 2, in which what the first one and each other give one another is balanced.
 
     A state that only listens, or only speaks, is in units of what it keeps of the first one, or gives to it.
     """
     step, b, c, _, _ = rule
-    scale[0] = 1.0
+    for i in range(len(lam)):
+        scale[0, i] = 1.0
     for a in range(1, len(step)):
-        into, out, rest = step[a, 0], step[0, a], step[a, a]
+        into_slope, out_slope, rest_slope = 0.0, 0.0, 0.0
         for g in range(b.shape[1]):
-            into += lam * b[a, g] * c[g, 0]
-            out += lam * b[0, g] * c[g, a]
-            rest += lam * b[a, g] * c[g, a]
-        scale[a] = 1.0
-        if into != 0 and out != 0:
-            scale[a] = math.ldexp(1.0, math.frexp(into / out)[1] // 2)
-        elif into != 0 and rest != 0:
-            scale[a] = math.ldexp(1.0, math.frexp(into / rest)[1])
-        elif out != 0 and rest != 0:
-            scale[a] = math.ldexp(1.0, math.frexp(rest / out)[1])
+            into_slope += b[a, g] * c[g, 0]
+            out_slope += b[0, g] * c[g, a]
+            rest_slope += b[a, g] * c[g, a]
+        for i in range(len(lam)):
+            into = abs(step[a, 0] + lam[i] * into_slope)
+            out = abs(step[0, a] + lam[i] * out_slope)
+            rest = abs(step[a, a] + lam[i] * rest_slope)
+            balanced = math.sqrt(into / out)
+            kept = into / rest if into != 0 else rest / out
+            found = balanced if 0 < balanced < math.inf else kept
+            far = 2.0**53 * found
+            found = far + 1.5 * found - far  # the power of 2 above it
+            scale[a, i] = found if 0 < found < math.inf else 1.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -236,164 +261,332 @@ def judged(mu: float, problem: Directions, rule: Rule, coupled: bool) -> tuple[i
     rule : A - I, B, C and D of a constant system, and the ends of its stages.
     coupled : whether the shared sums are anything.
     """
-    lams, own, left, right = problem
-    step, b, _, _, ends = rule
-    k, gradients, m = len(step), b.shape[1], len(lams)
-    pairs = k * (k + 1) // 2
-    firsts, seconds = np.empty(pairs, np.int64), np.empty(pairs, np.int64)
+    for exchanged in (False, True):
+        found, witness = _witness(mu, problem, rule, coupled, exchanged)
+        if found:
+            side, trace = _proved(mu, problem, rule, coupled, witness)
+            if side != _UNSOLVED:
+                return side, trace
+    return UNKNOWN, math.nan
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _block(problem: Directions, block: int, rows: Array) -> int:
+    """Fill the rows (4, n) of lam, own, left and right of a block; the number of its directions.
+
+    Where there are less than n, the last one is repeated, and adds to no sum.
+    """
+    n = rows.shape[1]
+    first = block * n
+    count = min(n, len(problem[0]) - first)
+    for r in range(4):
+        _copy(rows[r, :count], problem[r][first : first + count])
+        rows[r, count:] = rows[r, count - 1]
+    rows[3, count:] = 0.0
+    return count
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _pairs(k: int) -> tuple[Integers, Integers]:
+    """Places (pairs,) on and above the diagonal of a matrix."""
+    firsts, seconds = np.empty(k * (k + 1) // 2, np.int64), np.empty(k * (k + 1) // 2, np.int64)
     place = 0
     for i in range(k):
         for j in range(i, k):
             firsts[place], seconds[place] = i, j
             place += 1
-    shared = 0
+    return firsts, seconds
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _shared(rule: Rule, coupled: bool) -> tuple[Integers, Integers]:
+    """Pairs of queries whose sums over directions matter: those of one stage."""
+    gradients, ends = rule[1].shape[1], rule[4]
     one, two = np.empty(gradients * gradients, np.int64), np.empty(gradients * gradients, np.int64)
-    begin = 0
-    for end in ends:
-        for g in range(begin, end):
-            for h in range(g, end):
-                if coupled:
+    begin, shared = 0, 0
+    if coupled:
+        for end in ends:
+            for g in range(begin, end):
+                for h in range(g, end):
                     one[shared], two[shared] = g, h
                     shared += 1
-        begin = end
-    room = np.empty((2 * k + gradients, k + gradients))
-    x, out = np.empty((k, k)), np.empty((k, k))
-    y, sums = np.zeros((gradients, gradients)), np.zeros((gradients, gradients))
-    nothing = np.zeros((gradients, gradients))
-    matrix, reads = np.empty((pairs, pairs)), np.empty((max(shared, 1), pairs))
-    direct = np.zeros((max(shared, 1), max(shared, 1)))
-    scale = np.empty(k)
-    witness, responses = np.empty((m, pairs)), np.empty((m if shared else 0, pairs, shared))
-    solution = np.empty((pairs, 1 + shared))
-    among, level = np.zeros((max(shared, 1), max(shared, 1))), np.zeros((max(shared, 1), 1))
-    for i in range(m):
-        for column in range(pairs):
-            x[:] = 0.0
-            x[firsts[column], seconds[column]] = x[seconds[column], firsts[column]] = 1.0
-            _increment(lams[i], own[i], left[i], nothing, rule, x, room, y, out)
-            for row in range(pairs):
-                matrix[row, column] = -out[firsts[row], seconds[row]]
-            matrix[column, column] += mu
-            for s in range(shared):
-                reads[s, column] = y[one[s], two[s]]
-        scales(lams[i], rule, scale)
-        for row in range(pairs):
-            a = firsts[row]
-            solution[row, 0] = scale[a] * scale[a] if a == seconds[row] else 0.0
-        x[:] = 0.0
-        for s in range(shared):
-            sums[:] = 0.0
+            begin = end
+    return one[:shared], two[:shared]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _equations(
+    mu: float,
+    rows: Array,
+    rule: Rule,
+    pairs: tuple[Integers, Integers],
+    shared: tuple[Integers, Integers],
+    matrix: Array,
+    forced: Array,
+    reads: Array,
+    direct: Array,
+) -> None:
+    """The equations of a block by the map of each entry of X and of each shared sum, whatever the stages.
+
+    Parameters
+    ----------
+    matrix : (pairs, pairs, n), becomes 1 + mu - L without the shared sums.
+    forced : (pairs, 1 + shared, n), becomes what each shared sum adds, from the second column on.
+    reads, direct : (shared, pairs, n) and (shared, shared, n), become the queries' moments.
+    """
+    k, gradients = rule[1].shape
+    (firsts, seconds), (one, two) = pairs, shared
+    n, size = rows.shape[1], k + gradients
+    z, y = np.zeros((size, size, n)), np.zeros((gradients, gradients, n))
+    w, out, sums = np.empty((k, size, n)), np.empty((k, k, n)), np.zeros((gradients, gradients))
+    for column in range(len(firsts) + len(one)):
+        z[:k, :k], sums[:] = 0.0, 0.0
+        s = column - len(firsts)
+        if s < 0:
+            z[firsts[column], seconds[column]] = z[seconds[column], firsts[column]] = 1.0
+        else:
             sums[one[s], two[s]] = sums[two[s], one[s]] = 1.0
-            _increment(lams[i], own[i], left[i], sums, rule, x, room, y, out)
-            for row in range(pairs):
-                solution[row, 1 + s] = out[firsts[row], seconds[row]]
-            for p in range(shared):
+        _query(rows, sums, rule, z, y)
+        _increment(rule, z, w, out)
+        for row in range(len(firsts)):
+            if s < 0:
+                matrix[row, column] = -out[firsts[row], seconds[row]]
+            else:
+                forced[row, 1 + s] = out[firsts[row], seconds[row]]
+        for p in range(len(one)):
+            if s < 0:
+                reads[p, column] = y[one[p], two[p]]
+            else:
                 direct[p, s] = y[one[p], two[p]]
-        if not _solved(matrix, solution):
-            return UNKNOWN, math.nan
+        if s < 0:
+            matrix[column, column] += mu
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _equations_of_one(
+    mu: float, rows: Array, rule: Rule, pairs: tuple[Integers, Integers], matrix: Array, forced: Array, reads: Array
+) -> None:
+    """As `_equations`, for one query, from D X + X D^T + D X D^T with D = A - I + lam B C: for less."""
+    step, b, c, _, _ = rule
+    k = len(step)
+    firsts, seconds = pairs
+    lam, own, left = rows[0], rows[1], rows[2]
+    change = np.empty((k, k, rows.shape[1]))
+    for a in range(k):
+        for e in range(k):
+            for i in range(len(lam)):
+                change[a, e, i] = step[a, e] + lam[i] * (b[a, 0] * c[0, e])
+    for column in range(len(firsts)):
+        i, j = firsts[column], seconds[column]
+        seen = c[0, i] * c[0, j] * (1.0 if i == j else 2.0)
+        for row in range(len(firsts)):
+            a, e = firsts[row], seconds[row]
+            entry = matrix[row, column]
+            _clear(entry)
+            if row == column:
+                entry[:] = mu
+            for turn in range(1 if i == j else 2):
+                p, q = (j, i) if turn else (i, j)
+                _add_product(entry, -1.0, change[a, p], change[e, q])
+                if a == p:
+                    _add(entry, -1.0, change[e, q])
+                if e == q:
+                    _add(entry, -1.0, change[a, p])
+            _add(entry, -seen * b[a, 0] * b[e, 0], own)
+            if forced.shape[1] > 1:
+                _clear(forced[row, 1])
+                _add(forced[row, 1], b[a, 0] * b[e, 0], left)
+        for p in range(len(reads)):
+            reads[p, column] = seen
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _witness(mu: float, problem: Directions, rule: Rule, coupled: bool, exchanged: bool) -> tuple[bool, Array]:
+    """A solution (blocks, pairs, n) of (1 + mu) X - L(X) = S^2, as good as it gets; False where there is none.
+
+    Where `exchanged`, by elimination with exchange of rows, of equations that the map itself wrote.
+    """
+    k, gradients = rule[1].shape
+    firsts, seconds = _pairs(k)
+    one, two = _shared(rule, coupled)
+    pairs, shared = len(firsts), len(one)
+    n = min(_ROW, len(problem[0]))
+    blocks = (len(problem[0]) + n - 1) // n
+    rows, scale, total = np.empty((4, n)), np.empty((k, n)), np.empty(n)
+    matrix, solution = np.empty((pairs, pairs, n)), np.empty((pairs, 1 + shared, n))
+    reads, direct = np.empty((shared, pairs, n)), np.zeros((shared, shared, n))
+    square, right = np.empty((pairs, pairs)), np.empty((pairs, 1 + shared))
+    witness, responses = np.empty((blocks, pairs, n)), np.empty((blocks if shared else 0, pairs, shared, n))
+    among, level = np.eye(shared), np.zeros((shared, 1))
+    for block in range(blocks):
+        count = _block(problem, block, rows)
+        if gradients == 1 and not exchanged:
+            _equations_of_one(mu, rows, rule, (firsts, seconds), matrix, solution, reads)
+        else:
+            _equations(mu, rows, rule, (firsts, seconds), (one, two), matrix, solution, reads, direct)
+        scales(rows[0], rule, scale)
         for row in range(pairs):
-            witness[i, row] = solution[row, 0]
+            _clear(solution[row, 0])
+            if firsts[row] == seconds[row]:
+                _add_product(solution[row, 0], 1.0, scale[firsts[row]], scale[firsts[row]])
+        if exchanged:
+            for i in range(n):
+                square[:], right[:] = matrix[..., i], solution[..., i]
+                if not _solved(square, right):
+                    return False, witness
+                solution[..., i] = right
+        else:
+            _eliminated(matrix, solution)
+        for row in range(pairs):
+            _copy(witness[block, row], solution[row, 0])
             for s in range(shared):
-                responses[i, row, s] = solution[row, 1 + s]
+                _copy(responses[block, row, s], solution[row, 1 + s])
         for p in range(shared):
             for column in range(1 + shared):
-                total = direct[p, column - 1] if column else 0.0
-                for q in range(pairs):
-                    total += reads[p, q] * solution[q, column]
+                _clear(total)
                 if column:
-                    among[p, column - 1] -= right[i] * total
-                else:
-                    level[p, 0] += right[i] * total
-    sums[:] = 0.0
+                    _copy(total, direct[p, column - 1])
+                for q in range(pairs):
+                    _add_product(total, 1.0, reads[p, q], solution[q, column])
+                for i in range(count):
+                    if column:
+                        among[p, column - 1] -= rows[3, i] * total[i]
+                    else:
+                        level[p, 0] += rows[3, i] * total[i]
     if shared:
-        for p in range(shared):
-            among[p, p] += 1.0
-        if not _solved(among[:shared, :shared], level[:shared]):
-            return UNKNOWN, math.nan
-        for i in range(m):
+        if not _solved(among, level):
+            return False, witness
+        for block in range(blocks):
             for row in range(pairs):
                 for s in range(shared):
-                    witness[i, row] += responses[i, row, s] * level[s, 0]
-    return _proved(mu, problem, rule, shared > 0, witness)
+                    _add(witness[block, row], level[s, 0], responses[block, row, s])
+    return True, witness
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _unpacked(entries: Array, k: int, z: Array, z_size: Array) -> None:
+    """Moments of the states, and their sizes, from entries (pairs, n) on and above the diagonal."""
+    place = 0
+    for a in range(k):
+        for e in range(a, k):
+            one, size = z[a, e], z_size[a, e]
+            for i in range(len(one)):
+                one[i] = entries[place, i]
+                size[i] = abs(entries[place, i])
+            if e != a:
+                _copy(z[e, a], one)
+                _copy(z_size[e, a], size)
+            place += 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _sums(problem: Directions, rule: Rule, witness: Array, sums: Array, sizes: Array) -> None:
+    """Shared sums (G, G) of the queries' moments, and of their sizes."""
+    step, b, c, d, ends = rule
+    k, gradients = b.shape
+    blocks, _, n = witness.shape
+    size = k + gradients
+    z, y = np.empty((size, size, n)), np.zeros((gradients, gradients, n))
+    z_size, y_size = np.empty((size, size, n)), np.zeros((gradients, gradients, n))
+    part, part_size = np.empty((gradients, gradients, n)), np.empty((gradients, gradients, n))
+    bars, rows, bar_rows = (np.abs(step), np.abs(b), np.abs(c), np.abs(d), ends), np.empty((4, n)), np.empty((4, n))
+    begin = 0
+    for end in ends:  # a later stage's queries feel the sums of those before
+        for first in range(0, blocks, _BLOCKS):
+            part[:], part_size[:] = 0.0, 0.0
+            for block in range(first, min(first + _BLOCKS, blocks)):
+                _block(problem, block, rows)
+                bar_rows[:] = np.abs(rows)
+                _unpacked(witness[block], k, z, z_size)
+                _query(rows, sums, rule, z, y)
+                _query(bar_rows, sizes, bars, z_size, y_size)
+                for g in range(begin, end):
+                    for h in range(begin, end):
+                        _add_product(part[g, h], 1.0, rows[3], y[g, h])
+                        _add_product(part_size[g, h], 1.0, bar_rows[3], y_size[g, h])
+            for g in range(begin, end):
+                for h in range(begin, end):
+                    sums[g, h] += part[g, h].sum()
+                    sizes[g, h] += part_size[g, h].sum()
+        begin = end
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _proved(mu: float, problem: Directions, rule: Rule, coupled: bool, witness: Array) -> tuple[int, float]:
-    """What a witness (m, pairs), on and above the diagonal, proves."""
-    lams, own, left, right = problem
+    """The side that a witness (blocks, pairs, n), on and above the diagonal, proves, and its scaled trace.
+
+    Q is compared with S^2, in the units of which it is 1 where the witness solves its equation.
+    """
     step, b, c, d, ends = rule
-    k, gradients, m = len(step), b.shape[1], len(lams)
-    room = np.empty((2 * k + gradients, k + gradients))
-    x, absolute = np.empty((k, k)), np.empty((k, k))
-    out, error, spare = np.empty((k, k)), np.empty((k, k)), np.empty((k, k))
-    y, sums = np.zeros((gradients, gradients)), np.zeros((gradients, gradients))
-    sizes = np.zeros((gradients, gradients))
-    part, size_part = np.zeros((gradients, gradients)), np.zeros((gradients, gradients))
-    scale, bars = np.empty(k), (np.abs(step), np.abs(b), np.abs(c), np.abs(d), ends)
-    begin = 0
-    for end in ends[: len(ends) if coupled else 0]:  # a later stage's queries feel the sums of those before
-        for first in range(0, m, _CHUNK):
-            part[:], size_part[:] = 0.0, 0.0
-            for i in range(first, min(first + _CHUNK, m)):
-                _unpacked(witness, i, x, absolute)
-                if gradients == 1:
-                    part[0, 0] += right[i] * _seen(c, x)
-                    size_part[0, 0] += right[i] * _seen(bars[2], absolute)
-                    continue
-                _increment(lams[i], own[i], left[i], sums, rule, x, room, y, out)
-                _added(part, right[i], y)
-                _increment(lams[i], abs(own[i]), left[i], sizes, bars, absolute, room, y, out)
-                _added(size_part, right[i], y)
-            sums[begin:end, begin:end] += part[begin:end, begin:end]
-            sizes[begin:end, begin:end] += size_part[begin:end, begin:end]
-        begin = end
+    k, gradients = b.shape
+    blocks, _, n = witness.shape
+    size = k + gradients
+    z, y = np.empty((size, size, n)), np.zeros((gradients, gradients, n))
+    z_size, w = np.empty((size, size, n)), np.empty((k, size, n))
+    out, error, room = np.empty((k, k, n)), np.empty((k, k, n)), np.empty((k, k, n))
+    rows, bar_rows, scale = np.empty((4, n)), np.empty((4, n)), np.empty((k, n))
+    worst, largest, by, yes = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    bars = (np.abs(step), np.abs(b), np.abs(c), np.abs(d), ends)
+    sums, sizes = np.zeros((gradients, gradients)), np.zeros((gradients, gradients))
     # of each sum and product, and as much again for the rounding of the problem's own numbers
-    unit = _ROUNDING * (4 * (k + gradients + 4) + (min(m, _CHUNK) + m / _CHUNK if coupled else 0.0))
-    trace, inside = 0.0, True
-    outside = False
-    for i in range(m):
-        _unpacked(witness, i, x, absolute)
-        _increment(lams[i], own[i], left[i], sums, rule, x, room, y, out)
-        _increment(lams[i], abs(own[i]), left[i], sizes, bars, absolute, room, y, error)
-        scales(lams[i], rule, scale)
-        worst, largest = 0.0, 0.0
+    unit = _ROUNDING * 4 * (k + gradients + 4)
+    if coupled:
+        _sums(problem, rule, witness, sums, sizes)
+        unit += _ROUNDING * (_BLOCKS + n + blocks / _BLOCKS)
+    trace, inside, outside = 0.0, True, False
+    for block in range(blocks):
+        count = _block(problem, block, rows)
+        bar_rows[:] = np.abs(rows)
+        _unpacked(witness[block], k, z, z_size)
+        _query(rows, sums, rule, z, y)
+        _increment(rule, z, w, out)
+        _query(bar_rows, sizes, bars, z_size, y)
+        _increment(bars, z_size, w, error)
+        scales(rows[0], rule, scale)
         for a in range(k):
-            row = 0.0
-            for e in range(k):
-                by = 1 / (scale[a] * scale[e])
-                out[a, e] = (mu * x[a, e] - out[a, e]) * by
-                row += (abs(mu) * absolute[a, e] + error[a, e]) * by
-                x[a, e] *= by
-            worst = max(worst, row)
-            largest += abs(x[a, a])
-            trace += x[a, a]
-            for e in range(k):
-                largest += abs(x[a, e])
-        if not (worst < math.inf and largest < math.inf):
-            return UNKNOWN, math.nan
-        if not _positive(out, -unit * worst - 4 * k * k * _ROUNDING, spare):
+            for i in range(n):
+                scale[a, i] = 1 / scale[a, i]
+        _clear(largest)
+        for a in range(k):
+            _clear(room[a, a])
+        for a in range(k):
+            for e in range(a, k):
+                _clear(by)
+                _add_product(by, 1.0, scale[a], scale[e])
+                x, rest, bound, size_x = z[a, e], out[a, e], error[a, e], z_size[a, e]
+                for i in range(n):
+                    rest[i] = (mu * x[i] - rest[i]) * by[i]
+                    bound[i] = (abs(mu) * size_x[i] + bound[i]) * by[i]
+                    x[i] *= by[i]
+                    largest[i] += 2 * abs(x[i])
+                _add(room[a, a], 1.0, bound)
+                if e != a:
+                    _add(room[e, e], 1.0, bound)
+        _clear(worst)
+        for a in range(k):
+            row = room[a, a]
+            for i in range(n):
+                worst[i] = max(worst[i], row[i]) if row[i] < math.inf else math.inf
+        finite = 1.0
+        for i in range(n):
+            finite = finite if worst[i] < math.inf and largest[i] < math.inf else 0.0
+            worst[i] = -unit * worst[i] - 4 * k * k * _ROUNDING
+            largest[i] *= -4 * k * k * _ROUNDING
+        for i in range(count):
+            for a in range(k):
+                trace += z[a, a, i]
+        if finite == 0:
+            return _UNSOLVED, math.nan
+        if not _positive(out, k, worst, room, yes):
+            for i in range(n):
+                if yes[i] == 0 and worst[i] > -1:
+                    return _UNSOLVED, trace
             return UNKNOWN, trace
-        margin = 4 * k * k * _ROUNDING * largest
-        if not _positive(x, -margin, spare):
+        if not _positive(z, k, largest, room, yes):
             inside = False
-            outside = outside or not _positive(x, margin, spare)
+            for i in range(n):
+                largest[i] = -largest[i]
+            outside = outside or not _positive(z, k, largest, room, yes)
     if outside:
         return BELOW, trace
     return (ABOVE if inside else UNKNOWN), trace
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _added(total: Array, weight: float, values: Array) -> None:
-    for g in range(len(values)):
-        for h in range(len(values)):
-            total[g, h] += weight * values[g, h]
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _unpacked(entries: Array, i: int, x: Array, absolute: Array) -> None:
-    place = 0
-    for a in range(len(x)):
-        for e in range(a, len(x)):
-            x[a, e] = x[e, a] = entries[i, place]
-            absolute[a, e] = absolute[e, a] = abs(entries[i, place])
-            place += 1

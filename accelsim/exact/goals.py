@@ -21,10 +21,10 @@ from accelsim.errors import InputError
 from accelsim.exact import moments, rates, secular, thresholds
 from accelsim.exact.minimal import minimal
 from accelsim.exact.tables import System, Tables
-from accelsim.optimizer import Optimizer
 from accelsim.problems import Problem, Uncoupled
+from accelsim.rule import Optimizer
 from accelsim.spectra import Array
-from accelsim.symbolic.tableau import Numeric, Tableau, linear_tableau
+from accelsim.symbolic.system.tableau import Numeric, Tableau, linear_tableau
 
 Score = Callable[[dict[str, Any]], float]
 NONE = 1000.0  # scores above have no value: beyond the logarithm of any float64

@@ -6,12 +6,13 @@ Without this a dead memory, or MARS's stored gradient, would bring eigenvalues t
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from accelsim.symbolic.tableau import Numeric, Tableau
+from accelsim.symbolic.system.tableau import Numeric, Tableau
 
 Exact = np.ndarray[Any, np.dtype[np.object_]]
 
@@ -25,6 +26,32 @@ class Realization(NamedTuple):
     D: Exact
     F: Exact
     translation: Exact
+
+
+def pruned(tableau: Tableau) -> Tableau:
+    """The tableau without states that are always zero, or that no query and no returned point ever feels.
+
+    Seen from which entries there are alone, so for any schedules; `minimal` also sees what cancels.
+    """
+    reached = {i for i, state in enumerate(zip(tableau.translation, tableau.start, strict=True)) if any(state)}
+    reached = _closed(reached | {row for row, _ in tableau.b}, [(j, i) for i, j in tableau.a])
+    felt = _closed({column for _, column in [*tableau.c, *tableau.f]}, list(tableau.a))
+    kept = {old: new for new, old in enumerate(sorted(reached & felt))}
+    return replace(
+        tableau,
+        states=tuple(tableau.states[i] for i in kept),
+        a={(kept[i], kept[j]): node for (i, j), node in tableau.a.items() if i in kept and j in kept},
+        b={(kept[i], j): node for (i, j), node in tableau.b.items() if i in kept},
+        c={(i, kept[j]): node for (i, j), node in tableau.c.items() if j in kept},
+        f={(i, kept[j]): node for (i, j), node in tableau.f.items() if j in kept},
+    )
+
+
+def _closed(places: set[int], steps: list[tuple[int, int]]) -> set[int]:
+    """Places with all that steps (from, to) lead to from them."""
+    while more := {to for start, to in steps if start in places} - places:
+        places = places | more
+    return places
 
 
 def minimal(tableau: Tableau, numeric: Numeric) -> Realization:

@@ -27,11 +27,11 @@ from accelsim.exact.minimal import Realization, balanced, merged, minimal
 from accelsim.exact.secular import Secular, TooLarge, too_large
 from accelsim.exact.structured import Structured
 from accelsim.exact.tables import System
-from accelsim.optimizer import Optimizer
 from accelsim.problems import Problem, Uncoupled
 from accelsim.problems.dataset import Dataset
+from accelsim.rule import Optimizer
 from accelsim.spectra import Array
-from accelsim.symbolic.tableau import linear_tableau
+from accelsim.symbolic.system.tableau import linear_tableau
 from accelsim.threads import single_threaded
 
 _FACTORS = (2.0,) * 40 + (2.0**32,) * 30  # of the steps in search of an edge: near ones first, then all of float64

@@ -12,9 +12,9 @@ import numpy as np
 from accelsim import program
 from accelsim.exact.moments import advance, mapped, starts
 from accelsim.exact.tables import anchored
-from accelsim.optimizer import Optimizer
 from accelsim.problems import Uncoupled
-from accelsim.symbolic.tableau import linear_tableau
+from accelsim.rule import Optimizer
+from accelsim.symbolic.system.tableau import linear_tableau
 
 
 def bias_and_variance(

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from accelsim.errors import InputError, unknown
-from accelsim.optimizer import Optimizer
+from accelsim.rule import Optimizer
 from accelsim.spectra import Array
 
 SMALLEST, LARGEST = 1e-8, 1e6  # of positive hyperparameters, in units of 1 and of 1/lam_max, whichever is further

@@ -14,7 +14,7 @@ falls to zero above its last pole, also where own_i < 0 (kurtosis below 2), for 
 from __future__ import annotations
 
 import math
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ from accelsim.problems import Uncoupled
 from accelsim.spectra import Array
 
 _RELATIVE = 1e-12  # a root closer than this to the rate of the mean is that rate
+_FARTHER = 1e4  # from the pole: factor from one place to the next where the root is looked for
 _EXPLAINED = 1e-6  # of the noise added at every step: what may be left of a floor's equation
 _AT_ONCE = 256  # eigendirections whose poles are computed in search of the slowest
 
@@ -75,15 +76,17 @@ class Secular:
         least = self.mean_gap
         if not self.problem.multiplicative:
             return least
+        excess = cache(self._excess)  # brentq asks again at the ends
         low = least + _RELATIVE * abs(least)
-        if self._excess(low) >= 0:
+        if excess(low) >= 0:
             return least
-        high = 0.0
-        while high <= low or self._excess(high) < 0:
-            high = max(2 * high, 2 * low, 1.0)
-            if not np.isfinite(high):
+        high = low
+        while excess(high) < 0:  # excess + 1 is nearly proportional to the distance from the pole, close to it
+            low, farther = high, 2 / max(1 + excess(high), 2 / _FARTHER)
+            high = max(least + farther * (high - least), math.nextafter(high, math.inf))
+            if not math.isfinite(high):
                 raise too_large()
-        return float(brentq(self._excess, low, high, xtol=1e-30, rtol=1e-13, maxiter=1000))
+        return float(brentq(excess, low, high, xtol=1e-30, rtol=1e-13, maxiter=1000))
 
     def floor(self, noise: Array) -> Array:
         """(m,) second moments of the returned iterate that noise (1, 1, m), added at every step, leaves in the end."""

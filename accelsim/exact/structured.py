@@ -28,6 +28,7 @@ _WRITTEN = 400  # pairs of eigendirections up to which the noise's map is writte
 _RESIDUAL = 1e-7  # relative, of equations solved by iteration; the witness of a bound is refined once
 _LEFT = 1e-9  # of the noise: what is not explained of it by moments that are said to have settled
 _ITERATIONS = 40
+_ALIKE = 0.1  # two estimates of the way to rho from the first shift
 _SETTLED = 1e-8  # of rho - 1
 
 
@@ -71,20 +72,24 @@ class Structured:
         mu, width = mean, 0.1 * max(abs(mean), 1e-300)
         with np.errstate(all="ignore"):
             try:
-                while not self._inside(first := self._shifted(mean + width)(x)):
+                while not self._inside(first := (solve := self._shifted(mean + width))(x)):
                     width *= 8
                     if width > 1e200:
                         return mean
-                mu, x = mean + width, first / np.linalg.norm(first)
+                mu, x, before = mean + width, first / np.linalg.norm(first), math.inf
                 for _ in range(_ITERATIONS):
-                    ahead = self._shifted(mu)(x)
+                    ahead = solve(x)
                     by = float((x * x).sum() / (x * ahead).sum())
                     x = ahead / np.linalg.norm(ahead)
                     if not math.isfinite(by):
                         break
+                    if abs(by - before) > _ALIKE * abs(by):  # above rho, the nearest eigenvalue is rho: wait for it
+                        before = by
+                        continue
                     mu -= by
                     if abs(by) <= _SETTLED * abs(mu):
                         break
+                    solve, before = self._shifted(mu), math.nan
             except np.linalg.LinAlgError:  # at an eigenvalue, as far as floats can tell
                 pass
             return mu

@@ -17,7 +17,7 @@ from accelsim.errors import InputError
 from accelsim.program import Node, evaluate, exact, operate
 from accelsim.schedules import Recurrence, Schedule
 from accelsim.spectra import Array
-from accelsim.symbolic.tableau import Numeric, Tableau
+from accelsim.symbolic.system.tableau import Numeric, Tableau
 
 _LOOKED_AT = 8  # steps of a chunk whose coefficients are held against those in more digits
 _OFF = 4 * 2.0**-53  # relative error of coefficients that is small enough

@@ -27,7 +27,7 @@ from accelsim.exact.moments import Reference, starts
 from accelsim.exact.tables import Moments, System, Tables
 from accelsim.problems import Problem, Uncoupled
 from accelsim.spectra import Array
-from accelsim.symbolic.tableau import Numeric, Tableau
+from accelsim.symbolic.system.tableau import Numeric, Tableau
 
 DOUBLINGS = 26  # of the longest run: 67 million steps
 LOST = 1e-12  # of the moments that a risk is computed from: below is rounding

@@ -20,7 +20,7 @@ from accelsim.exact.tables import System, Tables, anchored
 from accelsim.problems import Problem
 from accelsim.spectra import Array
 from accelsim.stats import PER_DECADE, log_spaced
-from accelsim.symbolic.tableau import Numeric
+from accelsim.symbolic.system.tableau import Numeric
 
 FIRST = 10**6  # steps always taken one by one where coefficients vary; a power of ten, as of the grid of records
 _DRAWS = 4  # of rounding, where a run takes little: in a few numbers one may come to nothing

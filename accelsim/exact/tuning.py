@@ -15,9 +15,9 @@ from accelsim.errors import InputError, unknown
 from accelsim.exact import goals
 from accelsim.exact.goals import Goal, StepsTo
 from accelsim.exact.search import Axis, Found, axis, confirmed, search
-from accelsim.optimizer import Optimizer
 from accelsim.optimizers import find
 from accelsim.problems import Problem
+from accelsim.rule import Optimizer
 from accelsim.schedules import FAMILIES, Recurrence
 from accelsim.spectra import Array, whole
 from accelsim.threads import single_threaded

@@ -6,7 +6,7 @@ from functools import cache
 
 from accelsim import discovery
 from accelsim.errors import InputError, unknown
-from accelsim.optimizer import Optimizer
+from accelsim.rule import Optimizer
 
 _own: dict[str, Optimizer] = {}
 

@@ -1,5 +1,5 @@
-from accelsim.optimizer import momentum, optimizer, real, step_size
 from accelsim.optimizers.heavy_ball import accumulated
+from accelsim.rule import momentum, optimizer, real, step_size
 
 
 @optimizer(

@@ -1,4 +1,4 @@
-from accelsim.optimizer import optimizer, positive, step_size
+from accelsim.rule import optimizer, positive, step_size
 
 
 @optimizer(

@@ -1,4 +1,4 @@
-from accelsim.optimizer import Hyperparameter, optimizer, step_size
+from accelsim.rule import Hyperparameter, optimizer, step_size
 from accelsim.schedules import recurrence
 
 

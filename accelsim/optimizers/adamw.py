@@ -1,8 +1,8 @@
 """AdamW, and Adam's preconditioner for the rules that share it."""
 
 from accelsim.elementary import sqrt
-from accelsim.optimizer import Hyperparameter, momentum, optimizer, positive, step_size
 from accelsim.optimizers.qhm import mean
+from accelsim.rule import Hyperparameter, momentum, optimizer, positive, step_size
 
 
 def preconditioner(beta2, eps=1e-8):

@@ -1,7 +1,7 @@
 from accelsim.elementary import first, sqrt, where
-from accelsim.optimizer import momentum, optimizer, positive, step_size
 from accelsim.optimizers.adamw import debiased, decayed
 from accelsim.optimizers.qhm import mean
+from accelsim.rule import momentum, optimizer, positive, step_size
 
 
 @optimizer(

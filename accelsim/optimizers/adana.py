@@ -1,7 +1,7 @@
 from accelsim.elementary import sqrt
-from accelsim.optimizer import Hyperparameter, optimizer, positive, real, step_size
 from accelsim.optimizers.dana import forgetting
 from accelsim.optimizers.qhm import mean
+from accelsim.rule import Hyperparameter, optimizer, positive, real, step_size
 from accelsim.schedules import recurrence
 
 

@@ -1,9 +1,9 @@
 """AdEMAMix: a fast and a slow moving average of gradients; on SGD and with Adam's preconditioner."""
 
 from accelsim.elementary import exp, log, maximum
-from accelsim.optimizer import Hyperparameter, momentum, optimizer, step_size, switch
 from accelsim.optimizers.adamw import debiased, decayed, denominator, preconditioner, second_moment
 from accelsim.optimizers.qhm import mean
+from accelsim.rule import Hyperparameter, momentum, optimizer, step_size, switch
 from accelsim.schedules import warmup
 
 SOURCE = "Pagliardini, Ablin and Grangier 2024, arXiv:2409.03137"

@@ -9,7 +9,7 @@ from typing import Any
 
 from accelsim.elementary import maximum
 from accelsim.errors import InputError
-from accelsim.optimizer import Hyperparameter, Optimizer, momentum, switch, weight
+from accelsim.rule import Hyperparameter, Optimizer, momentum, switch, weight
 from accelsim.schedules import recurrence
 
 COMBINATORS: dict[str, Callable[[Optimizer], Optimizer]] = {}

@@ -1,4 +1,4 @@
-from accelsim.optimizer import optimizer, positive, real, step_size
+from accelsim.rule import optimizer, positive, real, step_size
 
 
 def forgetting(t, h):

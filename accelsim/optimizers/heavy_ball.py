@@ -1,4 +1,4 @@
-from accelsim.optimizer import momentum, optimizer, step_size
+from accelsim.rule import momentum, optimizer, step_size
 
 
 def accumulated(s, g, beta):

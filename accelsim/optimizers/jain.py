@@ -1,4 +1,4 @@
-from accelsim.optimizer import optimizer, step_size, weight
+from accelsim.rule import optimizer, step_size, weight
 
 
 @optimizer(

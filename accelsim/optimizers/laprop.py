@@ -1,6 +1,6 @@
-from accelsim.optimizer import momentum, optimizer, step_size
 from accelsim.optimizers.adamw import debiased, denominator, preconditioner, second_moment
 from accelsim.optimizers.qhm import mean
+from accelsim.rule import momentum, optimizer, step_size
 
 
 @optimizer(

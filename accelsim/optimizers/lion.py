@@ -1,7 +1,7 @@
 from accelsim.elementary import sign
-from accelsim.optimizer import momentum, optimizer, step_size
 from accelsim.optimizers.adamw import decayed
 from accelsim.optimizers.qhm import mean
+from accelsim.rule import momentum, optimizer, step_size
 
 
 @optimizer(

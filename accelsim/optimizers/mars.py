@@ -1,9 +1,9 @@
 """MARS: the difference of two gradients corrects the newest; without its clipping, and with all that AdamW adds."""
 
 from accelsim.elementary import maximum, sqrt, total
-from accelsim.optimizer import Hyperparameter, momentum, optimizer, step_size, switch
 from accelsim.optimizers.adamw import debiased, decayed, denominator, preconditioner, second_moment
 from accelsim.optimizers.qhm import mean
+from accelsim.rule import Hyperparameter, momentum, optimizer, step_size, switch
 
 SOURCE = "Yuan et al. 2024, arXiv:2411.10438, Algorithm 1"
 HYPERPARAMETERS = dict(lr=step_size(3e-3), gamma=Hyperparameter(0.025, low=0))

@@ -1,8 +1,8 @@
 """NAdam, whose momentum warms up: its products of momenta are kept on the host."""
 
-from accelsim.optimizer import Hyperparameter, momentum, optimizer, step_size, weight
 from accelsim.optimizers.adamw import denominator, preconditioner, second_moment
 from accelsim.optimizers.qhm import mean
+from accelsim.rule import Hyperparameter, momentum, optimizer, step_size, weight
 from accelsim.schedules import recurrence
 
 

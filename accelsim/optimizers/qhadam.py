@@ -1,7 +1,7 @@
 from accelsim.elementary import sqrt
-from accelsim.optimizer import momentum, optimizer, step_size, weight
 from accelsim.optimizers.adamw import debiased, preconditioner, second_moment
 from accelsim.optimizers.qhm import mean, quasi
+from accelsim.rule import momentum, optimizer, step_size, weight
 
 
 @optimizer(

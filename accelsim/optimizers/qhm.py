@@ -1,4 +1,4 @@
-from accelsim.optimizer import momentum, optimizer, step_size, weight
+from accelsim.rule import momentum, optimizer, step_size, weight
 
 
 def mean(memory, g, beta):

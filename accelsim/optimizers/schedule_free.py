@@ -3,8 +3,8 @@
 from typing import Any
 
 from accelsim.elementary import maximum
-from accelsim.optimizer import optimizer, real, step_size, switch, weight
 from accelsim.optimizers.adamw import decayed, denominator, preconditioner, second_moment
+from accelsim.rule import optimizer, real, step_size, switch, weight
 from accelsim.schedules import recurrence, warmup
 
 SOURCE = "Defazio et al. 2024, arXiv:2405.15682"

@@ -1,4 +1,4 @@
-from accelsim.optimizer import optimizer, step_size
+from accelsim.rule import optimizer, step_size
 
 
 @optimizer(positions="w", returns="w", source="Robbins and Monro 1951, doi:10.1214/aoms/1177729586", lr=step_size())

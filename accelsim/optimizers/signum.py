@@ -1,6 +1,6 @@
 from accelsim.elementary import sign
-from accelsim.optimizer import momentum, optimizer, step_size
 from accelsim.optimizers.qhm import mean
+from accelsim.rule import momentum, optimizer, step_size
 
 
 @optimizer(

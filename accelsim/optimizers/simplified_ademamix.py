@@ -1,9 +1,9 @@
 """Simplified-AdEMAMix: one buffer, and a weight on the current gradient; on SGD and with Adam's preconditioner."""
 
-from accelsim.optimizer import Hyperparameter, momentum, optimizer, step_size, switch
 from accelsim.optimizers.adamw import decayed, denominator, preconditioner, second_moment
 from accelsim.optimizers.ademamix import half_life
 from accelsim.optimizers.heavy_ball import accumulated
+from accelsim.rule import Hyperparameter, momentum, optimizer, step_size, switch
 
 SOURCE = "Morwani et al. 2025, arXiv:2502.02431"
 

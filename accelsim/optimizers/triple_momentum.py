@@ -1,4 +1,4 @@
-from accelsim.optimizer import Hyperparameter, momentum, optimizer, step_size
+from accelsim.rule import Hyperparameter, momentum, optimizer, step_size
 
 
 @optimizer(

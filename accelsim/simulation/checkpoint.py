@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from accelsim import results
 from accelsim.errors import InputError
-from accelsim.optimizer import LOOKED_AT, Optimizer, program_hash
+from accelsim.rule import LOOKED_AT, Optimizer, program_hash
 from accelsim.simulation.engine import Problem
 
 EVERY = 30.0  # seconds between checkpoints

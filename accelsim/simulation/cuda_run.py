@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.optimizer import Optimizer
+from accelsim.rule import Optimizer
 from accelsim.simulation.cuda_source import TEAM, CudaWriter
 from accelsim.simulation.inputs import STRETCH, Columns, Inputs
 from accelsim.simulation.joined import joined

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from accelsim import stats
 from accelsim.errors import InputError, unknown
-from accelsim.optimizer import LARGEST, Optimizer
+from accelsim.rule import LARGEST, Optimizer
 from accelsim.simulation import backends
 from accelsim.simulation.backends import AUTO
 from accelsim.simulation.checkpoint import Checkpoint, Folder, settings_of

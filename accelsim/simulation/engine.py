@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import InputError
-from accelsim.optimizer import Optimizer, step
+from accelsim.rule import Optimizer, step
 from accelsim.simulation.philox import Draw, Draws
 
 

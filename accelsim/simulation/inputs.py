@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from accelsim import program
 from accelsim.elementary import FUNCTIONS, OPERATORS
 from accelsim.errors import InputError
-from accelsim.optimizer import Optimizer
 from accelsim.program import Node
+from accelsim.rule import Optimizer
 from accelsim.simulation.joined import Step
 from accelsim.simulation.layout import Blocks, Layout
 from accelsim.simulation.normals import WORD

@@ -15,8 +15,8 @@ from itertools import count
 from typing import Any, NamedTuple, Protocol
 
 from accelsim import program
-from accelsim.optimizer import Optimizer
 from accelsim.program import Node, Tape
+from accelsim.rule import Optimizer
 from accelsim.spectra import Array
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim import machine
-from accelsim.optimizer import Optimizer
+from accelsim.rule import Optimizer
 from accelsim.simulation.inputs import STRETCH, Columns, Inputs
 from accelsim.simulation.joined import joined
 from accelsim.simulation.layout import Layout

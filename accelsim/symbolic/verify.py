@@ -9,7 +9,7 @@ from typing import Any
 
 from accelsim import discovery
 from accelsim.errors import reason, unknown
-from accelsim.symbolic import equivalence, memories
+from accelsim.symbolic.check import equivalence, memories
 
 EXPECTED = "proved"
 NEAR_MISS = "refuted"
@@ -56,7 +56,7 @@ def told(verdict: Mapping[str, Any]) -> str:
 
 
 def _with_proofs(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    from accelsim.symbolic.coq import check as compiled
+    from accelsim.symbolic.coq.coqc import check as compiled
 
     derivations = known()
     proofs = compiled({v["name"]: derivations[v["name"]].certificate() for v in found if v["error"] is None})

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from accelsim import optimizers
-from accelsim.optimizer import step
+from accelsim.rule import step
 
 STEPS = 100
 TOLERANCE = 1e-12

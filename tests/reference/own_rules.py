@@ -1,6 +1,6 @@
 """Rules that are not shipped: an averaging window, two samples a step, states that are dead."""
 
-from accelsim.optimizer import Hyperparameter, momentum, optimizer, step_size, weight
+from accelsim.rule import Hyperparameter, momentum, optimizer, step_size, weight
 
 
 @optimizer(positions="base mean out", returns="out", lr=step_size(), beta=weight(), power=Hyperparameter(low=0))

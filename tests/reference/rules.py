@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from accelsim.optimizer import step
+from accelsim.rule import step
 from accelsim.schedules import Recurrence, Schedule
 from reference.numbers import mp, number
 

@@ -10,11 +10,12 @@ from conftest import seed_of
 
 from accelsim import cli, program
 from accelsim.optimizers import find, shipped
-from accelsim.symbolic import coq, verify
-from accelsim.symbolic.coq_rule import Rule, in_brackets, joined
-from accelsim.symbolic.equivalence import Equivalence
-from accelsim.symbolic.linear_part import linear_part
-from accelsim.symbolic.tableau import tableau
+from accelsim.symbolic import verify
+from accelsim.symbolic.check.equivalence import Equivalence
+from accelsim.symbolic.coq import coqc as coq
+from accelsim.symbolic.coq.rule import Rule, in_brackets, joined
+from accelsim.symbolic.system.linear_part import linear_part
+from accelsim.symbolic.system.tableau import tableau
 
 
 def test_every_derivation_is_checked_by_the_kernel(monkeypatch, capsys):

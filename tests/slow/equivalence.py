@@ -11,10 +11,10 @@ from conftest import seed_of
 from pairs import pair
 
 from accelsim.optimizers import find
-from accelsim.symbolic.algebra import evaluated
-from accelsim.symbolic.certificate import verify_certificate
-from accelsim.symbolic.finder import equivalent
-from accelsim.symbolic.tableau import tableau
+from accelsim.symbolic.algebra.field import evaluated
+from accelsim.symbolic.certify.verifier import verify_certificate
+from accelsim.symbolic.find.finder import equivalent
+from accelsim.symbolic.system.tableau import tableau
 
 HOW_MANY = {1: 346, 2: 130, 3: 24}  # pairs by number of memories
 BUDGET = 60  # seconds of computing

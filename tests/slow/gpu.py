@@ -27,7 +27,7 @@ from test_cuda import plain as on_numpy
 from test_cuda import table as table
 
 from accelsim.errors import InputError
-from accelsim.optimizer import optimizer, step_size
+from accelsim.rule import optimizer, step_size
 from accelsim.simulation import backends, driver
 
 try:

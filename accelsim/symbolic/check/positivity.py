@@ -1,0 +1,132 @@
+"""Proofs that written values of hyperparameters lie in their ranges, at all steps and for all that they are written in.
+
+There is one where no minus is left in a quotient of polynomials, once numbers of [0, 1] are written x/(x + y), those of
+at least a as a + x, with x and y of at least 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from itertools import product
+from typing import Any
+
+from accelsim.errors import InputError
+from accelsim.program import exact
+from accelsim.rule import Hyperparameter, Optimizer
+from accelsim.symbolic.algebra.field import elsewhere, evaluated, special_steps
+from accelsim.symbolic.algebra.language import number
+from accelsim.symbolic.algebra.ranges import NONE, called
+from accelsim.symbolic.algebra.recurrences import Texts
+from accelsim.symbolic.system.tableau import sympy_functions, time
+
+
+def condition(name: str, text: str, declared: Hyperparameter, rule: Optimizer, sequences: Texts = NONE) -> str | None:
+    """That a hyperparameter's value, written in those of a rule, lies in its range; None where that is proved."""
+    return None if _always_inside(text, declared, rule, sequences) else f"{name} = {text} is {declared.range}"
+
+
+def _always_inside(text: str, declared: Hyperparameter, rule: Optimizer, sequences: Texts) -> bool:
+    """Whether a text's value is seen to be in a range for all hyperparameters of the rule in theirs, at all steps."""
+    import sympy
+    from sympy.core.function import AppliedUndef
+
+    if declared == Hyperparameter(declared.default):
+        return True
+    functions = {name: sympy.Function(name) for name in called([text])}
+    known = {
+        **sympy_functions(),
+        "t": time(),
+        **{name: sympy.Symbol(name) for name in rule.hyperparameters},
+        **functions,
+    }
+    try:
+        value = sympy.sympify(evaluated(text, known, number))
+    except InputError:
+        return False
+    for step in (*special_steps(value), None):
+        here = elsewhere(value) if step is None else value.subs(time(), step)
+        begun = 1 + max(special_steps(value), default=-1)
+        moments = {time(): begun + _symbol("t")} if step is None else {}
+        leaves = set(here.atoms(AppliedUndef)) | (here.free_symbols - {time()})
+        if any((f.func.__name__ if f.is_Function else f.name) in sequences for f in leaves):
+            return False
+        drawn = {f: _parametrized(rule, f) for f in leaves}
+        if not _between(_without_powers(here, drawn).xreplace(drawn).xreplace(moments), declared):
+            return False
+    return True
+
+
+def _symbol(leaf: Any, positive: bool = False) -> Any:
+    """A symbol for a number of at least 0, or above it."""
+    import sympy
+
+    return sympy.Symbol(f"of {leaf}", **{"positive" if positive else "nonnegative": True})
+
+
+def _parametrized(rule: Optimizer, leaf: Any) -> Any:
+    """A hyperparameter in its range, or its value at a step, in symbols of at least 0."""
+    import sympy
+
+    name = leaf.func.__name__ if leaf.is_Function else leaf.name
+    declared = rule.hyperparameters.get(name, Hyperparameter(low=0, open_low=True))  # others: given positive sequences
+    ends = (declared.low, declared.high)
+    low, high = (sympy.Rational(str(exact(end))) if math.isfinite(end) else None for end in ends)
+    x, y = _symbol(leaf, declared.open_low), _symbol(_other_end(str(leaf)), declared.open_high)
+    if low is None:
+        return sympy.Symbol(f"of {leaf}", real=True) if high is None else high - y
+    return low + x if high is None else low + (high - low) * x / (x + y)
+
+
+def _without_powers(expression: Any, drawn: Mapping[Any, Any]) -> Any:
+    """An expression with a number of [0, 1] for each power at a later step, as beta**(t+1), of such a number."""
+
+    def one(power: Any) -> Any:
+        step = power.exp - time()
+        within = power.base in drawn and all(map(_no_minus, (drawn[power.base], 1 - drawn[power.base])))
+        if not (within and step.is_Integer and step >= 0):
+            return power
+        x, y = (_symbol(name) for name in (f"{power.base}**t", _other_end(f"{power.base}**t")))
+        return power.base**step * x / (x + y)
+
+    return expression.replace(lambda e: e.is_Pow and e.exp.has(time()), one)
+
+
+def _between(value: Any, declared: Hyperparameter) -> bool:
+    """Whether an expression in symbols of at least 0 is seen to lie in a range, wherever it is finite."""
+    import sympy
+
+    if not value.is_rational_function(*value.free_symbols) or value.has(sympy.zoo, sympy.nan):
+        return False
+    ends = ((declared.low, declared.open_low, 1), (declared.high, declared.open_high, -1))
+    return all(
+        _no_minus(sign * (value - sympy.Rational(str(exact(end)))), open_)
+        for end, open_, sign in ends
+        if math.isfinite(end)
+    )
+
+
+def _no_minus(value: Any, positive: bool = False) -> bool:
+    """Whether a quotient of polynomials is at least 0, or above it, as no minus is in it, but in even powers."""
+    import sympy
+
+    above, below = sympy.fraction(sympy.cancel(value))
+    symbols = sorted(value.free_symbols, key=str) or [sympy.Dummy()]
+    over, under = (sympy.Poly(part, *symbols) for part in (above, below))
+    signed = [i for i, symbol in enumerate(symbols) if not symbol.is_nonnegative]
+    for polynomial in (over, under):
+        if any(c < 0 or any(m[i] % 2 for i in signed) for m, c in polynomial.terms()):
+            return False
+    return not positive or _above_zero(over, symbols)
+
+
+def _above_zero(polynomial: Any, symbols: list[Any]) -> bool:
+    """Whether a polynomial without a minus has a term that is not zero, whichever of two symbols of a range is not."""
+    sure = {symbol for symbol in symbols if symbol.is_positive}
+    pairs = [(x, y) for x in symbols for y in symbols if y.name == _other_end(x.name)]
+    terms = [{s for s, k in zip(symbols, m, strict=True) if k} for m in polynomial.monoms()] if polynomial else []
+    return all(any(term <= sure | {*chosen} for term in terms) for chosen in product(*pairs))
+
+
+def _other_end(name: str) -> str:
+    return f"{name} to its end"

@@ -1,0 +1,429 @@
+"""Refutations of rules as they are, roots and all: gradients that no choice of hyperparameters follows.
+
+Linear parts leave open what a rule multiplies by, as Adam's 1/(sqrt(v) + eps). Here both rules are run themselves, on
+several sequences of gradients that share hyperparameters: rule a at rational ones, rule b with one unknown a step, and
+either with an unknown for each root that is no rational number, of which the square is known. Gradients twice as long
+make roots twice as long: that parts what is added to a root from its factor.
+
+Where rule b queries a position, that position is rule a's: it is supposed to have queried the same points until then.
+So the differences at each step contain few unknowns.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from fractions import Fraction
+from functools import cache, partial
+from typing import Any
+
+from accelsim.errors import InputError
+from accelsim.program import Node, evaluate, exact
+from accelsim.rule import Hyperparameter, Optimizer
+from accelsim.symbolic.algebra.elimination import Clock
+from accelsim.symbolic.algebra.field import evaluated, number_of, rational_root
+from accelsim.symbolic.algebra.groebner import Elimination, Line, divided, made, premises
+from accelsim.symbolic.system.pair import Question
+
+# each alone, two that meet, and none, where a rule divides by what is added to a root
+GRADIENTS = ((1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (0, 1, 1), (0, 0, 0))
+# steps, and lengths at which gradients are taken, each with other hyperparameters of rule a: one step is soon looked at
+TRIES = ((1, (1, 2)), (3, (1, 2)), (3, (1, 2, 3)))
+PARTS = 16  # of a range, in numbers that are short
+
+
+Root = tuple[str, int, int, int]  # of which rule, at which step, on which sequence, which of the step
+Place = tuple[int, int, int]  # step, sequence, length
+
+
+class _Beyond(Exception):
+    """A rule does what is not followed here."""
+
+
+def refute_itself(question: Question, varying: Sequence[str], clock: Clock) -> dict[str, Any] | None:
+    """A counterexample as a document (see `verifier.verify_certificate`), None where none was found.
+
+    Parameters
+    ----------
+    varying : the first rule's hyperparameters that are unknown functions of t.
+
+    Raises
+    ------
+    OutOfTime
+        Past the budget of the clock.
+    """
+    for seed, (steps, lengths) in enumerate(TRIES):
+        with suppress(_Beyond, InputError, ZeroDivisionError):
+            runs = _Runs(question, varying, seed, steps, lengths, clock)
+            found = _Equations(runs).contradiction(clock)
+            if found:
+                return _document(runs, found)
+    return None
+
+
+class _Runs:
+    """Runs of both rules on each sequence: what they query, in the unknowns of rule b and in roots of either.
+
+    Attributes
+    ----------
+    unknowns : rule b's hyperparameters, by name and step.
+    roots : unknowns for roots with their squares, by rule, step, sequence and place among those of the step. Those of
+        different sequences are called alike here: no difference has both.
+    divisors : what is divided by.
+    idle : the sequences without gradients, where the rules do not divide by zero.
+    points, differences : what rule a queries, and what rule b queries less that, by step, sequence and length.
+    """
+
+    def __init__(
+        self, question: Question, varying: Sequence[str], seed: int, steps: int, lengths: Sequence[int], clock: Clock
+    ) -> None:
+        import sympy
+        from sympy.polys.rings import PolyRing
+
+        self.q, self.lengths, self.steps = question, lengths, steps
+        self.gradients = list(dict.fromkeys(gradients[:steps] for gradients in GRADIENTS))
+        self.programs = {"a": question.a.program(question.set_a), "b": question.b.program()}
+        if any(program.gradients > 1 for program in self.programs.values()):
+            raise _Beyond
+        self.values = numbers(question.a, question.set_a, varying, seed, steps)
+        declared = question.b.hyperparameters
+        free = [k for k in self.programs["b"].reads if k not in question.set_b and not declared[k].switch]
+        asked = steps + (self.programs["b"].queries[0][0].op != "state")  # the last query may take some
+        self.unknowns = [f"{name}[{t}]" for name in free for t in range(asked)]
+        each = sum(node.op == "sqrt" for program in self.programs.values() for node in program.nodes)
+        self.spare = [f"root{i}" for i in range(each * steps * len(lengths))]
+        self.field = PolyRing([*self.spare, *self.unknowns], sympy.QQ).to_field()
+        self.symbols = dict(zip(self.unknowns, self.field.gens[len(self.spare) :], strict=True))
+        self.roots: dict[Root, tuple[Any, Any]] = {}
+        self.divisors: set[Any] = set()
+        self._uniform: dict[tuple[str, int], dict[int, Any]] = {}
+        self.points: dict[Place, Any] = {}
+        self.differences: dict[Place, Any] = {}
+        self.idle: list[int] = []
+        for i, gradients in enumerate(self.gradients):
+            with suppress(ZeroDivisionError):  # rules that divide by gradients are looked at on others
+                self._compare(i, gradients, clock)
+                self.idle += [i] * (not any(gradients))
+
+    def _compare(self, i: int, gradients: Sequence[int], clock: Clock) -> None:
+        """Run both rules on a sequence of gradients, at all lengths."""
+        for n, length in enumerate(self.lengths):
+            clock.check()
+            here = [length * g for g in gradients]
+            mine = self._run("a", here, i)
+            theirs = self._run("b", here, i, mine)
+            for t, (x, y) in enumerate(zip(mine, theirs, strict=True)):
+                self.points[t, i, n] = x
+                if x != y:
+                    self.differences[t, i, n] = y - x
+
+    def _run(self, end: str, gradients: Sequence[int], i: int, points: list[Any] | None = None) -> list[Any]:
+        """What a rule queries on gradients; where it queries a position, that being at given points."""
+        rule, program = (self.q.a if end == "a" else self.q.b), self.programs[end]
+        query = program.queries[0][0]
+        state = {name: self.number(value) for name, value in rule.start(Fraction(0)).items()}
+        shown = []
+        for t in range(self.steps + 1):
+            known = dict(self._uniform.setdefault((end, t), {}))
+            leaf, operation = partial(self._leaf, end, t, state, gradients[t : t + 1]), self._operation(end, t, i)
+            shown.append(evaluate(query, leaf, operation, known))
+            if t == self.steps:
+                break
+            if points and query.op == "state":
+                state[query.value] = known[query.index] = points[t]
+            state = {name: evaluate(node, leaf, operation, known) for name, node in program.updates.items()}
+            same = {node.index for node in program.nodes if node.kind == "uniform"} & known.keys()
+            self._uniform[end, t] = {index: known[index] for index in same}
+        return shown
+
+    def _leaf(self, end: str, t: int, state: Mapping[str, Any], gradient: Sequence[int], node: Node) -> Any:
+        if node.op == "state":
+            return state[node.value]
+        if node.op == "hyperparameter":
+            return self._hyperparameter(end, node.value, t)
+        if node.op == "gradient":
+            return self.number(gradient[0])
+        return self.number(t if node.op == "step" else node.value)
+
+    def _hyperparameter(self, end: str, name: str, t: int) -> Any:
+        known = self.values if end == "a" else self.q.set_b
+        if name not in known:
+            return self.symbols[f"{name}[{t}]"]
+        value = known[name]
+        return self.number(evaluated(str(value[t] if isinstance(value, list) else value), {"t": Fraction(t)}))
+
+    def number(self, value: Any) -> Any:
+        """A number in the field."""
+        fraction = exact(value)
+        return self.field(self.field.domain(fraction.numerator, fraction.denominator))
+
+    def _operation(self, end: str, t: int, i: int) -> Callable[[Node, list[Any]], Any]:
+        def divide(x: Any, y: Any) -> Any:
+            self.divisors.add(y)
+            return x / y
+
+        def power(x: Any, y: Any) -> Any:
+            exponent = number_of(y)
+            if exponent is None or exponent.denominator != 1:
+                raise _Beyond
+            return x ** int(exponent) if exponent >= 0 else divide(self.field.one, x ** -int(exponent))
+
+        known: dict[str, Callable[..., Any]] = {
+            "add": lambda x, y: x + y,
+            "sub": lambda x, y: x - y,
+            "mul": lambda x, y: x * y,
+            "neg": lambda x: -x,
+            "div": divide,
+            "pow": power,
+            "sqrt": lambda x: self._root(end, t, i, x),
+            "first": lambda x: t == 0,
+            "where": lambda condition, x, y: x if condition else y,
+        }
+
+        def apply(node: Node, values: list[Any]) -> Any:
+            if node.op not in known:
+                raise _Beyond
+            return known[node.op](*values)
+
+        return apply
+
+    def _root(self, end: str, t: int, i: int, square: Any) -> Any:
+        """The root of a number or an expression: a multiple of an earlier one of the rule, or an unknown of its own."""
+        plain = number_of(square)
+        if plain is not None and (root := rational_root(plain)) is not None:
+            return self.number(root)
+        if (plain is None or plain < 0) if end == "a" else self.has_root(square):
+            raise _Beyond
+        here = [key for key in self.roots if key[2] == i]
+        for key in here:
+            symbol, earlier = self.roots[key]
+            ratio = number_of(square / earlier) if key[0] == end and key[1] <= t else None
+            if ratio is not None and (root := rational_root(ratio)) is not None:
+                return symbol * self.number(root)
+        place = sum(key[:2] == (end, t) for key in here)
+        symbol = self.field.gens[len(here)]
+        self.roots[end, t, i, place] = symbol, square
+        return symbol
+
+    def called(self, i: int) -> list[str]:
+        """What the field's unknowns are called on a sequence."""
+        roots = [root_name(*key) for key in self.roots if key[2] == i]
+        return [*roots, *self.spare[len(roots) :], *self.unknowns]
+
+    def names(self, element: Any) -> set[str]:
+        """What is in a field's element without roots."""
+        found = {k for part in (element.numer, element.denom) for m in part for k, power in enumerate(m) if power}
+        return {self.unknowns[k - len(self.spare)] for k in found if k >= len(self.spare)}
+
+    def has_root(self, element: Any) -> bool:
+        """Whether there is a root in a field's element."""
+        return any(any(m[: len(self.spare)]) for part in (element.numer, element.denom) for m in part)
+
+
+class _Equations:
+    """Lines of a derivation in the unknowns of rule b alone, for each step, from differences of runs.
+
+    Unknowns are in the order of elimination: roots, those that are in no square of a root, the other ones.
+    """
+
+    def __init__(self, runs: _Runs) -> None:
+        self.runs = runs
+        self.ring = self._ordered()
+        self.places = {str(s): i for i, s in enumerate(self.ring.symbols)}
+        self.given = {key: Line(None, (), key) for key in runs.roots}
+
+    def _ordered(self) -> Any:
+        """The ring, roots being the first of its unknowns."""
+        import sympy
+        from sympy.polys.orderings import ProductOrder, grevlex
+        from sympy.polys.rings import PolyRing
+
+        runs = self.runs
+        squares = {name for (end, *_), (_, square) in runs.roots.items() if end == "b" for name in runs.names(square)}
+        alone = {name for d in runs.divisors if len(d.numer) == 1 for name in runs.names(d)}
+
+        def late(unknown: str) -> int:
+            steps = {f"{unknown.partition('[')[0]}[{t}]" for t in range(runs.steps + 1)}
+            return 2 if steps & alone else int(bool(steps & squares))
+
+        rest = sorted(runs.unknowns, key=late)
+        i = len(runs.roots)
+        j = i + sum(late(name) == 0 for name in rest)
+        blocks = ((grevlex, lambda m: m[:i]), (grevlex, lambda m: m[i:j]), (grevlex, lambda m: m[j:]))
+        symbols = [sympy.Symbol(name) for name in (*(root_name(*key) for key in runs.roots), *rest)]
+        return PolyRing(symbols, sympy.QQ, cache(ProductOrder(*blocks)))
+
+    def _moved(self, polynomial: Any, i: int = 0) -> Any:
+        """A polynomial of the runs on a sequence in this ring."""
+        called = self.runs.called(i)
+        places = [self.places.get(name, -1) for name in called]
+        size = len(self.places)
+
+        def monomial(m: Any) -> tuple[int, ...]:
+            powers = [0] * size
+            for place, power in zip(places, m, strict=True):
+                if power:
+                    powers[place] = power
+            return tuple(powers)
+
+        return self.ring({monomial(m): c for m, c in polynomial.terms()})
+
+    def contradiction(self, clock: Clock) -> Line | None:
+        """The line 1; steps are looked at one after the other."""
+        elimination = Elimination(self._units(), clock)
+        for t in range(1, self.runs.steps + 1):
+            lines: dict[Any, Line] = {}
+            for i in range(len(self.runs.gradients)):
+                clock.check()
+                for line in self._without_roots(t, i, elimination.units):
+                    lines.setdefault(line.polynomial, line)
+            found = elimination.contradiction(lines.values())
+            if found:
+                return found
+        return None
+
+    def _units(self) -> list[Any]:
+        """What is divided by, irreducible, without roots."""
+        found = dict[Any, None]()
+        for divisor in self.runs.divisors:
+            if not self.runs.has_root(divisor) and not divisor.numer.is_ground:
+                found |= {self._moved(factor): None for factor, _ in divisor.numer.factor_list()[1]}
+        return list(found)
+
+    def _without_roots(self, t: int, i: int, units: list[Any]) -> Iterator[Line]:
+        """What follows from the differences of a step on a sequence of gradients, short and long."""
+        lines = list[Line]()
+        for n in range(len(self.runs.lengths)):
+            difference = self.runs.differences.get((t, i, n))
+            if difference is not None:
+                above, below = (self._moved(part, i) for part in (difference.numer, difference.denom))
+                lines += _less(made(above, (Line(above, (), (t, i, n)), below)), lines)
+        lines = self._without_own_roots(lines, i)
+        free = [divided(line, units) for line in lines if not self._roots_of(line)]
+        yield from free
+        for line in lines:
+            if self._roots_of(line):
+                line = _remainder(line, free)
+                for key in self._roots_of(line):
+                    line = self._squared(line, key)
+                line = _remainder(line, free)
+                if line.polynomial:
+                    yield divided(line, units)
+
+    def _without_own_roots(self, lines: list[Line], i: int) -> list[Line]:
+        """The lines without roots that no other of them has, less multiples of each other again."""
+        own = [
+            [key for key in self._roots_of(line) if sum(key in self._roots_of(x) for x in lines) == 1] for line in lines
+        ]
+        if sum(map(bool, map(self._roots_of, lines))) == 1:
+            return lines
+        fewer = list[Line]()
+        for line, keys in zip(lines, own, strict=True):
+            for key in keys:
+                line = self._squared(line, key)
+            for key in self._roots_of(line):
+                line = self._squared(line, key, conjugate=False)
+            fewer += _less(line, fewer)
+        return fewer
+
+    def _roots_of(self, line: Line) -> list[Root]:
+        return [key for i, key in enumerate(self.runs.roots) if any(m[i] for m in line.polynomial)]
+
+    def _squared(self, line: Line, key: Root, conjugate: bool = True) -> Line:
+        """The line with a root's square put in; times its conjugate before, which rids it of the root."""
+        i, p, square = self.places[root_name(*key)], line.polynomial, self.runs.roots[key][1]
+        above, below = (self._moved(part, key[2]) for part in (square.numer, square.denom))
+        turned = self.ring({m: -c if m[i] % 2 else c for m, c in p.terms()})
+        factor = turned if conjugate and turned != p else self.ring.one
+        product = p * factor
+        top = max((m[i] for m in product), default=0) // 2
+        kept = self.ring.zero
+        for m, c in product.terms():
+            rest = (*m[:i], m[i] % 2, *m[i + 1 :])
+            kept += self.ring({rest: c}) * above ** (m[i] // 2) * below ** (top - m[i] // 2)
+        if kept == p:
+            return line
+        vanishing = self.ring.gens[i] ** 2 * below - above  # below times what is given as zero
+        quotient = (product * below**top - kept).quo(vanishing)
+        return made(kept, (line, factor * below**top), (self.given[key], -quotient * below))
+
+
+def _remainder(line: Line, others: Sequence[Line]) -> Line:
+    if not others or not line.polynomial:
+        return line
+    quotients, rest = line.polynomial.div([other.polynomial for other in others])
+    return made(rest, (line, 1), *((x, -q) for x, q in zip(others, quotients, strict=True)))
+
+
+def _less(line: Line, lines: Sequence[Line]) -> list[Line]:
+    """The line less numbers times others, that do away with what leads in these; none if nothing is left."""
+    for other in lines:
+        lead = other.polynomial.LM
+        factor = line.polynomial.get(lead, 0) / other.polynomial[lead]
+        if factor:
+            line = made(line.polynomial - other.polynomial * factor, (line, 1), (other, line.polynomial.ring(-factor)))
+    return [line] if line.polynomial else []
+
+
+def root_name(end: str, t: int, sequence: int, place: int) -> str:
+    """What the unknown for a root is called, as no hyperparameter can be."""
+    return f"{end}[{t}][{sequence}][{place}]"
+
+
+def numbers(rule: Optimizer, given: Mapping[str, Any], varying: Sequence[str], seed: int, last: int) -> dict[str, Any]:
+    """Short rational values of a rule's hyperparameters inside their ranges, by step for those that vary; as given."""
+    found: dict[str, Any] = {}
+    for name in rule.program(given).reads:
+        declared = rule.hyperparameters[name]
+        if declared.switch:
+            continue
+        steps = [str(_drawn(declared, f"{seed} {name} {t}")) for t in range(last + 1)]
+        found[name] = str(given[name]) if name in given else steps if name in varying else steps[0]
+    return found
+
+
+def _drawn(declared: Hyperparameter, key: str) -> Fraction:
+    low, high = (exact(min(max(edge, -2.0), 2.0)) for edge in (declared.low, declared.high))
+    return low + (high - low) * Fraction(random.Random(key).randint(1, PARTS - 1), PARTS)
+
+
+# -- the document -----------------------------------------------------------------------------------------------------
+
+
+def _document(runs: _Runs, last: Line) -> dict[str, Any]:
+    """The counterexample, with the sequences that it takes, and without gradients at all."""
+    import sympy
+
+    given, lines = premises(last)
+    keys = {line.name for line in given}
+    answers = [key for key in sorted(runs.differences) if key in keys]
+    roots = [key for key in runs.roots if key in keys]
+    kept = sorted({i for _, i, _ in answers} | {*runs.idle})
+    names = {root_name(*key): root_name(*key[:2], kept.index(key[2]), key[3]) for key in runs.roots if key[2] in kept}
+    number: dict[Any, int] = {key: i for i, key in enumerate([*answers, *roots])}
+    places = {line: number[line.name] for line in given} | {line: len(number) + i for i, line in enumerate(lines)}
+    symbols = [sympy.Symbol(names.get(str(s), str(s))) for s in last.polynomial.ring.symbols]
+
+    def text(element: Any, called: Sequence[Any] = symbols) -> str:
+        return str(element.as_expr(*called))
+
+    def called(i: int) -> list[Any]:
+        return [sympy.Symbol(names.get(name, name)) for name in runs.called(i)]
+
+    def term(line: Line, above: Any, below: Any) -> dict[str, Any]:
+        return {"of": places[line], "times": str(above.as_expr(*symbols) / sympy.factor(below.as_expr(*symbols)))}
+
+    return {
+        "kind": "itself",
+        "hyperparameters": runs.values | {k: str(v) for k, v in runs.q.set_a.items() if k not in runs.values},
+        "unknown": "one a step",
+        "gradients": [list(map(str, runs.gradients[i][: answers[-1][0]])) for i in kept],
+        "lengths": list(map(str, runs.lengths)),
+        "answers": [{"step": t, "gradients": kept.index(i), "length": n} for t, i, n in answers],
+        "values": [text(runs.points[place], called(place[1])) for place in answers],
+        "roots": {names[root_name(*key)]: text(runs.roots[key][1], called(key[2])) for key in roots},
+        "lines": [
+            {"is": text(line.polynomial), "terms": [term(x, *factor) for x, factor in line.terms]} for line in lines
+        ],
+    }

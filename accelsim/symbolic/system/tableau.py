@@ -1,0 +1,473 @@
+"""The linear part of a rule as matrices: s+ = A s + B g, queries y = C s + D g, returned = F s.
+
+The matrices are found by structural induction over the traced program, and that induction is the proof of
+linearity: each node is affine in states and gradients with the coefficients shown, or the reason why it is not
+is kept. Products with a nonlinear sequence (Adam's preconditioner) keep it as a *given sequence* in the
+coefficients; `sign` is replaced by the identity and noted. Entries are uniform nodes, read by SymPy (`symbolic`)
+and by numbers (`rows`) alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from accelsim.errors import InputError
+from accelsim.program import Node, Program, evaluate, exact, operate, reachable
+from accelsim.rule import Optimizer
+from accelsim.schedules import Recurrence, Schedule, Value
+
+
+@dataclass(frozen=True)
+class Affine:
+    """A node that is affine: coefficients by index of state or gradient node, and what was set aside for it."""
+
+    terms: Mapping[int, Node]
+    factors: frozenset[tuple[int, str]] = frozenset()
+    maps: frozenset[tuple[str, str]] = frozenset()
+
+    def scaled(self, factor: Node, op: str = "mul") -> Affine:
+        return Affine({k: _simplified(op, v, factor) for k, v in self.terms.items()}, self.factors, self.maps)
+
+
+@dataclass(frozen=True)
+class Given:
+    """A node that is not affine in the linear states; as a factor it counts as a given sequence."""
+
+    reason: str
+
+
+Form = Affine | Given | None  # None: uniform
+Entries = dict[tuple[int, int], Node]
+
+
+class Matrices(NamedTuple):
+    """SymPy matrices of a step: A (k, k), B (k, G), C (G, k), D (G, G), F (1, k)."""
+
+    A: Any
+    B: Any
+    C: Any
+    D: Any
+    F: Any
+
+
+class Numeric(NamedTuple):
+    """Matrices of a step in numbers: float64, or object arrays of `Fraction`; shapes as in `Matrices`."""
+
+    A: np.ndarray
+    B: np.ndarray
+    C: np.ndarray
+    D: np.ndarray
+    F: np.ndarray
+
+
+def _is(node: Node, value: int) -> bool:
+    return node.op == "const" and node.value == value
+
+
+def _simplified(op: str, a: Node, b: Node) -> Node:
+    if op == "mul" and _is(a, 1):
+        return b
+    if op in ("mul", "div") and _is(b, 1):
+        return a
+    if op == "sub" and _is(a, 0):
+        return -b
+    return a.tape.node(op, a, b)
+
+
+def _combined(op: str, a: Affine, b: Affine, tape: Any, condition: Node | None = None) -> Affine:
+    zero = tape.lift(0)
+    terms = {}
+    for key in {**a.terms, **b.terms}:
+        left, right = a.terms.get(key, zero), b.terms.get(key, zero)
+        if condition is not None:
+            terms[key] = tape.node("where", condition, left, right)
+        elif _is(right, 0):
+            terms[key] = left
+        else:
+            terms[key] = right if _is(left, 0) and op == "add" else _simplified(op, left, right)
+    return Affine(terms, a.factors | b.factors, a.maps | b.maps)
+
+
+class _Analysis:
+    """The form of every node, some states being known as nonlinear."""
+
+    def __init__(self, program: Program, nonlinear: set[str]) -> None:
+        self.nodes, self.nonlinear = program.nodes, nonlinear
+        self.tape = program.nodes[0].tape
+        self.forms: dict[int, Form] = {}
+        for node in program.nodes:
+            self.forms[node.index] = None if node.kind == "uniform" else self._form(node)
+
+    def affine(self, node: Node) -> Form:
+        """The form of a node where an affine one is wanted: a uniform zero is affine too."""
+        form = self.forms[node.index]
+        if form is None:
+            return Affine({}) if _is(node, 0) else Given(f"it contains the constant {node}, whatever the state")
+        return form
+
+    def _form(self, node: Node) -> Affine | Given:
+        if node.op == "state" and node.value in self.nonlinear:
+            return Given(f"{node.value} is not linear")
+        if node.op in ("state", "gradient"):
+            return Affine({node.index: self.tape.lift(1)})
+        method = getattr(self, f"_{node.op}", None)
+        form: Affine | None = method(node) if method else None
+        below = (self.forms[arg.index] for arg in node.args)
+        return form or next((b for b in below if isinstance(b, Given)), Given(f"{node} is not linear"))
+
+    def _sum(self, node: Node) -> Affine | None:
+        a, b = map(self.affine, node.args)
+        both = isinstance(a, Affine) and isinstance(b, Affine)
+        return _combined(node.op, a, b, self.tape) if both else None  # type: ignore[arg-type]
+
+    _add = _sub = _sum
+
+    def _where(self, node: Node) -> Affine | None:
+        a, b = map(self.affine, node.args[1:])
+        both = isinstance(a, Affine) and isinstance(b, Affine)
+        return _combined("where", a, b, self.tape, node.args[0]) if both else None  # type: ignore[arg-type]
+
+    def _neg(self, node: Node) -> Affine | None:
+        form = self.forms[node.args[0].index]
+        return form.scaled(self.tape.lift(-1)) if isinstance(form, Affine) else None
+
+    def _mul(self, node: Node) -> Affine | None:
+        for one, other in (node.args, node.args[::-1]):
+            if isinstance(self.forms[one.index], Affine):
+                return self._weighted(one, other, "mul")
+        return None
+
+    def _div(self, node: Node) -> Affine | None:
+        return self._weighted(node.args[0], node.args[1], "div")
+
+    def _weighted(self, one: Node, other: Node, op: str) -> Affine | None:
+        form, weight = self.forms[one.index], self.forms[other.index]
+        if not isinstance(form, Affine) or isinstance(weight, Affine):
+            return None
+        if weight is None:
+            return form.scaled(other, op)
+        when = self._when(form)
+        sequence = self.tape.node("given", value=(op, other.index), kind="uniform")
+        scaled = form.scaled(sequence)
+        return Affine(scaled.terms, form.factors | {(sequence.index, when)}, form.maps)
+
+    def _sign(self, node: Node) -> Affine | None:
+        form = self.forms[node.args[0].index]
+        if not isinstance(form, Affine):
+            return None
+        return Affine(form.terms, form.factors, form.maps | {("sign", self._when(form))})
+
+    def _when(self, form: Affine) -> str:
+        """Whether what is applied to this form acts before the momentum (on gradients alone) or after it."""
+        pure = all(self.tape.nodes[index].op == "gradient" for index in form.terms)
+        return "before" if pure else "after"
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A given positive sequence in the coefficients: its symbol, what it is, and where it acts."""
+
+    symbol: str
+    node: Node
+    when: str
+
+
+@dataclass(frozen=True)
+class Tableau:
+    """The linear part of a rule.
+
+    Attributes
+    ----------
+    optimizer : whose rule it is.
+    states : the linear states, k of them, positions first; those found nonlinear are in `dropped`.
+    dropped : states whose own update is not linear (Adam's v) with the reason.
+    stages : number of gradients of each yield, summing to G.
+    a, b, c, d, f : entries as uniform nodes by (row, column); what is absent is zero.
+    factors : given sequences in the coefficients (preconditioners, clipping), by node index.
+    maps : elementwise functions replaced by the identity, as (name, "before" or "after" the momentum).
+    """
+
+    optimizer: Optimizer
+    states: tuple[str, ...]
+    dropped: Mapping[str, str]
+    stages: tuple[int, ...]
+    a: Entries
+    b: Entries
+    c: Entries
+    d: Entries
+    f: Entries
+    factors: Mapping[int, Factor]
+    maps: frozenset[tuple[str, str]]
+
+    @property
+    def gradients(self) -> int:
+        """Gradients a step, G."""
+        return sum(self.stages)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Names of the hyperparameters in the matrices."""
+        leaves = {leaf.value for leaf in self._leaves() if leaf.op == "hyperparameter"}
+        return tuple(name for name in self.optimizer.hyperparameters if name in leaves)
+
+    def _leaves(self) -> list[Node]:
+        return [node for node in self._nodes() if not node.args]
+
+    def _nodes(self) -> list[Node]:
+        return reachable(node for name in self.shapes() for node in getattr(self, name).values())
+
+    def divided_by(self, varying: tuple[str, ...] = (), /, **values: Any) -> Iterator[Any]:
+        """What entries divide by, before any cancellation; arguments and unknowns as those of `symbolic`."""
+        translate = Translation(self, varying, values)
+        for node in self._nodes():
+            if node.op == "div":
+                yield translate(node.args[1])
+            elif node.op == "pow" and not translate(node.args[1]).is_nonnegative:
+                yield translate(node.args[0])
+
+    @property
+    def translation(self) -> tuple[int, ...]:
+        """The direction e of a translation of all positions: 1 at positions, 0 at memories."""
+        return tuple(int(state in self.optimizer.positions) for state in self.states)
+
+    @property
+    def start(self) -> tuple[float, ...]:
+        """What each state starts at, besides the initial point in the positions."""
+        return tuple(self.optimizer.memories.get(state, 0) for state in self.states)
+
+    @property
+    def nonlinearity(self) -> str | None:
+        """Why the rule is not linear, None where it is."""
+        for state, reason in self.dropped.items():
+            return f"the update of {state} is not linear: {reason}"
+        for name, when in sorted(self.maps):
+            return f"it applies {name} {when} the momentum"
+        for factor in self.factors.values():
+            return f"it multiplies by {factor.symbol}(t), which depends on state or gradient"
+        return None
+
+    def shapes(self) -> dict[str, tuple[int, int]]:
+        """Matrix shapes by name."""
+        k, g = len(self.states), self.gradients
+        return {"a": (k, k), "b": (k, g), "c": (g, k), "d": (g, g), "f": (1, k)}
+
+    def constant(self, /, **values: Any) -> bool:
+        """Whether no coefficient varies in time at these hyperparameters."""
+        resolved = self.optimizer.resolve(**values)
+        return all(
+            leaf.op == "const" or (leaf.op == "hyperparameter" and isinstance(resolved[leaf.value], Real))
+            for leaf in self._leaves()
+        )
+
+    def rows(self, number: Any = float, /, **values: Any) -> Iterator[Numeric]:
+        """The matrices step by step, in floats or (``number=program.exact``) in fractions.
+
+        Raises
+        ------
+        InputError
+            Where a coefficient depends on state or gradient: there are no numbers without a run.
+        """
+        if self.factors:
+            raise InputError(f"{self.optimizer} has no numeric matrices: {self.nonlinearity}")
+        constant = self.constant(**values)
+        numeric = None
+        for t, h in self.optimizer.rows(number, **values):
+            if numeric is None or not constant:
+                numeric = self.at(t, h, number)
+            yield numeric
+
+    def at(self, t: Any, h: Mapping[str, Any], number: Any = float, given: Mapping[str, Any] | None = None) -> Numeric:
+        """The matrices of one step, from its hyperparameters and what the given sequences are there, by symbol."""
+
+        def leaf(node: Node) -> Any:
+            if node.op == "given":
+                return (given or {})[self.factors[node.index].symbol]
+            if node.op == "hyperparameter":
+                return h[node.value]
+            return t if node.op == "step" else number(node.value)
+
+        known: dict[int, Any] = {}
+        matrices = []
+        for name, shape in self.shapes().items():
+            matrix = np.full(shape, number(0), dtype=np.float64 if number is float else object)
+            for place, node in getattr(self, name).items():
+                matrix[place] = evaluate(node, leaf, operate, known)
+            matrices.append(matrix)
+        return Numeric(*matrices)
+
+    def symbolic(self, varying: tuple[str, ...] = (), /, **values: Any) -> Matrices:
+        """The matrices in SymPy, in the step t.
+
+        Hyperparameters not given stay symbols; those in `varying`, and recurrences, are unknown functions of t.
+        """
+        import sympy
+
+        translate = Translation(self, varying, values)
+        matrices = []
+        for name, shape in self.shapes().items():
+            matrix = sympy.zeros(*shape)
+            for place, node in getattr(self, name).items():
+                matrix[place] = translate(node)
+            matrices.append(matrix)
+        return Matrices(*matrices)
+
+
+def time() -> Any:
+    """The SymPy symbol of the step."""
+    import sympy
+
+    return sympy.Symbol("t", integer=True, nonnegative=True)
+
+
+class Translation:
+    """Uniform nodes to SymPy expressions."""
+
+    def __init__(self, tableau: Tableau, varying: tuple[str, ...], values: Mapping[str, Value]) -> None:
+        self.tableau, self.varying = tableau, varying
+        self.values = {k: tableau.optimizer.value(k, v) for k, v in values.items()}
+        self.known: dict[int, Any] = {}
+
+    def __call__(self, node: Node) -> Any:
+        return evaluate(node, self._leaf, to_sympy, self.known)
+
+    def _leaf(self, node: Node) -> Any:
+        import sympy
+
+        if node.op == "step":
+            return time()
+        if node.op == "const":
+            return sympy.Rational(str(exact(node.value)))
+        if node.op == "given":
+            return sympy.Function(self.tableau.factors[node.index].symbol, positive=True)(time())
+        return self.hyperparameter(node.value)
+
+    def hyperparameter(self, name: str) -> Any:
+        """What a hyperparameter is in a proof."""
+        import sympy
+
+        default = self.tableau.optimizer.hyperparameters[name].default
+        value = self.values.get(name, default if isinstance(default, Recurrence) else None)
+        if name in self.varying or isinstance(value, Recurrence):
+            return sympy.Function(name, real=True)(time())
+        if isinstance(value, Schedule):
+            return evaluate(value.node(), self._leaf, to_sympy, {})
+        if value is None:
+            return sympy.Symbol(name, real=True)
+        return sympy.Rational(str(exact(value)))
+
+
+def sympy_functions() -> dict[str, Any]:
+    """The elementary functions in SymPy, by name."""
+    import sympy
+
+    return {
+        "sqrt": sympy.sqrt,
+        "exp": sympy.exp,
+        "log": sympy.log,
+        "cos": sympy.cos,
+        "sign": sympy.sign,
+        "minimum": sympy.Min,
+        "maximum": sympy.Max,
+        "first": lambda t: sympy.Eq(t, 0),
+        "where": lambda condition, a, b: sympy.Piecewise((a, condition), (b, True)),
+    }
+
+
+def to_sympy(node: Node, values: list[Any]) -> Any:
+    """Apply a uniform node's operation to SymPy expressions."""
+    function = sympy_functions().get(node.op)
+    return function(*values) if function else operate(node, values)
+
+
+def tableau(optimizer: Optimizer, /, **values: Any) -> Tableau:
+    """The linear part of a rule; of `values` only switches (such as warm-up steps) matter.
+
+    Raises
+    ------
+    InputError
+        If a query point or the returned state is not linear even after setting factors and signs aside.
+    """
+    program = optimizer.program(values)
+    dropped: dict[str, str] = {}
+    while True:
+        analysis = _Analysis(program, set(dropped))
+        forms = {state: analysis.affine(node) for state, node in program.updates.items()}
+        new = {s: form.reason for s, form in forms.items() if isinstance(form, Given) and s not in dropped}
+        if not new:
+            break
+        dropped |= new
+    if optimizer.returns in dropped:
+        raise InputError(f"{optimizer} has no linear part: {dropped[optimizer.returns]}")
+    return _assembled(optimizer, program, analysis, dropped)
+
+
+def _assembled(optimizer: Optimizer, program: Program, analysis: _Analysis, dropped: dict[str, str]) -> Tableau:
+    states = tuple(state for state in optimizer.states if state not in dropped)
+    tape = analysis.tape
+    place = {tape.node("state", value=s, kind="vector").index: i for i, s in enumerate(states)}
+    gradient = {tape.node("gradient", value=j, kind="vector").index: j for j in range(program.gradients)}
+    a: Entries = {}
+    b: Entries = {}
+    c: Entries = {}
+    d: Entries = {}
+    f: Entries = {}
+    factors: set[tuple[int, str]] = set()
+    maps: set[tuple[str, str]] = set()
+
+    def fill(row: int, form: Form, by_state: Entries, by_gradient: Entries) -> None:
+        assert isinstance(form, Affine)
+        factors.update(form.factors)
+        maps.update(form.maps)
+        for index, node in form.terms.items():
+            if index in place:
+                by_state[row, place[index]] = node
+            else:
+                by_gradient[row, gradient[index]] = node
+
+    points = [point for stage in program.queries for point in stage]
+    for row, state in enumerate(states):
+        fill(row, analysis.affine(program.updates[state]), a, b)
+    for row, point in enumerate(points):
+        form = analysis.affine(point)
+        if isinstance(form, Given):
+            raise InputError(f"{optimizer} has no linear part: it queries at a nonlinear point: {form.reason}")
+        fill(row, form, c, d)
+    f[0, states.index(optimizer.returns)] = tape.lift(1)
+    stages = tuple(len(stage) for stage in program.queries)
+    given = _factors(tape, factors)
+    distinct(optimizer, given.values())
+    return Tableau(optimizer, states, dropped, stages, a, b, c, d, f, given, frozenset(maps))
+
+
+def _factors(tape: Any, found: set[tuple[int, str]]) -> dict[int, Factor]:
+    ordered = sorted(found)
+    symbols = ["p"] if len(ordered) == 1 else [f"p{i + 1}" for i in range(len(ordered))]
+    return {index: Factor(s, tape.nodes[index], when) for s, (index, when) in zip(symbols, ordered, strict=True)}
+
+
+def distinct(optimizer: Optimizer, factors: Iterable[Factor]) -> None:
+    """Raise `InputError` where a rule has a state or hyperparameter that goes by the name of a given sequence."""
+    for name in (factor.symbol for factor in factors):
+        if name in optimizer.states or name in optimizer.hyperparameters:
+            what = "state" if name in optimizer.states else "hyperparameter"
+            raise InputError(f"{optimizer} has a {what} called {name!r}, as a given sequence is: call it otherwise")
+
+
+def linear_tableau(optimizer: Optimizer, /, **values: Any) -> Tableau:
+    """The tableau of a linear rule.
+
+    Raises
+    ------
+    InputError
+        If the rule is not linear, naming what is not.
+    """
+    switches = {k: v for k, v in values.items() if k in optimizer.hyperparameters}
+    found = tableau(optimizer, **switches)
+    if found.nonlinearity:
+        raise InputError(f"{optimizer} is not linear: {found.nonlinearity}")
+    return found
