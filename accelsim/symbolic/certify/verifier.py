@@ -227,7 +227,21 @@ def _switched(rule: Optimizer, values: Mapping[str, int]) -> Optimizer:
 
 def _equivalence(document: Mapping[str, Any], source: Optimizer, target: Optimizer) -> Verified:
     """The claim is proved again, and what is said of it compared with what was proved."""
-    claim = Equivalence(
+    claim = claim_of(document, source, target)
+    if set(claim.map) != (mapped := _mapped(claim)):
+        return Verified(False, f"the map must say what {', '.join(sorted(mapped)) or 'nothing'} of {target} is")
+    verdict = check(claim)
+    if verdict.status != "proved":
+        return Verified(False, verdict.reason)
+    for key, value in of_equivalence(claim, verdict).items():
+        if document[key] != value:
+            return Verified(False, f"{key} is not what was proved: {value}")
+    return Verified(True, verdict.reason)
+
+
+def claim_of(document: Mapping[str, Any], source: Optimizer, target: Optimizer) -> Equivalence:
+    """The claim that a certificate of an equivalence is about."""
+    return Equivalence(
         source,
         target,
         map=document["map"],
@@ -242,15 +256,6 @@ def _equivalence(document: Mapping[str, Any], source: Optimizer, target: Optimiz
         nonlinear=document["nonlinear"],
         up_to=tuple(document["up_to"]),
     )
-    if set(claim.map) != (mapped := _mapped(claim)):
-        return Verified(False, f"the map must say what {', '.join(sorted(mapped)) or 'nothing'} of {target} is")
-    verdict = check(claim)
-    if verdict.status != "proved":
-        return Verified(False, verdict.reason)
-    for key, value in of_equivalence(claim, verdict).items():
-        if document[key] != value:
-            return Verified(False, f"{key} is not what was proved: {value}")
-    return Verified(True, verdict.reason)
 
 
 def _given(text: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -34,6 +35,8 @@ class Answer:
     map : each hyperparameter of `b`, in t and the hyperparameters of `a`.
     transform : each state of one rule, in the states of the other; `direction` says which.
     initial : what each of these states starts at, ``w0`` being the initial point.
+    schedules : by name, step sizes of `a` that the map has constant, with what holds where they vary: a map, empty
+        where none was found. What is not there may vary.
     free : hyperparameters of `b`, and starts of sequences in the map, that could have been chosen otherwise.
     conditions : what must not be zero, and what is outside its declared range.
     assumptions : what the answer is modulo of.
@@ -52,6 +55,7 @@ class Answer:
     transform: Mapping[str, str] = field(default_factory=dict)
     direction: str | None = None
     initial: Mapping[str, str] = field(default_factory=dict)
+    schedules: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     free: tuple[str, ...] = ()
     conditions: tuple[str, ...] = ()
     assumptions: tuple[str, ...] = ()
@@ -70,7 +74,8 @@ class Answer:
             "status": self.status,
         }
         if self.status in SAME:
-            found |= {name: getattr(self, name) for name in ("map", "transform", "direction", "initial", "free")}
+            names = ("map", "schedules", "transform", "direction", "initial", "free")
+            found |= {name: getattr(self, name) for name in names}
         found |= {"conditions": self.conditions, "assumptions": self.assumptions, "reason": self.reason}
         if self.status not in SAME:
             found |= {"special": self.special, "counterexample": self.counterexample}
@@ -81,12 +86,24 @@ class Answer:
     def to_text(self) -> dict[str, Any]:
         """The document for a reader: special cases in a line each, the counterexample in words."""
         found = {k: v for k, v in self.to_json().items() if k != "certificate"}
-        found["equivalent"] = HEADLINE.get(self.status, self.status)
+        found["equivalent"] = HEADLINE.get(self.status, self.status) + "".join(map(self._told, self.schedules.items()))
+        found.pop("schedules", None)
         if self.special:
             found["special"] = [_case(case, self.assumptions) for case in self.special]
         if self.counterexample:
-            found["counterexample"] = _told(self.a, self.b, self.counterexample)
+            found["counterexample"] = _counterexample(self.a, self.b, self.counterexample)
         return found
+
+    def _told(self, schedule: tuple[str, Mapping[str, str]]) -> str:
+        """What holds where a step size varies, in words."""
+        name, values = schedule
+        other = {k: v for k, v in values.items() if v != varied(self.map[k], name)}
+        return f", for constant {name}; under a schedule {assignments(other) if other else 'no map was found'}"
+
+
+def varied(text: str, name: str) -> str:
+    """A text in which a number is a function of t."""
+    return re.sub(rf"\b{re.escape(name)}\b(?!\()", f"{name}(t)", text)
 
 
 def _case(case: Mapping[str, Any], known: tuple[str, ...]) -> str:
@@ -97,7 +114,7 @@ def _case(case: Mapping[str, Any], known: tuple[str, ...]) -> str:
     return f"{case['when']}: {assignments(case['map'])}{f' ({more})' if more else ''}"
 
 
-def _told(a: Optimizer, b: Optimizer, found: Mapping[str, Any]) -> list[str]:
+def _counterexample(a: Optimizer, b: Optimizer, found: Mapping[str, Any]) -> list[str]:
     """What both rules, run as they are, query on a counterexample's gradients, in lines that can be checked by hand."""
     shown, returned = found["shown"], any(key.get("query") == RETURNED for key in found["answers"])
     plain = {k: v if isinstance(v, str) else f"({', '.join(v[:4])}, ...)" for k, v in found["hyperparameters"].items()}

@@ -25,7 +25,7 @@ from accelsim.symbolic.algebra.recurrences import Recursions
 from accelsim.symbolic.certify import verifier as certificate
 from accelsim.symbolic.check.equivalence import Equivalence, Verdict, check, given_sequences, needed, set_aside
 from accelsim.symbolic.check.positivity import condition
-from accelsim.symbolic.find.answer import EQUIVALENT, OUTSIDE, REFUTED, SAME, UNDECIDED, UP_TO, Answer
+from accelsim.symbolic.find.answer import EQUIVALENT, OUTSIDE, REFUTED, SAME, UNDECIDED, UP_TO, Answer, varied
 from accelsim.symbolic.find.first_step import Start, first_step
 from accelsim.symbolic.find.matching import Candidate, Matching, Solution, sequence_texts
 from accelsim.symbolic.find.preconditioner_ratios import Relating
@@ -39,7 +39,7 @@ from accelsim.symbolic.system.given_sequences import unlike
 from accelsim.symbolic.system.gradients import RETURNED
 from accelsim.symbolic.system.homogeneity import LONG_ALIKE, long_alike, scale_free
 from accelsim.symbolic.system.linear_part import LinearPart, left_behind
-from accelsim.symbolic.system.markov import silent
+from accelsim.symbolic.system.markov import silent, step_sizes
 from accelsim.symbolic.system.pair import Question, Relation
 from accelsim.symbolic.system.specialization import switched
 
@@ -90,7 +90,9 @@ def equivalent(
     clock, tried = Clock(budget), list[str]()
     try:
         with clock.enforced():
-            return _Finder(question, clock, tried).answer()
+            finder = _Finder(question, clock, tried)
+            answer = finder.answer()
+            return replace(answer, schedules=finder.schedules(answer)) if answer.status in SAME else answer
     except OutOfTime:
         reason = f"not decided within {budget:g} s"
         return Answer(a, b, UNDECIDED, assumptions=question.assumptions, reason=reason, tried=tuple(tried))
@@ -234,6 +236,38 @@ class _Finder(Matching):
         found = scaled(self._refuting(scheduled=True), first_alone=True)
         reason = f"to {self.q.b} it is all the same how long a first gradient is, from {LONG_ALIKE}"
         return self._refuted(reason, found) if found else None
+
+    def schedules(self, answer: Answer) -> dict[str, Mapping[str, str]]:
+        """Step sizes of the first rule for which the map is only one as long as they are constant."""
+        free = (set(self.a_names) | set(self.a.part.tableau.reads)) - {*self.q.set_a, *self._varying()}
+        found = {}
+        for name in step_sizes(self.a.part, self.clock) if answer.certificate else ():
+            if name in free and not self._may_vary(answer, name):
+                found[name] = self._under_a_schedule(name)
+        return found
+
+    def _may_vary(self, answer: Answer, name: str) -> bool:
+        """Whether a claim that is proved for a constant holds for any function of t as well."""
+        claim = certificate.claim_of(dict(answer.certificate or {}), answer.a, self.q.b)
+        texts = {k: varied(text, name) for k, text in claim.map.items()}
+        transform = {k: varied(text, name) for k, text in claim.transform.items()}
+        with suppress(InputError):
+            return (
+                check(replace(claim, map=texts, transform=transform, varying=(*claim.varying, name))).status == "proved"
+            )
+        return False
+
+    def _under_a_schedule(self, name: str) -> Mapping[str, str]:
+        """A map that holds where a step size varies; empty where none is found soon."""
+        clock = self.clock.at_most(INSIDE)
+        try:
+            with clock.enforced():
+                question = replace(self.q, varying=(*self.q.varying, name))
+                answer = _Finder(question, clock, [], deep=False).answer()
+                return answer.map if answer.status in SAME else {}
+        except OutOfTime:
+            self.clock.check()
+        return {}
 
     # -- when there is no solution --
 
