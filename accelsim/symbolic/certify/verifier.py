@@ -9,7 +9,7 @@ again, rule b with unknowns for its hyperparameters, and multiplies out. Linear 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -296,13 +296,28 @@ def _refutation(document: Mapping[str, Any], a: Optimizer, b: Optimizer) -> Veri
         verified = _themselves(found, a, b, known, sought)
     else:
         _within(found, a, b)
-        values = [value.fraction for value in answers_of(found, mine())]
-        if None in values or list(map(str, values)) != found["values"]:
+        if not _answers_so(found, a, known, answers_of(found, mine())):
             return Verified(False, f"{a} answers otherwise")
         verified = _scale(found, a, b) if found["kind"] == "scale" else _answered(found, a, b, sought)
     if verified.holds and (reason := _shown_otherwise(document, a, b, mine())):
         return Verified(False, reason)
     return _about(document, a, b, verified)
+
+
+def _answers_so(
+    found: Mapping[str, Any], a: Optimizer, known: Callable[[str, int], Any], seen: Sequence[Enclosed]
+) -> bool:
+    """Whether a rule answers what is said: fractions; with roots what the linear part of a linear rule does as well."""
+    if all(value.fraction is not None for value in seen):
+        return [str(value.fraction) for value in seen] == found["values"]
+    if found["kind"] == "scale" or found["gradients"] or tableau(a).nonlinearity:
+        return False
+    keys = list(map(place_of, found["answers"]))
+    exactly = answers(a, known, lambda name, t, i: 0, keys, {}, turned=False)
+    near = (Enclosed(evaluated(text, {}, Enclosed)) for text in found["values"])
+    if any(x.apart(y) for x, y in zip(near, seen, strict=True)):
+        return False
+    return all(_expression(text, []).equals(value) for text, value in zip(found["values"], exactly, strict=True))
 
 
 def _answered(found: Mapping[str, Any], a: Optimizer, b: Optimizer, sought: Callable[[str, int], Any]) -> Verified:
@@ -320,7 +335,7 @@ def _answered(found: Mapping[str, Any], a: Optimizer, b: Optimizer, sought: Call
     def ask() -> list[Any]:
         return answers(b, sought, given, keys, dict(enumerate(found["alike"])), turned)
 
-    one = [sympy.Rational(text) for text in found["values"]]
+    one = [_expression(text, []) for text in found["values"]]
     if found["kind"] == "minor":
         return _minor(found, keys, one, part, ask)
     shown = "answers, what is returned among them," if any(key[1] == RETURNED for key in keys) else "answers"
@@ -560,5 +575,5 @@ def _expression(text: str, among: list[Any]) -> Any:
     """A written expression in the unknowns of some answers; never evaluated as Python."""
     import sympy
 
-    names = {str(s): s for value in among for s in value.free_symbols}
+    names = {"sqrt": sympy.sqrt, **{str(s): s for value in among for s in value.free_symbols}}
     return sympy.sympify(evaluated(text, names, rational))

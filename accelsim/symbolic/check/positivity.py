@@ -20,6 +20,8 @@ from accelsim.symbolic.algebra.ranges import NONE, called
 from accelsim.symbolic.algebra.recurrences import Texts
 from accelsim.symbolic.system.tableau import sympy_functions, time
 
+HALF = 2  # of which a power is a square root
+
 
 def condition(name: str, text: str, declared: Hyperparameter, rule: Optimizer, sequences: Texts = NONE) -> str | None:
     """That a hyperparameter's value, written in those of a rule, lies in its range; None where that is proved."""
@@ -52,7 +54,8 @@ def _always_inside(text: str, declared: Hyperparameter, rule: Optimizer, sequenc
         if any((f.func.__name__ if f.is_Function else f.name) in sequences for f in leaves):
             return False
         drawn = {f: _parametrized(rule, f) for f in leaves}
-        if not _between(_without_powers(here, drawn).xreplace(drawn).xreplace(moments), declared):
+        inside = _without_powers(here, drawn).xreplace(drawn).xreplace(moments)
+        if not _between(_without_roots(inside), declared):
             return False
     return True
 
@@ -92,11 +95,22 @@ def _without_powers(expression: Any, drawn: Mapping[Any, Any]) -> Any:
     return expression.replace(lambda e: e.is_Pow and e.exp.has(time()), one)
 
 
+def _without_roots(expression: Any) -> Any:
+    """An expression with a number of at least 0, or above it, for each square root of such a number."""
+
+    def one(power: Any) -> Any:
+        if not _no_minus(power.base):
+            return power
+        return _symbol(f"sqrt({power.base})", _no_minus(power.base, positive=True)) ** power.exp.p
+
+    return expression.replace(lambda e: e.is_Pow and e.exp.is_Rational and e.exp.q == HALF, one)
+
+
 def _between(value: Any, declared: Hyperparameter) -> bool:
     """Whether an expression in symbols of at least 0 is seen to lie in a range, wherever it is finite."""
     import sympy
 
-    if not value.is_rational_function(*value.free_symbols) or value.has(sympy.zoo, sympy.nan):
+    if value.has(sympy.zoo, sympy.nan):
         return False
     ends = ((declared.low, declared.open_low, 1), (declared.high, declared.open_high, -1))
     return all(
@@ -110,6 +124,8 @@ def _no_minus(value: Any, positive: bool = False) -> bool:
     """Whether a quotient of polynomials is at least 0, or above it, as no minus is in it, but in even powers."""
     import sympy
 
+    if not value.is_rational_function(*value.free_symbols):
+        return False
     above, below = sympy.fraction(sympy.cancel(value))
     symbols = sorted(value.free_symbols, key=str) or [sympy.Dummy()]
     over, under = (sympy.Poly(part, *symbols) for part in (above, below))

@@ -129,15 +129,19 @@ def _counterexample(a: Optimizer, b: Optimizer, found: Mapping[str, Any]) -> lis
         lines.append(f"{b}, where it {does} the same otherwise, can only be at {only}")
     factors = [text for text in found.get("unless", ()) if "[" not in text]  # what is given is not zero
     unless = f", unless {' or '.join(factors)} is zero" if factors else ""
-    why = f"whatever {whatever} its hyperparameters are{unless}, {b} cannot do as {a} does: the algebra is in --json"
-    return [*lines, why]
+    lines += [f"to {b} gradients of either length are the same"] * (found["kind"] == "scale")
+    why = f"whatever {whatever} its hyperparameters are{unless}: the algebra is in --json"
+    return [*lines, f"{b} cannot answer so, {why}"]
 
 
 def _gradients(run: Mapping[str, Any]) -> str:
     """On which gradients a run is."""
     rows = run["gradients"][:-1]
-    if not any(Fraction(g) for row in rows for g in row):
+    given = [(t, g) for t, row in enumerate(rows) for g in row if Fraction(g)]
+    if not given:
         return f"from {run['start']} on without gradients"
+    if len(given) == 1 == len(rows[0]):
+        return f"after a gradient of {given[0][1]} at t = {given[0][0]} alone"
     told = (
         "; ".join(", ".join(row) for row in rows)
         if any(len(row) > 1 for row in rows)
@@ -155,8 +159,8 @@ def _only(found: Mapping[str, Any]) -> str | None:
     """Where the second rule is in the last answer if all others are the first one's, where that is one number."""
     if found["kind"] not in ("minor", "identity") or found["gradients"]:
         return None
-    values = list(map(Fraction, found["values"]))
     try:
+        values = list(map(Fraction, found["values"]))
         if found["kind"] == "identity":
             weights = {i: Fraction(text) for i, text in enumerate(found["cofactors"])}
             last = max((i for i in weights if weights[i]), key=lambda i: found["answers"][i]["step"])

@@ -544,7 +544,7 @@ class _Finder(Matching):
             start = first_step(*pair, values, transform, backward, free, self.clock, recursions)
             if recursions and start is None and infinite(recursions.at(transform, 0)):
                 continue
-            if start is not None and infinite(start.transform):
+            if infinite(transform) or (start is not None and infinite(start.transform)):
                 continue
             claim = replace(self._claim(values, transform, backward, start), sequences=sequence_texts(recursions))
             self.reached = True

@@ -22,6 +22,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from itertools import chain, pairwise, product
 from typing import Any, NamedTuple
 
@@ -106,9 +107,13 @@ def refute(claim: Refuting, clock: Clock) -> dict[str, Any] | None:
     if claim.given and not (claim.still or blind_to_signs(claim.b)):
         return None
     draws = list(_realized(claim))
-    minors = (_minor(claim, real) for real in draws)
-    identities = (_identity(claim, real, clock) for real in draws)
-    return next((found for found in chain(minors, identities) if found is not None), None)
+    minors = (partial(_minor, claim, real) for real in draws)
+    identities = (partial(_identity, claim, real, clock) for real in draws)
+    for attempt in chain(minors, identities):
+        with suppress(InputError):  # a root of rule a is irrational
+            if found := attempt():
+                return found
+    return None
 
 
 def _realized(claim: Refuting) -> Iterator[Realized]:
@@ -143,7 +148,8 @@ def scaled(claim: Refuting, first_alone: bool = False) -> dict[str, Any] | None:
                 **_document(claim, Realized(values, [], []), [(last, 0, 0, 0, 0)]),
                 "lengths": list(map(str, pair)),
             }
-            with suppress(InputError):  # where a root is irrational nothing is exact any more
+            # where a root is irrational nothing is exact any more, and some rules divide by gradients
+            with suppress(InputError, ZeroDivisionError):
                 shown = _seen(claim, values, found)
                 if shown[0] != shown[1]:
                     return {**found, "values": list(map(str, shown))}
@@ -186,10 +192,12 @@ class Realized(NamedTuple):
 def _mine(claim: Refuting, real: Realized, steps: int, coordinates: int) -> dict[Key, Any]:
     """What rule a answers, run as it is: numbers; nothing of a start alone where it divides by zero then.
 
+    Where roots of t are irrational in a linear rule, it is what its linear part answers, roots and all.
+
     Raises
     ------
     InputError
-        Where a root in it is irrational.
+        Where another root in it is irrational.
     """
     import sympy
 
@@ -205,11 +213,30 @@ def _mine(claim: Refuting, real: Realized, steps: int, coordinates: int) -> dict
     ]
     found: dict[Key, Any] = {}
     for part in (starts, impulses):
-        keys = [(t, query, *at) for at in part for t in range(max(at[0], 0), steps + 1) for query in shown]
+        times = [(t, *at) for at in part for t in range(max(at[0], 0), steps + 1)]
+        keys = [(t, query, *at) for t, *at in times for query in shown if query != RETURNED or t > at[0]]
         with suppress(ZeroDivisionError) if part is starts else nullcontext():
-            values = _seen(claim, real.values, {"kind": "identity", **_document(claim, real, keys)}) if keys else []
+            try:
+                values = _seen(claim, real.values, {"kind": "identity", **_document(claim, real, keys)}) if keys else []
+            except InputError:
+                if claim.turned or claim.a.tableau.nonlinearity:
+                    raise
+                return _with_roots(claim, real, steps)
             found |= {key: sympy.Rational(str(value)) for key, value in zip(keys, values, strict=True)}
     return found
+
+
+def _with_roots(claim: Refuting, real: Realized, steps: int) -> dict[Key, Any]:
+    """What the linear part of rule a answers, which is linear, in SymPy."""
+    import sympy
+
+    def known(name: str, step: int | None) -> Any:
+        value = real.values[name]
+        return sympy.Rational(value if isinstance(value, str) else value[step or 0])
+
+    starts, impulses = (_run(claim.a, (known, known), steps, claim, alike) for alike in (None, dict[Any, int]()))
+    found = {(*key, 0): value for key, value in (starts | impulses).items()}
+    return {key: value for key, value in found.items() if key[2] < 0 or not claim.still}
 
 
 def _theirs(claim: Refuting, real: Realized, steps: int, coordinates: int) -> dict[Key, Any]:
@@ -281,7 +308,7 @@ def _run(
         for g, (onto, _) in columns.items():
             running[t, g] = a * zero + onto
         zero = a * zero
-    return {key: field.domain.to_sympy(value) for key, value in found.items()}
+    return {key: field.plain(value) for key, value in found.items()}
 
 
 def _at(matrix: Any, step: int, known: Leaf, given: Leaf) -> Any:
@@ -361,6 +388,8 @@ def _identity(claim: Refuting, real: Realized, clock: Clock) -> dict[str, Any] |
     for last in range(1, longest + 1):
         clock.check()
         one, other = _mine(claim, real, last, coordinates), _theirs(claim, real, last, coordinates)
+        if not all(value.is_rational_function(*value.free_symbols) for value in other.values()):
+            return None
         ideal = [Member(other[key] - one[key], {key: sympy.Integer(1)}) for key in one if one[key] != other[key]]
         divided = _divided(other.values())
         weights = spanned([bare(m, divided) for m in ideal], divided)

@@ -29,7 +29,7 @@ from accelsim.symbolic.system.pair import Question
 # each alone, two that meet, and none, where a rule divides by what is added to a root
 GRADIENTS = ((1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (0, 1, 1), (0, 0, 0))
 # steps, and lengths at which gradients are taken, each with other hyperparameters of rule a: one step is soon looked at
-TRIES = ((1, (1, 2)), (3, (1, 2)), (3, (1, 2, 3)))
+TRIES = ((1, (1, 2)), (1, (1, 2, 3)), (3, (1, 2)), (3, (1, 2, 3)))
 PARTS = 16  # of a range, in numbers that are short
 
 
@@ -372,15 +372,23 @@ def root_name(end: str, t: int, sequence: int, place: int) -> str:
 
 
 def numbers(rule: Optimizer, given: Mapping[str, Any], varying: Sequence[str], seed: int, last: int) -> dict[str, Any]:
-    """Short rational values of a rule's hyperparameters inside their ranges, by step for those that vary; as given."""
+    """Short rational values of a rule's hyperparameters inside their ranges, by step for those that vary; as given.
+
+    For one step they are 1 less a square, so that roots of 1 less a rate are rational.
+    """
     found: dict[str, Any] = {}
     for name in rule.program(given).reads:
         declared = rule.hyperparameters[name]
         if declared.switch:
             continue
-        steps = [str(_drawn(declared, f"{seed} {name} {t}")) for t in range(last + 1)]
+        drawn = [_drawn(declared, f"{seed} {name} {t}") for t in range(last + 1)]
+        steps = [str(_less_a_square(x, declared) if last == 1 else x) for x in drawn]
         found[name] = str(given[name]) if name in given else steps if name in varying else steps[0]
     return found
+
+
+def _less_a_square(x: Fraction, declared: Hyperparameter) -> Fraction:
+    return 1 - x * x if declared.holds(1 - x * x) else x
 
 
 def _drawn(declared: Hyperparameter, key: str) -> Fraction:
