@@ -12,7 +12,7 @@ So the differences at each step contain few unknowns.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from functools import cache, partial
@@ -278,10 +278,22 @@ class _Equations:
                 clock.check()
                 for line in self._without_roots(t, i, elimination.units):
                     lines.setdefault(line.polynomial, line)
-            found = elimination.contradiction(lines.values())
+            found = next(self._divided_by_zero(lines.values()), None) or elimination.contradiction(lines.values())
             if found:
                 return found
         return None
+
+    def _divided_by_zero(self, lines: Iterable[Line]) -> Iterator[Line]:
+        """The line 1, where the square of a root that is divided by would vanish: it is so over that square."""
+        for key, (symbol, square) in self.runs.roots.items():
+            if symbol not in self.runs.divisors:
+                continue
+            above, below = (self._moved(part, key[2]) for part in (square.numer, square.denom))
+            root = self.ring.gens[self.places[root_name(*key)]]
+            for line in lines:
+                if line.polynomial.monic() == above.monic():
+                    scale = above.LC / line.polynomial.LC
+                    yield made(self.ring.one, (self.given[key], below), (line, scale), over=below * root**2)
 
     def _units(self) -> list[Any]:
         """What is divided by, irreducible, without roots."""
