@@ -29,15 +29,18 @@ from accelsim.schedules import Recurrence
 from accelsim.symbolic.algebra.field import divided_by, elsewhere, evaluated, reduced, shifted, special_steps
 from accelsim.symbolic.algebra.language import number
 from accelsim.symbolic.algebra.nonvanishing import conditions, poles
+from accelsim.symbolic.algebra.radicals import Roots
 from accelsim.symbolic.algebra.recurrences import Recursions, Texts
+from accelsim.symbolic.check.positivity import HALF, at_least_zero, positive_sequence
 from accelsim.symbolic.check.preconditioners import Preconditioners, Rule, nonlinear
-from accelsim.symbolic.check.runs import STEPS, Replay
+from accelsim.symbolic.check.runs import STEPS, Replay, inexact
 from accelsim.symbolic.system.formulas import formulas, structure
 from accelsim.symbolic.system.normal_form import LinearPart, linear_part
 from accelsim.symbolic.system.tableau import distinct, sympy_functions, time
 
 DRAWS = 3  # replays at random rational hyperparameters that must agree exactly
 TRIES = 50  # replays in which a counterexample is looked for
+POSITIVE, NOT_POSITIVE = "a given positive sequence", "a given sequence, which may be zero or negative"
 SIGN, PRECONDITIONER = "sign", "preconditioner"  # up to which rules may be the same
 
 
@@ -148,7 +151,8 @@ def check(claim: Equivalence) -> Verdict:
     residuals = proof.residuals()
     left = {name: value for name, value in residuals.items() if value != 0}
     runs, counterexample = _replayed(proof, TRIES if left else DRAWS)
-    status, kind = "failed", "" if claim.preconditioners else "rational "
+    rounded = claim.preconditioners or inexact((proof.source, proof.target))
+    status, kind = "failed", "" if rounded else "rational "
     if left:
         name, value = next(iter(left.items()))
         reason = f"the {name} differs by {value}"
@@ -272,6 +276,18 @@ def set_aside(
     return tuple(found)
 
 
+def set_aside_notes(part: LinearPart) -> list[str]:
+    """What stands between a rule and its linear part; no given sequence is called positive that need not be."""
+    unsure = {f.symbol for f in part.tableau.factors.values() if not positive_sequence(part, f)}
+    found = []
+    for note in part.assumptions:
+        named = any(
+            f"{name}(t) is a given positive" in note or f"{name}(t) a given positive" in note for name in unsure
+        )
+        found.append(note.replace(POSITIVE, NOT_POSITIVE) if named else note)
+    return found
+
+
 def given_sequences(part: LinearPart) -> set[str]:
     """The symbols of a rule's given sequences."""
     return {factor.symbol for factor in part.tableau.factors.values()}
@@ -306,6 +322,7 @@ class _Proof:
         self.transform = self._transform()
         self.related = self._related() if claim.preconditioners else None
         self.up_to = set_aside(source, target, self.mapped.values(), claim.constant)
+        self.squared: list[Any] = []  # what roots that identities square are taken of
 
     def _steady(self, part: LinearPart) -> LinearPart:
         """The part with a symbol for each function of t that the claim has constant."""
@@ -433,7 +450,19 @@ class _Proof:
                     found[f"{name} from the initial {start} at t = 0"] = reduced((first * states)[0])
             for column, entry in zip(columns, row, strict=True):
                 found |= self._entry(f"{name}, coefficient of {column}", entry, special)
+        found = {name: self._without_roots(value) for name, value in found.items()}
         return found | (self.related.residuals if self.related else {})
+
+    def _without_roots(self, residual: Any) -> Any:
+        """What is left of an identity once roots are products of independent ones, where their squares are positive."""
+        if residual == 0 or not any(power.exp.is_Rational and not power.exp.is_Integer for power in _powers(residual)):
+            return residual
+        roots = Roots([])
+        left = roots.left(residual)
+        if left != 0:
+            return residual
+        self.squared += [square for square in roots.positive if square not in self.squared]
+        return left
 
     def _entry(self, name: str, equation: Any, special: list[int]) -> dict[str, Any]:
         """What is left of an equation at those of some special steps that are special to it, and elsewhere."""
@@ -484,7 +513,31 @@ class _Proof:
     def conditions(self) -> tuple[str, ...]:
         """What the rules divide by at these hyperparameters, and what the map and the transform do."""
         more = (*(f"{text} > 0" for text in self.positive), *self.related.vanishing()) if self.related else ()
-        return (*conditions(self._values), *dict.fromkeys(more))
+        return (*conditions(self._values), *dict.fromkeys((*self._roots_exist(), *self._not_zero(), *more)))
+
+    def _roots_exist(self) -> Iterator[str]:
+        """That what square roots are taken of is not negative, where ranges do not say so."""
+        claim = self.claim
+        variable = tuple(k for k, v in claim.target.hyperparameters.items() if not v.switch)
+        ours = self.source.tableau.rooted(claim.varying, **claim.given)
+        theirs = (square.xreplace(self.mapped) for square in self.target.tableau.rooted(variable))
+        said = (power.base for value in self.mapped.values() for power in _powers(value) if power.exp.q == HALF)
+        for square in (x.xreplace(self._held([x])) for x in (*ours, *theirs, *said, *self.squared)):
+            if not at_least_zero(square, claim.source):
+                yield f"{square} >= 0"
+
+    def _not_zero(self) -> Iterator[str]:
+        """That what is divided by is not zero, where it is a given sequence that may be."""
+        import sympy
+        from sympy.core.function import AppliedUndef
+
+        below = [sympy.fraction(sympy.together(value))[1] for value in self._values]
+        for part in (self.source, self.target):
+            for factor in part.tableau.factors.values():
+                sequence = sympy.Function(factor.symbol, positive=True)
+                called = {f for d in below for f in d.atoms(AppliedUndef) if f.func == sequence}
+                if called and not positive_sequence(part, factor):
+                    yield from (f"{f} != 0" for f in sorted(called, key=str))
 
     @property
     def positive(self) -> list[str]:
@@ -591,7 +644,7 @@ class _Proof:
     def assumptions(self) -> tuple[str, ...]:
         """What was set aside in either rule, and what every claim is about."""
         parts = (self.source, self.target)
-        notes = [f"{part.tableau.optimizer}: {note}" for part in parts for note in part.assumptions]
+        notes = [f"{part.tableau.optimizer}: {note}" for part in parts for note in set_aside_notes(part)]
         given = [f"{name} = {value}" for name, value in self.claim.given.items()]
         given += [f"{name} does not vary in time" for name in self.claim.constant]
         given += [f"{name} is any function of t" for name in self.claim.open]
@@ -608,6 +661,13 @@ class _Proof:
         notes.append(f"equal: {equal}, whether or not mapped values lie in their ranges")
         notes.append("coordinate by coordinate, from the same start, on the same gradients")
         return tuple(dict.fromkeys([*given, *notes]))
+
+
+def _powers(expression: Any) -> set[Any]:
+    """The powers in an expression whose exponents are numbers."""
+    import sympy
+
+    return {power for power in expression.atoms(sympy.Pow) if power.exp.is_Rational}
 
 
 def needed(part: LinearPart) -> list[str]:

@@ -7,25 +7,110 @@ at least a as a + x, with x and y of at least 0.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from itertools import product
 from typing import Any
 
 from accelsim.errors import InputError
-from accelsim.program import exact
+from accelsim.program import Node, exact
 from accelsim.rule import Hyperparameter, Optimizer
 from accelsim.symbolic.algebra.field import elsewhere, evaluated, special_steps
 from accelsim.symbolic.algebra.language import number
 from accelsim.symbolic.algebra.ranges import NONE, called
 from accelsim.symbolic.algebra.recurrences import Texts
-from accelsim.symbolic.system.tableau import sympy_functions, time
+from accelsim.symbolic.system.linear_part import LinearPart
+from accelsim.symbolic.system.tableau import Factor, Translation, sympy_functions, time
 
 HALF = 2  # of which a power is a square root
+UNKNOWN, NONNEGATIVE, POSITIVE = range(3)  # signs
 
 
 def condition(name: str, text: str, declared: Hyperparameter, rule: Optimizer, sequences: Texts = NONE) -> str | None:
     """That a hyperparameter's value, written in those of a rule, lies in its range; None where that is proved."""
     return None if _always_inside(text, declared, rule, sequences) else f"{name} = {text} is {declared.range}"
+
+
+def at_least_zero(expression: Any, rule: Optimizer) -> bool:
+    """Whether an expression in a rule's hyperparameters is seen to be at least 0 at all steps, with these in range."""
+    return all(_no_minus(_without_roots(value)) for value in _in_range(expression, rule))
+
+
+def positive_sequence(part: LinearPart, factor: Factor) -> bool:
+    """Whether a given sequence is seen to be above 0, as 1/(sqrt(v) + eps) is and a mask of 0 and 1 is not.
+
+    A state that is not linear is at least 0 if it starts so, and its update is where such states are.
+    """
+    rule, table = part.tableau.optimizer, part.tableau
+    program = rule.program()
+    started = {state for state in table.dropped if state in rule.memories and rule.memories[state] >= 0}
+    while True:
+        signs = _signs(part, started)
+        kept = {state for state in started if signs[program.updates[state].index] >= NONNEGATIVE}
+        if kept == started:
+            return signs[factor.node.value[1]] == POSITIVE
+        started = kept
+
+
+def _signs(part: LinearPart, states: Collection[str]) -> dict[int, int]:
+    """Of each node of a rule, whether it is seen to be above 0, at least 0, or neither."""
+    rule = part.tableau.optimizer
+    translate = Translation(part.tableau, (), {})
+    found: dict[int, int] = {}
+    for node in rule.program().nodes:
+        below = [found[arg.index] for arg in node.args]
+        if node.kind == "uniform":
+            value = elsewhere(translate(node)) if node.op != "first" else None
+            every = [] if value is None else [_without_roots(x) for x in _in_range(value, rule)]
+            sign = POSITIVE if every and all(_no_minus(x, positive=True) for x in every) else UNKNOWN
+            found[node.index] = sign or NONNEGATIVE * (bool(every) and all(map(_no_minus, every)))
+        elif node.op == "state":
+            found[node.index] = NONNEGATIVE if node.value in states else UNKNOWN
+        else:
+            found[node.index] = _product(node, found) if node.op == "mul" else _sign(node, below)
+    return found
+
+
+def _product(node: Node, signs: Mapping[int, int]) -> int:
+    """The sign of a product; what is in it twice is a square."""
+    once, left, square = dict[int, Node](), [node], False
+    while left:
+        part = left.pop()
+        if part.op == "mul":
+            left += part.args
+        elif once.pop(part.index, None) is None:
+            once[part.index] = part
+        else:
+            square = True
+    return min([signs[i] for i in once] + [NONNEGATIVE] * square)
+
+
+def _sign(node: Node, below: list[int]) -> int:
+    """The sign of a node, from those of what it is made of."""
+    if node.op == "div":
+        return min(below)
+    if node.op == "add":
+        return max(below) if min(below) >= NONNEGATIVE else UNKNOWN
+    if node.op in ("maximum", "minimum", "where"):
+        return max(below) if node.op == "maximum" else min(below[-2:])
+    if node.op in ("sqrt", "abs", "total"):
+        return max(below[0], NONNEGATIVE * (node.op == "abs"))
+    if node.op == "exp":
+        return POSITIVE
+    even = node.op == "pow" and node.args[1].op == "const" and node.args[1].value % 2 == 0
+    return NONNEGATIVE if even else below[0] if node.op == "pow" else UNKNOWN
+
+
+def _in_range(expression: Any, rule: Optimizer) -> Iterator[Any]:
+    """An expression at its special steps and elsewhere, in symbols of at least 0 for what it is made of."""
+    from sympy.core.function import AppliedUndef
+
+    special = special_steps(expression)
+    for step in (*special, None):
+        here = elsewhere(expression) if step is None else expression.subs(time(), step)
+        moments = {time(): 1 + max(special, default=-1) + _symbol("t")} if step is None else {}
+        leaves = here.atoms(AppliedUndef) | (here.free_symbols - {time()})
+        drawn = {leaf: _parametrized(rule, leaf) for leaf in leaves}
+        yield _without_powers(here, drawn).xreplace(drawn).xreplace(moments)
 
 
 def _always_inside(text: str, declared: Hyperparameter, rule: Optimizer, sequences: Texts) -> bool:
@@ -46,18 +131,10 @@ def _always_inside(text: str, declared: Hyperparameter, rule: Optimizer, sequenc
         value = sympy.sympify(evaluated(text, known, number))
     except InputError:
         return False
-    for step in (*special_steps(value), None):
-        here = elsewhere(value) if step is None else value.subs(time(), step)
-        begun = 1 + max(special_steps(value), default=-1)
-        moments = {time(): begun + _symbol("t")} if step is None else {}
-        leaves = set(here.atoms(AppliedUndef)) | (here.free_symbols - {time()})
-        if any((f.func.__name__ if f.is_Function else f.name) in sequences for f in leaves):
-            return False
-        drawn = {f: _parametrized(rule, f) for f in leaves}
-        inside = _without_powers(here, drawn).xreplace(drawn).xreplace(moments)
-        if not _between(_without_roots(inside), declared):
-            return False
-    return True
+    named = {x.func.__name__ if x.is_Function else x.name for x in value.free_symbols | value.atoms(AppliedUndef)}
+    if named & set(sequences):
+        return False
+    return all(_between(_without_roots(here), declared) for here in _in_range(value, rule))
 
 
 def _symbol(leaf: Any, positive: bool = False) -> Any:

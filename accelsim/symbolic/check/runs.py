@@ -35,6 +35,11 @@ def _draw(declared: Hyperparameter, chance: random.Random) -> Fraction:
     return low + (high - low) * Fraction(chance.randint(1, 11), 12)
 
 
+def inexact(parts: tuple[LinearPart, LinearPart]) -> bool:
+    """Whether linear parts of two rules take square roots, which are irrational at most numbers."""
+    return any(True for part in parts for _ in part.tableau.rooted())
+
+
 class Unclear(ArithmeticError):
     """What two runs differ by may be rounding, or not."""
 
@@ -95,7 +100,7 @@ class Replay:
     def run(self, part: LinearPart, row: Callable[[int], dict[str, Any]]) -> Iterator[dict[str, Any]]:
         """Step by step, the point or points queried and the state returned before the step, of a run from 1."""
         rule = part.tableau.optimizer
-        if self.claim.preconditioners:
+        if self.claim.preconditioners or (inexact(self.parts) and self._runs_itself(part)):
             step = _inexact_step
         else:
             step = _own_step if self._runs_itself(part) else self._linear_step

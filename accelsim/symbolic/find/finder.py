@@ -23,7 +23,15 @@ from accelsim.symbolic.algebra.field import Field, infinite
 from accelsim.symbolic.algebra.language import assignments, combination, entered, from_first, put_functions, text_of
 from accelsim.symbolic.algebra.recurrences import Recursions
 from accelsim.symbolic.certify import verifier as certificate
-from accelsim.symbolic.check.equivalence import Equivalence, Verdict, check, given_sequences, needed, set_aside
+from accelsim.symbolic.check.equivalence import (
+    Equivalence,
+    Verdict,
+    check,
+    given_sequences,
+    needed,
+    set_aside,
+    set_aside_notes,
+)
 from accelsim.symbolic.check.positivity import condition
 from accelsim.symbolic.find.answer import EQUIVALENT, OUTSIDE, REFUTED, SAME, UNDECIDED, UP_TO, Answer, varied
 from accelsim.symbolic.find.first_step import Start, first_step
@@ -299,7 +307,7 @@ class _Finder(Matching):
 
     def _set_aside(self) -> tuple[str, ...]:
         parts = (self.a.part, self.b.part)
-        notes = [f"{part.tableau.optimizer}: {note}" for part in parts for note in part.assumptions]
+        notes = [f"{part.tableau.optimizer}: {note}" for part in parts for note in set_aside_notes(part)]
         return tuple(dict.fromkeys(notes))
 
     def _standing_still(self) -> Answer:

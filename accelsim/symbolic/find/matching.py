@@ -19,6 +19,7 @@ from accelsim.symbolic.algebra import ranges
 from accelsim.symbolic.algebra.elimination import Clock, Outcome, OutOfTime, followed, solve
 from accelsim.symbolic.algebra.field import at_first, divisors, reduced, shifted
 from accelsim.symbolic.algebra.language import assignments, given_value, number, put_functions, text_of
+from accelsim.symbolic.algebra.radicals import Roots
 from accelsim.symbolic.algebra.recurrences import Recursions
 from accelsim.symbolic.check.equivalence import Equivalence, linear_parts, needed
 from accelsim.symbolic.refute.impulses import drawn
@@ -167,7 +168,8 @@ class Matching:
         if not set(names) <= set(known) or self.q.a.states != self.q.b.states:
             return []
         values = {k: known[k] for k in names}
-        same = all(x == y for x, y in zip(self._target(values).matrices, self.a.part.matrices, strict=True))
+        pairs = zip(self._target(values).matrices, self.a.part.matrices, strict=True)
+        same = all(x == y or not any(map(Roots([]).left, x - y)) for x, y in pairs)
         return [(values, ())] if same else []
 
     def _with_constants(self, clock: Clock) -> list[Solution]:
