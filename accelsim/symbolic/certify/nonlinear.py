@@ -27,6 +27,7 @@ from accelsim.rule import Optimizer
 from accelsim.symbolic.algebra.field import Field, evaluated, number_of, rational_root
 from accelsim.symbolic.certify.impulses import rational
 
+ROOTED = ("sqrt", "abs", "maximum", "minimum")  # of each of these there is a root
 Place = tuple[str, int, int]  # of a root: rule, step, and place among those of the step
 Hyperparameters = Callable[[str, int], Any]  # a hyperparameter at a step, as a SymPy expression
 
@@ -91,10 +92,19 @@ class _Value:
             return _Value(self.run, self.element ** int(exponent))
         return 1 / _Value(self.run, self.element ** -int(exponent))
 
+    def __abs__(self) -> _Value:
+        return _Value(self.run, self.run.root(self.element**2))
+
     def traced_call(self, name: str, *values: Any) -> Any:
         """One of the elementary functions."""
         if name == "sqrt":
             return _Value(self.run, self.run.root(self.element))
+        if name in ("maximum", "minimum"):
+            one, other = (_Value(self.run, self.run.lifted(value)) for value in values)
+            apart = abs(one - other)
+            return (one + other + (apart if name == "maximum" else -apart)) * Fraction(1, 2)
+        if name == "total":  # over one coordinate
+            return self
         if name == "where" and isinstance(values[0], bool):
             return values[1] if values[0] else values[2]
         raise InputError(f"{name}() is no rational function")
@@ -259,7 +269,7 @@ def _ground(a: Optimizer, b: Optimizer, sought: Hyperparameters, last: int, sequ
         (end, t, place)
         for end, rule in (("a", a), ("b", b))
         for t in range(last + 1)
-        for place in range(lengths * sum(node.op == "sqrt" for node in rule.program().nodes))
+        for place in range(lengths * sum(node.op in ROOTED for node in rule.program().nodes))
     ]
     names = [name for name in b.program().reads if not b.hyperparameters[name].switch]
     unknown = {s for name in names for t in range(last + 1) for s in sympy.sympify(sought(name, t)).free_symbols}

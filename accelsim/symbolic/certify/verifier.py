@@ -30,7 +30,7 @@ from accelsim.symbolic.system.homogeneity import LONG_ALIKE, blind_to_signs, lon
 from accelsim.symbolic.system.linear_part import LinearPart, left_behind, linear_part
 from accelsim.symbolic.system.tableau import sympy_functions, tableau
 
-TOLD = 10**8  # decimals that are told of a query are nearer to it than a part of so many
+TOLD = 10**8  # decimals that are told of a query are nearer to it than such a part of the largest in the run
 FORMAT = "accelsim certificate 6"
 
 # -- what a certificate looks like: a type, a list of one shape, one thing or a list (a pair of shapes), an object of
@@ -387,18 +387,18 @@ def _shown_otherwise(
 
 
 def _alike_points(texts: list[list[str]], points: list[Any]) -> bool:
-    """Whether what is told of a run is what was queried: fractions, or decimals of so many digits."""
+    """Whether what is told of a run is what was queried: fractions, or decimals, which may be rounded."""
+    stated = [[Enclosed(fraction(text)) for text in row] for row in texts]
+    size = max((abs(x.fraction or 0) for row in stated for x in row), default=Fraction(0))
 
-    def close(text: str, value: Enclosed) -> bool:
-        stated = Enclosed(fraction(text))
-        if "/" in text or stated == value:
-            return stated == value
-        rest, size = abs(stated - value), abs(stated) + Fraction(1, TOLD)
-        return (rest - size * Fraction(1, TOLD)).sign() < 0
+    def close(text: str, told: Enclosed, value: Enclosed) -> bool:
+        if "/" in text or told == value:
+            return told == value
+        return (abs(told - value) - size / TOLD).sign() < 0
 
-    if list(map(len, texts)) != list(map(len, points)):
-        return False
-    return all(close(*pair) for row, shown in zip(texts, points, strict=True) for pair in zip(row, shown, strict=True))
+    return list(map(len, texts)) == list(map(len, points)) and all(
+        close(*each) for rows in zip(texts, stated, points, strict=True) for each in zip(*rows, strict=True)
+    )
 
 
 def _scale(found: Mapping[str, Any], a: Optimizer, b: Optimizer) -> Verified:

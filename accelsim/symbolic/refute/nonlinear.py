@@ -30,6 +30,7 @@ from accelsim.symbolic.system.pair import Question
 GRADIENTS = ((1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (0, 1, 1), (0, 0, 0))
 # steps, and lengths at which gradients are taken, each with other hyperparameters of rule a: one step is soon looked at
 TRIES = ((1, (1, 2)), (1, (1, 2, 3)), (3, (1, 2)), (3, (1, 2, 3)))
+ROOTED = ("sqrt", "abs", "maximum", "minimum")  # of each of these there is a root
 PARTS = 16  # of a range, in numbers that are short
 
 
@@ -91,7 +92,7 @@ class _Runs:
         free = [k for k in self.programs["b"].reads if k not in question.set_b and not declared[k].switch]
         asked = steps + (self.programs["b"].queries[0][0].op != "state")  # the last query may take some
         self.unknowns = [f"{name}[{t}]" for name in free for t in range(asked)]
-        each = sum(node.op == "sqrt" for program in self.programs.values() for node in program.nodes)
+        each = sum(node.op in ROOTED for program in self.programs.values() for node in program.nodes)
         self.spare = [f"root{i}" for i in range(each * steps * len(lengths))]
         self.field = PolyRing([*self.spare, *self.unknowns], sympy.QQ).to_field()
         self.symbols = dict(zip(self.unknowns, self.field.gens[len(self.spare) :], strict=True))
@@ -169,6 +170,11 @@ class _Runs:
                 raise _Beyond
             return x ** int(exponent) if exponent >= 0 else divide(self.field.one, x ** -int(exponent))
 
+        def size(x: Any) -> Any:
+            """The absolute value, as a root."""
+            return self._root(end, t, i, x * x)
+
+        half = self.number(Fraction(1, 2))
         known: dict[str, Callable[..., Any]] = {
             "add": lambda x, y: x + y,
             "sub": lambda x, y: x - y,
@@ -177,6 +183,10 @@ class _Runs:
             "div": divide,
             "pow": power,
             "sqrt": lambda x: self._root(end, t, i, x),
+            "abs": size,
+            "maximum": lambda x, y: (x + y + size(x - y)) * half,
+            "minimum": lambda x, y: (x + y - size(x - y)) * half,
+            "total": lambda x: x,  # over one coordinate
             "first": lambda x: t == 0,
             "where": lambda condition, x, y: x if condition else y,
         }
