@@ -409,6 +409,7 @@ def refutation(a, b, numbers, answers, values, cofactors, varying=(), set_b=None
         answers=[dict(zip(places, place, strict=True)) for place in answers],
         values=values,
         cofactors=cofactors,
+        left="1",
     )
     found["shown"] = seen(a, b, set_b or {}, found)
     return json.loads(json.dumps(of_refutation(a, b, {}, set_b or {}, varying, found)))

@@ -26,6 +26,7 @@ from accelsim.program import exact, run
 from accelsim.rule import Optimizer
 from accelsim.symbolic.algebra.field import Field, evaluated, number_of, rational_root
 from accelsim.symbolic.certify.impulses import rational
+from accelsim.symbolic.check.positivity import never_zero
 
 ROOTED = ("sqrt", "abs", "maximum", "minimum")  # of each of these there is a root
 Place = tuple[str, int, int]  # of a root: rule, step, and place among those of the step
@@ -231,7 +232,7 @@ def refuted(
             return f"{name} is not the root of {text}"
         symbol, square = squares[name]
         given.append(symbol**2 - square)
-    return _derived(found["lines"], given, names, _factors(divided["a"] | divided["b"]))
+    return _derived(found["lines"], given, names, _factors(divided["a"] | divided["b"]), b)
 
 
 def _laid_out(found: Mapping[str, Any], a: Optimizer, b: Optimizer) -> tuple[list[list[list[Fraction]]], list[Any]]:
@@ -289,8 +290,10 @@ def _may_vanish(divisor: Any, squares: Mapping[str, Any]) -> bool:
     return bool(divisor == 0)
 
 
-def _derived(lines: list[Any], given: list[Any], names: Mapping[str, Any], divided: set[Any]) -> str | None:
-    """Why lines do not lead from what is given to 1, None where they do."""
+def _derived(
+    lines: list[Any], given: list[Any], names: Mapping[str, Any], divided: set[Any], b: Optimizer
+) -> str | None:
+    """Why lines do not lead from what is given to 1, or to what has no zero in b's ranges; None where they do."""
     values = list(given)
     for line in lines:
         terms, stated = line["terms"], _read(line["is"], names)
@@ -306,7 +309,9 @@ def _derived(lines: list[Any], given: list[Any], names: Mapping[str, Any], divid
         if sum(products, over.domain.zero) != over.element(stated):
             return f"a line is not {line['is']}"
         values.append(stated)
-    return None if lines and values[-1] == 1 else "the last line is not 1"
+    if lines and (values[-1] == 1 or never_zero(values[-1], b)):
+        return None
+    return "the last line is not 1, and may be zero"
 
 
 def _factors(polynomials: Iterable[Any]) -> set[Any]:

@@ -24,6 +24,7 @@ from accelsim.symbolic.certify.enclosed import Enclosed
 from accelsim.symbolic.certify.impulses import answers, itself, rational, read
 from accelsim.symbolic.certify.nonlinear import refuted
 from accelsim.symbolic.check.equivalence import Equivalence, Verdict, check, linear_parts, parameters
+from accelsim.symbolic.check.positivity import never_zero
 from accelsim.symbolic.system.gradients import RETURNED, Key, fraction, place_of, runs
 from accelsim.symbolic.system.gradients import answers as answers_of
 from accelsim.symbolic.system.homogeneity import LONG_ALIKE, blind_to_signs, long_alike, scale_free
@@ -64,7 +65,7 @@ _RUN = {
 _COUNTEREXAMPLES: dict[str, dict[str, Any]] = {
     "scale": {**_RUN, "lengths": [str]},
     "minor": {**_RUN, "since": [int], "determinant": str, "other": str, "unless": [str]},
-    "identity": {**_RUN, "cofactors": [str]},
+    "identity": {**_RUN, "cofactors": [str], "left": str},
     "itself": {
         **{**_ANY, "gradients": [[str]], "lengths": [str]},
         "answers": [dict.fromkeys(("step", "gradients", "length"), int)],
@@ -339,7 +340,7 @@ def _answered(found: Mapping[str, Any], a: Optimizer, b: Optimizer, sought: Call
     if found["kind"] == "minor":
         return _minor(found, keys, one, part, ask)
     shown = "answers, what is returned among them," if any(key[1] == RETURNED for key in keys) else "answers"
-    return _identity(found, one, ask(), shown)
+    return _identity(found, one, ask(), shown, b)
 
 
 def _about(document: Mapping[str, Any], a: Optimizer, b: Optimizer, verified: Verified) -> Verified:
@@ -389,7 +390,7 @@ def _shown_otherwise(
 def _alike_points(texts: list[list[str]], points: list[Any]) -> bool:
     """Whether what is told of a run is what was queried: fractions, or decimals, which may be rounded."""
     stated = [[Enclosed(fraction(text)) for text in row] for row in texts]
-    size = max((abs(x.fraction or 0) for row in stated for x in row), default=Fraction(0))
+    size = max((abs(x.fraction or Fraction(0)) for row in stated for x in row), default=Fraction(0))
 
     def close(text: str, told: Enclosed, value: Enclosed) -> bool:
         if "/" in text or told == value:
@@ -419,8 +420,11 @@ def _themselves(found: Mapping[str, Any], a: Optimizer, b: Optimizer, known: Any
     """Both rules are run as they are, and what follows from differences between their queries is multiplied out."""
     if reason := refuted(found, a, b, known, sought):
         return Verified(False, reason)
-    many = len(found["lines"])
-    return Verified(True, f"that both rules, as they are, query the same points leads to 1 = 0 in {many} lines")
+    many, last = len(found["lines"]), found["lines"][-1]["is"]
+    range_ = "" if last == "1" else f", which has no solution in the ranges of {b},"
+    return Verified(
+        True, f"that both rules, as they are, query the same points leads to {last} = 0{range_} in {many} lines"
+    )
 
 
 def _known(found: Mapping[str, Any], name: str, t: int) -> Any:
@@ -554,7 +558,9 @@ def _alike(one: list[Any], other: list[Any]) -> bool:
     return len(one) == len(other) and all(found(x, other) for x in one) and all(found(y, one) for y in other)
 
 
-def _identity(found: Mapping[str, Any], one: list[Any], other: list[Any], shown: str) -> Verified:
+def _identity(found: Mapping[str, Any], one: list[Any], other: list[Any], shown: str, b: Optimizer) -> Verified:
+    import sympy
+
     weights = [_expression(text, other) for text in found["cofactors"]]
     if len(weights) != len(one):
         return Verified(False, "there must be one cofactor an answer")
@@ -566,8 +572,15 @@ def _identity(found: Mapping[str, Any], one: list[Any], other: list[Any], shown:
             return Verified(False, f"a cofactor divides by {factor}, which might be zero")
     differences = (y - field.element(x) for x, y in zip(one, theirs, strict=True))
     left = sum((w * d for w, d in zip(factors, differences, strict=True)), field.domain.zero)
+    value = field.plain(left)
+    if sympy.cancel(_expression(found["left"], other) - value) != 0:
+        return Verified(False, f"the combination of differences is {value}, not {found['left']}")
     if left != field.domain.one:
-        return Verified(False, f"the combination of differences is {field.plain(left)}, not 1")
+        if not never_zero(sympy.fraction(sympy.cancel(value))[0], b):
+            return Verified(False, f"the combination of differences is {value}, not 1, and may be zero")
+        return Verified(
+            True, f"a combination of differences of {shown} is {value}, which has no zero in the ranges of {b}"
+        )
     return Verified(True, f"a combination of differences of {shown} is 1, so they cannot all vanish")
 
 

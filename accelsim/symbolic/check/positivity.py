@@ -35,6 +35,21 @@ def at_least_zero(expression: Any, rule: Optimizer) -> bool:
     return all(_no_minus(_without_roots(value)) for value in _in_range(expression, rule))
 
 
+def never_zero(expression: Any, rule: Optimizer) -> bool:
+    """Whether a polynomial in a rule's hyperparameters, as lr or lr[3] at a step, has no zero with these in range.
+
+    Whatever else is in it may be any number.
+    """
+    import sympy
+
+    drawn = {}
+    for symbol in expression.free_symbols:
+        known = symbol.name.partition("[")[0] in rule.hyperparameters and symbol.name.count("[") <= 1
+        drawn[symbol] = _parametrized(rule, symbol) if known else sympy.Symbol(f"of {symbol}", real=True)
+    value = expression.xreplace(drawn)
+    return any(_no_minus(sign * value, positive=True) for sign in (1, -1))
+
+
 def positive_sequence(part: LinearPart, factor: Factor) -> bool:
     """Whether a given sequence is seen to be above 0, as 1/(sqrt(v) + eps) is and a mask of 0 and 1 is not.
 
@@ -148,7 +163,7 @@ def _parametrized(rule: Optimizer, leaf: Any) -> Any:
     """A hyperparameter in its range, or its value at a step, in symbols of at least 0."""
     import sympy
 
-    name = leaf.func.__name__ if leaf.is_Function else leaf.name
+    name = leaf.func.__name__ if leaf.is_Function else leaf.name.partition("[")[0]
     declared = rule.hyperparameters.get(name, Hyperparameter(low=0, open_low=True))  # others: given positive sequences
     ends = (declared.low, declared.high)
     low, high = (sympy.Rational(str(exact(end))) if math.isfinite(end) else None for end in ends)

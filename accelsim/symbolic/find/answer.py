@@ -157,7 +157,7 @@ def _points(shown: Sequence[Sequence[str]], returned: bool) -> str:
 
 def _only(found: Mapping[str, Any]) -> str | None:
     """Where the second rule is in the last answer if all others are the first one's, where that is one number."""
-    if found["kind"] not in ("minor", "identity") or found["gradients"]:
+    if found["kind"] not in ("minor", "identity") or found["gradients"] or found.get("left", "1") != "1":
         return None
     try:
         values = list(map(Fraction, found["values"]))

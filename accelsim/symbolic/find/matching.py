@@ -169,7 +169,7 @@ class Matching:
             return []
         values = {k: known[k] for k in names}
         pairs = zip(self._target(values).matrices, self.a.part.matrices, strict=True)
-        same = all(x == y or not any(map(Roots([]).left, x - y)) for x, y in pairs)
+        same = all(x == y or (x.shape == y.shape and not any(map(Roots([]).left, x - y))) for x, y in pairs)
         return [(values, ())] if same else []
 
     def _with_constants(self, clock: Clock) -> list[Solution]:

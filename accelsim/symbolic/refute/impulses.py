@@ -33,6 +33,7 @@ from accelsim.symbolic.algebra.cofactors import Member, bare, combination, combi
 from accelsim.symbolic.algebra.elimination import Clock
 from accelsim.symbolic.algebra.field import Field, determinant
 from accelsim.symbolic.check.equivalence import given_sequences
+from accelsim.symbolic.check.positivity import never_zero
 from accelsim.symbolic.refute.rational_gradients import rational_gradients
 from accelsim.symbolic.refute.replay import queries, row_of
 from accelsim.symbolic.system.gradients import RETURNED, Key, answers, runs
@@ -88,6 +89,11 @@ class Refuting:
     def rule(self) -> Optimizer:
         """Rule a, with its switches as they are given."""
         return switched(self.a.tableau.optimizer, dict(self.set_a))
+
+    @property
+    def b_rule(self) -> Optimizer:
+        """Rule b."""
+        return self.b.tableau.optimizer
 
     @property
     def known(self) -> dict[str, str]:
@@ -392,7 +398,8 @@ def _identity(claim: Refuting, real: Realized, clock: Clock) -> dict[str, Any] |
             return None
         ideal = [Member(other[key] - one[key], {key: sympy.Integer(1)}) for key in one if one[key] != other[key]]
         divided = _divided(other.values())
-        weights = spanned([bare(m, divided) for m in ideal], divided)
+        sure = next((m for m in ideal if never_zero(sympy.fraction(sympy.cancel(m.polynomial))[0], claim.b_rule)), None)
+        weights = sure.weights if sure else spanned([bare(m, divided) for m in ideal], divided)
         if canonical and last >= CANONICAL:
             shown = [m for m in ideal if any(key[1] == RETURNED for key in m.weights)]
             ideal = [m for i in range(coordinates) for m in _one_memory(one, other, last, i, divided)] + shown
@@ -405,6 +412,7 @@ def _identity(claim: Refuting, real: Realized, clock: Clock) -> dict[str, Any] |
                 **_document(claim, real, chosen),
                 "values": [str(one[key]) for key in chosen],
                 "cofactors": [str(weights[key]) for key in chosen],
+                "left": str(sure.polynomial) if sure else "1",
             }
     return None
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from functools import cache, partial
+from itertools import chain
 from typing import Any
 
 from accelsim.errors import InputError
@@ -24,6 +25,7 @@ from accelsim.rule import Hyperparameter, Optimizer
 from accelsim.symbolic.algebra.elimination import Clock
 from accelsim.symbolic.algebra.field import evaluated, number_of, rational_root
 from accelsim.symbolic.algebra.groebner import Elimination, Line, divided, made, premises
+from accelsim.symbolic.check.positivity import never_zero
 from accelsim.symbolic.system.pair import Question
 
 # each alone, two that meet, and none, where a rule divides by what is added to a root
@@ -280,7 +282,7 @@ class _Equations:
         return self.ring({monomial(m): c for m, c in polynomial.terms()})
 
     def contradiction(self, clock: Clock) -> Line | None:
-        """The line 1; steps are looked at one after the other."""
+        """The line 1, or one without a zero at hyperparameters in range; steps are looked at one after the other."""
         elimination = Elimination(self._units(), clock)
         for t in range(1, self.runs.steps + 1):
             lines: dict[Any, Line] = {}
@@ -288,7 +290,9 @@ class _Equations:
                 clock.check()
                 for line in self._without_roots(t, i, elimination.units):
                     lines.setdefault(line.polynomial, line)
-            found = next(self._divided_by_zero(lines.values()), None) or elimination.contradiction(lines.values())
+            sure = (line for line in lines.values() if never_zero(line.polynomial.as_expr(), self.runs.q.b))
+            found = next(chain(self._divided_by_zero(lines.values()), sure), None)
+            found = found or elimination.contradiction(lines.values())
             if found:
                 return found
         return None
