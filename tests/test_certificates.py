@@ -113,6 +113,8 @@ def says_as_much(kind, document, path, how):
         return kind in ("minor", "start", "scale") and "nothing that b's hyperparameters could be matters"
     if kind == "start" and ("shown" in path or path[2:] in [("beta1",), ("beta2",), ("eps",)]):
         return "hyperparameters" in path and "without gradients it multiplies zero"
+    if kind == "given" and path[1:] == ("hyperparameters", "beta"):
+        return "the first step shows it, which knows no momentum"
     if kind == "scale" and path[1:] == ("shown", "hyperparameters", "beta"):
         return "after one gradient the sign is its own, whatever the momentum"
     if kind == "scale" and path[-1] == "step":

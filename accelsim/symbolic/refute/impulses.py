@@ -47,6 +47,7 @@ COORDINATES = 2  # in which gradients are taken where a rule is not linear
 CANONICAL = 3  # steps that show a coefficient of each kind, of rules of one memory
 LENGTHS = ((Fraction(1), Fraction(2)), (Fraction(1, 64), Fraction(1, 32)))  # the latter are not clipped
 PARTS = 20  # of a range, in numbers that are short
+SHORT = 4  # terms of a difference that is looked at in ranges
 SEEDS = 3  # choices of rational hyperparameters that are tried
 
 
@@ -398,7 +399,8 @@ def _identity(claim: Refuting, real: Realized, clock: Clock) -> dict[str, Any] |
             return None
         ideal = [Member(other[key] - one[key], {key: sympy.Integer(1)}) for key in one if one[key] != other[key]]
         divided = _divided(other.values())
-        sure = next((m for m in ideal if never_zero(sympy.fraction(sympy.cancel(m.polynomial))[0], claim.b_rule)), None)
+        short = (m for m in ideal if len(sympy.Add.make_args(m.polynomial)) <= SHORT)
+        sure = next((m for m in short if never_zero(sympy.fraction(sympy.cancel(m.polynomial))[0], claim.b_rule)), None)
         weights = sure.weights if sure else spanned([bare(m, divided) for m in ideal], divided)
         if canonical and last >= CANONICAL:
             shown = [m for m in ideal if any(key[1] == RETURNED for key in m.weights)]

@@ -33,6 +33,7 @@ GRADIENTS = ((1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (0, 1, 1), (0, 0, 0))
 # steps, and lengths at which gradients are taken, each with other hyperparameters of rule a: one step is soon looked at
 TRIES = ((1, (1, 2)), (1, (1, 2, 3)), (3, (1, 2)), (3, (1, 2, 3)))
 ROOTED = ("sqrt", "abs", "maximum", "minimum")  # of each of these there is a root
+SHORT = 4  # terms of a polynomial that is looked at in ranges
 PARTS = 16  # of a range, in numbers that are short
 
 
@@ -290,7 +291,8 @@ class _Equations:
                 clock.check()
                 for line in self._without_roots(t, i, elimination.units):
                     lines.setdefault(line.polynomial, line)
-            sure = (line for line in lines.values() if never_zero(line.polynomial.as_expr(), self.runs.q.b))
+            short = (line for line in lines.values() if len(line.polynomial) <= SHORT)
+            sure = (line for line in short if never_zero(line.polynomial.as_expr(), self.runs.q.b))
             found = next(chain(self._divided_by_zero(lines.values()), sure), None)
             found = found or elimination.contradiction(lines.values())
             if found:
