@@ -456,8 +456,8 @@ def _within(found: Mapping[str, Any], a: Optimizer, b: Optimizer) -> None:
     if len(found["values"]) != len(found["lengths"] if found["kind"] == "scale" else keys):
         raise InputError("there must be one value for each answer")
     used = {i for _, _, at, _, i in keys if at >= 0}
-    if len(set(keys)) < len(keys) or len(rows) != (max(used, default=-1) + 1) * bool(rows) or len(alike) != len(rows):
-        raise InputError("an answer is there once, and gradients in as many coordinates as there are answers in")
+    if len(rows) != (max(used, default=-1) + 1) * bool(rows) or len(alike) != len(rows):
+        raise InputError("there must be gradients in as many coordinates as there are answers in")
     for i, each in (*enumerate(rows), *enumerate(alike)):
         if list(map(len, each)) != ([len(gradients)] * len(steps) if i in used else []):
             raise InputError(f"there must be {len(gradients)} gradients at each of {len(steps)} steps")
