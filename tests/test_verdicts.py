@@ -12,16 +12,17 @@ from pairs import pair
 from accelsim import cli
 from accelsim.elementary import cos, maximum, minimum, sign, sqrt
 from accelsim.errors import InputError
+from accelsim.language import evaluated
 from accelsim.optimizers import find
 from accelsim.rule import Hyperparameter, momentum, optimizer, positive, real, step, step_size, weight
 from accelsim.symbolic import verify
 from accelsim.symbolic.algebra import ranges
-from accelsim.symbolic.algebra.field import evaluated, rational_root
+from accelsim.symbolic.algebra.field import rational_root
 from accelsim.symbolic.certify.enclosed import Enclosed
 from accelsim.symbolic.certify.verifier import verify_certificate
 from accelsim.symbolic.check.equivalence import check
 from accelsim.symbolic.check.positivity import condition, positive_sequence
-from accelsim.symbolic.find import finder
+from accelsim.symbolic.find import strategies
 from accelsim.symbolic.find.answer import EQUIVALENT, OUTSIDE, REFUTED, SAME, UNDECIDED, UP_TO
 from accelsim.symbolic.find.finder import equivalent
 from accelsim.symbolic.refute.rational_gradients import rational_gradients
@@ -146,7 +147,7 @@ def test_what_a_refutation_shows_is_what_both_rules_do(seed):
 
 
 def test_what_runs_do_not_show_is_undecided(monkeypatch):
-    monkeypatch.setattr(finder, "seen", lambda *_: None)
+    monkeypatch.setattr(strategies, "seen", lambda *_: None)
     answer = equivalent(find("heavy_ball"), find("nesterov"))
     assert answer.status == UNDECIDED
     assert "runs of both rules do not show it" in answer.reason
