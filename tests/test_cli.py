@@ -266,7 +266,7 @@ BAD = {
     "beta of 1": ("rate heavy_ball --problem quadratic --set lr=.1 --set beta=1", "[0, 1)"),
     "beta above 1 at step 4": ("risk heavy_ball --problem quadratic --steps 9 --set lr=.1 --set beta=t/4", "step 4"),
     "nan": ("risk sgd --problem quadratic --steps 3 --set lr=nan", "finite"),
-    "overflow": ("risk sgd --problem quadratic --steps 3 --set lr=1e999", "lr = inf"),
+    "overflow": ("risk sgd --problem quadratic --steps 3 --set lr=1e999", "1e999"),
     "not an expression": ("risk sgd --problem quadratic --steps 3 --set lr=(1", "(1"),
     "not a pair": ("risk sgd --problem quadratic --steps 3 --set lr", "name=value"),
     "negative eigenvalue": ("rate sgd --problem quadratic --spectrum file:{}/negative.npy --set lr=.1", "positive"),

@@ -461,9 +461,12 @@ def _shown_otherwise(
 
 
 def _alike_points(texts: list[list[str]], points: list[Any]) -> bool:
-    """Whether what is told of a run is what was queried: fractions, or decimals, which may be rounded."""
+    """Whether what is told of a run is what was queried: fractions, or decimals, which may be rounded.
+
+    Where only zeros are told, they may be rounded as beside 1.
+    """
     stated = [[Enclosed(fraction(text)) for text in row] for row in texts]
-    size = max((abs(x.fraction or Fraction(0)) for row in stated for x in row), default=Fraction(0))
+    size = max((abs(x.fraction or Fraction(0)) for row in stated for x in row), default=Fraction(0)) or Fraction(1)
 
     def close(text: str, told: Enclosed, value: Enclosed) -> bool:
         if "/" in text or told == value:
