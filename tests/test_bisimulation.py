@@ -22,8 +22,8 @@ from accelsim.symbolic.check.cases import Trial
 from accelsim.symbolic.find.finder import equivalent
 from accelsim.symbolic.find.relations import related
 from accelsim.symbolic.refute.cases import FIRST, IMPULSES, refute_by_cases
-from accelsim.symbolic.system.functions import Functions
 from accelsim.symbolic.refute.replay import seen
+from accelsim.symbolic.system.functions import Functions
 from accelsim.symbolic.system.pair import Question
 
 ADAM = dict(lr=step_size(), b1=momentum(), b2=momentum(), eps=positive())
