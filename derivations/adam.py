@@ -16,6 +16,7 @@ def claimed(eta: str) -> Equivalence:
         varying=("lr",),
         given=dict(weight_decay=0),
         returned=True,
+        up_to=("preconditioner",),
     )
 
 

@@ -17,6 +17,7 @@ def claimed(beta: str) -> Equivalence:
         varying=("lr",),
         given=dict(weight_decay=0),
         returned=True,
+        up_to=("preconditioner",),
     )
 
 

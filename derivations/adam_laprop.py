@@ -16,6 +16,7 @@ def claimed(m: str, constant: tuple[str, ...]) -> Equivalence:
         given=dict(weight_decay=0),
         constant=constant,
         returned=True,
+        up_to=("preconditioner",),
     )
 
 

@@ -27,6 +27,7 @@ def claimed(penalty: str) -> Equivalence:
         ),
         varying=("lr",),
         returned=True,
+        up_to=("preconditioner",),
     )
 
 

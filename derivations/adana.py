@@ -15,6 +15,7 @@ def claimed(g3: str) -> Equivalence:
         transform=dict(w="w", y="(delta + t - 1)/delta*m"),
         varying=("lr",),
         returned=True,
+        up_to=("preconditioner",),
     )
 
 

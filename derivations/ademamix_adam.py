@@ -15,6 +15,7 @@ def claimed(eta: str) -> Equivalence:
         varying=("lr", "alpha"),
         given=dict(beta1=0, weight_decay=0),
         returned=True,
+        up_to=("preconditioner",),
     )
 
 

@@ -15,6 +15,7 @@ def claimed(eta: str) -> Equivalence:
         backward=True,
         varying=("lr",),
         returned=True,
+        up_to=("preconditioner",),
     )
 
 

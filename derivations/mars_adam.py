@@ -15,6 +15,7 @@ def claimed(alpha: str) -> Equivalence:
         varying=("lr",),
         given=dict(clip=0, weight_decay=0),
         returned=True,
+        up_to=("preconditioner",),
     )
 
 

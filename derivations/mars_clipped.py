@@ -20,6 +20,7 @@ def claimed(alpha: str) -> Equivalence:
         varying=("lr",),
         given=dict(weight_decay=0),
         returned=True,
+        up_to=("preconditioner",),
     )
 
 

@@ -22,6 +22,7 @@ def claimed(alpha: str) -> Equivalence:
         backward=True,
         varying=("lr",),
         returned=True,
+        up_to=("preconditioner",),
     )
 
 

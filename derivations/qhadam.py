@@ -15,6 +15,7 @@ def claimed(eta: str) -> Equivalence:
         backward=True,
         varying=("lr", "nu1"),
         returned=True,
+        up_to=("preconditioner",),
     )
 
 

@@ -18,6 +18,7 @@ def claimed(beta: str) -> Equivalence:
         backward=True,
         varying=("lr", "beta1"),
         given=dict(weight_decay=0),
+        up_to=("preconditioner",),
     )
 
 

@@ -22,6 +22,7 @@ from accelsim.symbolic.check.cases import Trial
 from accelsim.symbolic.find.finder import equivalent
 from accelsim.symbolic.find.relations import related
 from accelsim.symbolic.refute.cases import FIRST, IMPULSES, refute_by_cases
+from accelsim.symbolic.refute.replay import seen
 from accelsim.symbolic.system.functions import Functions
 from accelsim.symbolic.system.pair import Question
 
@@ -176,7 +177,8 @@ def test_functions_that_differ_are_refuted_by_runs(a, b, given):
     answer = equivalent(a, b, given)
     assert answer.status == "refuted"
     assert _holds(json.loads(json.dumps(answer.certificate)))
-    shown = refute_by_cases(Question(a, b, given, {}, False, ()), (), Clock(20))
+    counterexample = refute_by_cases(Question(a, b, given, {}, False, ()), (), Clock(20))
+    shown = {**counterexample, "shown": seen(a, b, {}, counterexample)}
     document = json.loads(json.dumps(of_refutation(a, b, given, {}, (), shown)))
     assert document["counterexample"]["kind"] == "cases"
     assert _holds(document)

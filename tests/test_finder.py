@@ -3,7 +3,6 @@
 import json
 import math
 import sys
-from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -11,6 +10,7 @@ import sympy
 from pairs import pair
 
 from accelsim import cli
+from accelsim.elementary import exp
 from accelsim.errors import InputError
 from accelsim.optimizers import find
 from accelsim.rule import momentum, optimizer, positive, real, step_size, weight
@@ -20,6 +20,7 @@ from accelsim.symbolic.algebra.language import given_value
 from accelsim.symbolic.certify.verifier import verify_certificate
 from accelsim.symbolic.check.bisimulation import Proved
 from accelsim.symbolic.find import finder, strategies
+from accelsim.symbolic.find.answer import EQUIVALENT, OUTSIDE, SAME
 from accelsim.symbolic.find.finder import equivalent
 
 CHANCE = [(seed, memories) for memories, count in ((1, 30), (2, 10)) for seed in range(count)]
@@ -67,7 +68,7 @@ def test_one_changed_coefficient_is_refuted_by_what_replays(seed, memories):
     ],
 )
 def test_shipped_rules_are_found(a, b):
-    assert decided(find(a), find(b)).status == "equivalent"
+    assert decided(find(a), find(b)).status in SAME
 
 
 @pytest.mark.parametrize(
@@ -155,7 +156,7 @@ def test_what_only_a_root_solves_is_never_refuted():
 def sized(s, t, h):
     """A momentum that is multiplied by what no other rule computes, and no proof follows."""
     g = yield s.w
-    m, v = h.beta * s.m + g, s.v + abs(g)
+    m, v = h.beta * s.m + g, s.v + exp(g * g)
     return dict(w=s.w - h.lr * m / (v + h.eps), m=m, v=v)
 
 
@@ -204,7 +205,7 @@ def test_sums_are_written_as_people_write_them():
 
 @pytest.mark.parametrize("b", ["accelerated_sgd", "simplified_ademamix_sgd"])
 def test_ademamix_without_its_fast_average_has_one_memory(b):
-    assert decided(find("ademamix_sgd"), find(b), set_a={"beta1": 0}).status == "equivalent"
+    assert decided(find("ademamix_sgd"), find(b), set_a={"beta1": 0}).status in SAME
 
 
 def test_published_parameter_maps_come_out():
@@ -212,13 +213,13 @@ def test_published_parameter_maps_come_out():
     assert answer.map == {"beta": "beta3", "lr": "alpha*lr*(1 - beta3)", "alpha": "1/(alpha*(1 - beta3))"}
     answer = decided(find("schedule_free"), find("accelerated_sgd"))
     assert answer.direction == "accelerated_sgd -> schedule_free"
-    assert answer.conditions == ()
+    assert answer.conditions == ("beta = 1 - c(t - 1) is in [0, 1)",)  # c may be 0, as it is not when it averages
     assert answer.map["beta"] == "1 - c(t - 1)"
 
 
 def test_schedules_are_followed_with_their_shifts():
     answer = decided(find("schedule_free"), find("accelerated_sgd"), varying=["lr", "beta"])
-    assert answer.status == "equivalent"
+    assert answer.status in SAME
     assert "lr(t - 1)" in answer.map["beta"]
     assert "beta(t + 1)" in answer.map["eta"]
 
@@ -237,7 +238,7 @@ def test_the_first_step_is_its_own_where_the_others_divide_by_zero():
 @pytest.mark.parametrize("a", ["heavy_ball", "mars_sgd", "schedule_free"])
 def test_of_maps_that_do_the_one_without_a_recursion_is_told(a):
     answer = decided(find(a), find("dana"))
-    assert answer.status == "equivalent"
+    assert answer.status in SAME
     assert answer.map["delta"].startswith("where(first(t), ")  # where what DANA forgets is nothing yet
     assert answer.map["g3"] == "1"
 
@@ -268,8 +269,9 @@ def careful(s, t, h):
 )
 def test_ranges_are_looked_at_from_the_first_step_on(lr, note):
     answer = decided(find("sgd"), careful, set_a={"lr": lr} if lr else {})
-    assert answer.status == "equivalent"
+    assert answer.status == (OUTSIDE if note else EQUIVALENT)
     assert answer.conditions == ((note,) if note else ())
+    assert answer.to_json()["equivalent"] is (None if note else True)
 
 
 @pytest.mark.parametrize(
@@ -304,7 +306,7 @@ RETURNED = [
 
 @pytest.mark.parametrize(("a", "b"), RETURNED)
 def test_returned_iterates_are_compared_on_request(a, b):
-    assert decided(find(a), find(b)).status == "equivalent"
+    assert decided(find(a), find(b)).status in SAME
     answer = decided(find(a), find(b), returned=True)
     assert answer.status == "refuted"
     assert "returns" in "\n".join(answer.to_text()["counterexample"])
@@ -329,7 +331,7 @@ def test_what_schedules_return_may_be_the_same():
 @pytest.mark.parametrize(("b", "map_"), [("qhm", {"beta": "beta1", "nu": "1"}), ("heavy_ball", {"beta": "beta1"})])
 def test_a_constant_is_found_beside_schedules(b, map_):
     answer = decided(find("laprop"), find(b))
-    assert answer.status == "equivalent"
+    assert answer.status in SAME
     assert answer.map.items() >= map_.items()
 
 
@@ -375,7 +377,11 @@ def test_numbers_of_gradients_are_compared_first():
 @pytest.mark.parametrize(
     ("a", "b", "told"),
     [
-        ("ademamix_sgd", "simplified_ademamix_sgd", "the determinant of these, each less that at t = 2, is"),
+        (
+            "ademamix_sgd",
+            "simplified_ademamix_sgd",
+            "simplified_ademamix_sgd, where it queries the same otherwise, can only",
+        ),
         ("heavy_ball", "nesterov", "nesterov cannot answer so, whatever schedules its hyperparameters are"),
         ("aggmo", "signum", "after a gradient of 2 at t = 0 alone"),
         ("adamw", "lion", "to lion gradients of either length are the same"),
@@ -385,17 +391,16 @@ def test_a_refutation_is_told_in_words(a, b, told):
     text = "\n".join(decided(find(a), find(b)).to_text()["counterexample"])
     assert told in text
     assert f"{a} at " in text
-    assert "a gradient of 1 at t = 0 alone" in text
+    assert "a gradient of 1 at t = 0 alone" in text or "on the gradients " in text
 
 
-def test_what_nobody_reads_is_not_printed():
+def test_the_algebra_is_not_printed():
     answer = equivalent(find("adamw"), find("heavy_ball"))
-    short = answer.to_text()["counterexample"][-1]
-    assert short.endswith("= 1")
-    long = ["1 + " * 1000 + cofactor for cofactor in answer.counterexample["cofactors"]]
-    told = replace(answer, counterexample={**answer.counterexample, "cofactors": long}).to_text()["counterexample"]
-    assert "--json" in told[-1]
-    assert len(told[-1]) < 200
+    lines = answer.to_text()["counterexample"]
+    assert lines[-1].endswith("whatever schedules its hyperparameters are: the algebra is in --json")
+    assert not any(
+        cofactor in line for cofactor in answer.counterexample["cofactors"] for line in lines if len(cofactor) > 9
+    )
 
 
 def test_a_preconditioner_before_the_momentum_is_not_one_after_it():

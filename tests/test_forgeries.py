@@ -95,9 +95,11 @@ def test_what_stands_before_a_sign_must_agree_and_the_scale_within_need_not():
 
 
 def test_a_proof_of_what_the_sign_is_applied_to_says_so():
-    verdict = check(Equivalence(signum, averaged, **SAME))
-    assert verdict.status == "proved"
-    assert verdict.reason.endswith("modulo sign")
+    verdict = check(Equivalence(signum, averaged, **SAME, up_to=("sign",)))
+    assert (verdict.status, verdict.up_to) == ("proved", ("sign",))
+    assert verdict.reason.endswith("the same up to a sign")
+    assert check(Equivalence(signum, averaged, **SAME)).status == "failed"  # as they are they are not
+    assert check(Equivalence(averaged, averaged, **SAME, up_to=("sign",))).status == "failed"  # nothing is set aside
 
 
 def test_sequences_of_one_name_and_two_formulas_prove_nothing():

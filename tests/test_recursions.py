@@ -17,6 +17,7 @@ from accelsim.symbolic.algebra.recurrences import computed
 from accelsim.symbolic.certify.verifier import verify_certificate
 from accelsim.symbolic.check.equivalence import Equivalence, check
 from accelsim.symbolic.coq.coqc import export
+from accelsim.symbolic.find.answer import SAME
 from accelsim.symbolic.find.finder import equivalent
 
 STEPS = 12
@@ -144,7 +145,7 @@ def queries(rule, row, gradients):
 @pytest.mark.parametrize("pair", PAIRS)
 def test_both_rules_query_the_same_points_in_fractions(answers, pair):
     answer = answers[pair]
-    assert answer.status == "equivalent"
+    assert answer.status in SAME
     assert answer.certificate["sequences"]
     one, other = map(find, pair)
     own_switches, switches = (

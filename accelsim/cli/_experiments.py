@@ -183,7 +183,7 @@ def reproduce(
     def text() -> Any:
         from rich.console import Group
 
-        rows = [(v["name"], v["status"], v["near_miss"], v["error"] or "") for v in verdicts]
+        rows = [(v["name"], verification.told(v), v["near_miss"], v["error"] or "") for v in verdicts]
         proofs = table_of(["derivation", "status", "near miss", ""], rows)
         seconds = time.perf_counter() - began
         verdict = "everything is as expected" if good else "NOT everything is as expected"

@@ -199,7 +199,8 @@ def verify(
         from rich.console import Group
 
         keys = ["name", "status", "near_miss"] + ["coq"] * coq
-        rows = [(*(v[key] for key in keys), f"{v['seconds']:.2f}") for v in verdicts]
+        told = ({**v, "status": verification.told(v)} for v in verdicts)
+        rows = [(*(v[key] for key in keys), f"{v['seconds']:.2f}") for v in told]
         table = table_of(["derivation", "status", "near miss", *keys[3:], "seconds"], rows)
         axioms = sorted({axiom for v in verdicts for axiom in v.get("coq_axioms", ())})
         notes = ["", f"Coq's proofs rest on {', '.join(axioms)}"] if axioms else []

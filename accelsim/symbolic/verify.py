@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from time import perf_counter
 from types import ModuleType
 from typing import Any
@@ -19,6 +19,7 @@ _FAILED: dict[str, Any] = {
     "holds": None,
     "counterexample": None,
     "near_miss_counterexample": None,
+    "up_to": [],
     "map": {},
     "transform": {},
     "direction": "",
@@ -35,9 +36,9 @@ def known() -> dict[str, ModuleType]:
 def verify(names: Iterable[str] | None = None, coq: bool = False) -> list[dict[str, Any]]:
     """What became of each derivation (see `results`).
 
-    With `coq`, each also has `coq` (checked, failed, unsupported, or absent where coqc is not installed),
-    `coq_axioms` (what its theorems rest on) and `coq_message` (why it is not checked); one that Coq does not check
-    though coqc is there does not hold.
+    With `coq`, each also has `coq` (checked, with what the verdict is up to; failed, unsupported, or absent where coqc
+    is not installed), `coq_axioms` (what its theorems rest on) and `coq_message` (why it is not checked); one that Coq
+    does not check though coqc is there does not hold.
 
     Raises
     ------
@@ -46,6 +47,12 @@ def verify(names: Iterable[str] | None = None, coq: bool = False) -> list[dict[s
     """
     found = list(results(names))
     return _with_proofs(found) if coq else found
+
+
+def told(verdict: Mapping[str, Any]) -> str:
+    """The status of one of the results in words, with what a proof is up to."""
+    aside = verdict["up_to"] if verdict["status"] == EXPECTED else ()
+    return f"{verdict['status']}{equivalence.up_to_words(aside)}"
 
 
 def _with_proofs(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -58,7 +65,8 @@ def _with_proofs(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
             verdict |= {"coq": "unsupported", "coq_axioms": [], "coq_message": "there is no claim to check"}
             continue
         proof = proofs[verdict["name"]]
-        verdict |= {"coq": proof.status, "coq_axioms": list(proof.axioms), "coq_message": proof.message}
+        up_to = equivalence.up_to_words(verdict["up_to"]) if proof.status == "checked" else ""
+        verdict |= {"coq": proof.status + up_to, "coq_axioms": list(proof.axioms), "coq_message": proof.message}
         verdict["holds"] &= proof.status in ("checked", "absent")
     return found
 
@@ -70,8 +78,9 @@ def results(names: Iterable[str] | None = None) -> Iterator[dict[str, Any]]:
     ------
     dict with `name`, `claim`, `source`, `status` (proved, refuted, failed), `expected`, `near_miss` (its status),
     `holds` (all is as expected; None where the derivation raised), `error` (what it raised, in one line), `reason`,
-    `counterexample` (of the certificate, None where proved, and of the near miss), `conditions`, `assumptions`,
-    `direction` and `transform`, `seconds`.
+    `counterexample` (of the certificate, None where proved, and of the near miss), `up_to` (what the proof sets aside,
+    of "sign" and "preconditioner", as the claim declares), `conditions`, `assumptions`, `direction` and `transform`,
+    `seconds`.
     """
     derivations = known()
     wanted = list(derivations if names is None else names)
@@ -107,6 +116,7 @@ def _outcome(module: ModuleType) -> dict[str, Any]:
         "reason": verdict.reason,
         "counterexample": verdict.counterexample,
         "near_miss_counterexample": missed.counterexample,
+        "up_to": list(verdict.up_to),
         "map": dict(claim.map),
         "transform": dict(claim.transform),
         "direction": claim.direction,

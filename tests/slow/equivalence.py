@@ -13,6 +13,7 @@ from pairs import pair
 from accelsim.language import evaluated
 from accelsim.optimizers import find
 from accelsim.symbolic.certify.verifier import verify_certificate
+from accelsim.symbolic.find.answer import EQUIVALENT, OUTSIDE, REFUTED
 from accelsim.symbolic.find.finder import equivalent
 from accelsim.symbolic.system.tableau import tableau
 
@@ -40,7 +41,7 @@ def test_there_are_five_hundred_pairs_each_way():
 @pytest.mark.parametrize(("a", "b"), [("nadam", "qhadam"), ("adana", "qhadam")])
 def test_preconditioners_that_are_multiples_beside_a_recursion_are_found(a, b):
     answer = equivalent(find(a), find(b), budget=BUDGET)
-    assert answer.status == "equivalent", answer.reason
+    assert answer.status in (EQUIVALENT, OUTSIDE), answer.reason
     assert answer.map["nu2"] == "1"
     assert any(note.startswith(f"p(t) of {b} is sqrt(") for note in answer.assumptions)
     assert not any("one formula" in note for note in answer.assumptions)
@@ -114,8 +115,8 @@ def test_python_control_agrees(a, b):
     one, other = find(a), find(b)
     answer = equivalent(one, other, budget=BUDGET)
     values = {name: drawn(one, name) for name in one.program().reads}
-    assert answer.status in ("equivalent", "refuted")
-    if answer.status == "equivalent":
+    assert answer.status in (EQUIVALENT, OUTSIDE, REFUTED)
+    if answer.status != REFUTED:
         mapped = {name: evaluated(text, values) for name, text in answer.map.items()}
         assert agree(transfer(one, values), transfer(other, mapped))
         name = next(name for name, text in answer.map.items() if not text.isdigit())

@@ -19,6 +19,7 @@ from accelsim.rule import Hyperparameter, Optimizer
 from accelsim.symbolic.algebra.recurrences import Texts, computed
 
 DRAWS = 12  # values of the hyperparameters that a text is written in
+CORNERS = 24  # more of them, at the ends and in the middle of their ranges
 FIRST = range(3)  # steps that are looked at beside a later one for each draw
 WIDTHS = (2.0, 20.0)  # of what is drawn from ranges without an end
 FINE = 9973  # parts of a range: draws that are equal by chance would make a difference zero
@@ -52,7 +53,7 @@ def note(name: str, text: str, declared: Hyperparameter, rule: Optimizer, sequen
     """What to say of a hyperparameter whose value, written in those of a rule, leaves its range; None otherwise."""
 
     def places(t: int | None) -> set[str]:
-        steps = ((seed, _later(seed) if t is None else t) for seed in range(DRAWS))
+        steps = ((seed, _later(seed) if t is None else t) for seed in range(DRAWS + CORNERS))
         return {place for seed, at in steps if (place := _place(text, declared, rule, seed, at, sequences))}
 
     later, early = places(None), {t: places(t) for t in FIRST}
@@ -99,14 +100,16 @@ def _names(texts: list[str], rule: Optimizer, seed: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in functions.union(*map(names_in, texts)) - {"t"}:
         declared = rule.hyperparameters.get(name, Hyperparameter(low=0))  # others are given positive sequences
-        draw = partial(_drawn, declared, WIDTHS[seed % len(WIDTHS)], f"{seed} {name}")
+        draw = partial(_drawn, declared, WIDTHS[seed % len(WIDTHS)], f"{seed} {name}", seed >= DRAWS)
         found[name] = draw if name in functions else draw(0)
     return found
 
 
-def _drawn(declared: Hyperparameter, width: float, key: str, t: Any) -> Fraction:
-    """A number inside a range, not beyond a width from 0."""
+def _drawn(declared: Hyperparameter, width: float, key: str, corner: bool, t: Any) -> Fraction:
+    """A number inside a range, not beyond a width from 0; in a corner, near an end of it or in the middle."""
     if t < 0:
         raise _Free
     low, high = (exact(min(max(edge, -width), width)) for edge in (declared.low, declared.high))
-    return low + (high - low) * Fraction(random.Random(f"{key} {t}").randint(1, FINE - 1), FINE)
+    chance = random.Random(f"{key} {t}")
+    part = chance.choice((1, FINE // 2, FINE - 1)) if corner else chance.randint(1, FINE - 1)
+    return low + (high - low) * Fraction(part, FINE)

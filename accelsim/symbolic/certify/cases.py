@@ -53,7 +53,7 @@ def refuted(found: Mapping[str, Any], a: Optimizer, b: Optimizer, set_b: Mapping
         if trial.impossible:
             continue
         names = {str(x): x for premise in trial.premises for x in premise.free_symbols}
-        if reason := derived(lines, trial.premises, names, trial.nonzero):
+        if reason := derived(lines, trial.premises, names, trial.nonzero, b):
             return reason
     return None
 

@@ -1,19 +1,21 @@
-"""Runs of a rule's linear part in exact expressions, by which the verifier of certificates sees what it answers."""
+"""Runs by which the verifier of certificates sees what rules do: as they are, in numbers; linear parts, in unknowns."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from itertools import product
 from typing import Any
 
 from accelsim.errors import InputError
 from accelsim.program import evaluate
+from accelsim.program import run as program_run
 from accelsim.rule import Optimizer
 from accelsim.symbolic.algebra.field import cancelled
 from accelsim.symbolic.algebra.language import expression, number, to_sympy
-from accelsim.symbolic.system.given_sequences import taken_alike
+from accelsim.symbolic.certify.enclosed import Enclosed
+from accelsim.symbolic.system.gradients import Key, Run
 from accelsim.symbolic.system.tableau import tableau
-
-Key = tuple[int, int, int, int, int]  # step and number of a query, of a gradient (step -1: the start), coordinate
 
 
 def read(value: str, t: int) -> Any:
@@ -26,63 +28,99 @@ def read(value: str, t: int) -> Any:
     return found
 
 
+class _Seen(Exception):
+    """The last point has been queried."""
+
+
+def itself(
+    rule: Optimizer, hyperparameter: Callable[[str, int], Any], run: Run, other: bool = False
+) -> list[tuple[Any, ...]]:
+    """By step, what a rule as it is queries in a run, and last what it returns before the step: numbers, enclosed.
+
+    Parameters
+    ----------
+    hyperparameter : its value at a step, a number.
+    other : whether the gradients are another rule's; where this one queries one point twice, it has the first of them.
+
+    Raises
+    ------
+    InputError
+        Where gradients of one sample at one point are not one, or it cannot be told what a number is.
+    """
+    traced, last = rule.program(), len(run.gradients) - 1
+    switches = {name: h.default for name, h in rule.hyperparameters.items() if h.switch}
+    names = [name for name in traced.reads if name not in switches]
+    state = {name: Enclosed(value) for name, value in rule.start(run.start).items()}
+    shown: list[tuple[Any, ...]] = []
+    for t, gradients in enumerate(run.gradients):
+        asked: list[Any] = []
+
+        def answer(points: tuple[Any, ...], t: int = t, asked: list[Any] = asked, row: Any = gradients) -> Any:
+            given = row[len(asked) : len(asked) + len(points)]
+            firsts = [next(i for i, x in enumerate(points) if i == j or x == y) for j, y in enumerate(points)]
+            if not other and any(
+                f != g and not x.apart(y) for (x, f), (y, g) in product(zip(points, given, strict=True), repeat=2)
+            ):
+                raise InputError("gradients of one sample at one point are one")
+            asked.extend(points)
+            if t == last and len(asked) == traced.gradients:
+                raise _Seen
+            return tuple(Enclosed(given[first]) for first in firsts)
+
+        returned = state[rule.returns]
+        h = switches | {name: Enclosed(hyperparameter(name, t)) for name in names}
+        with suppress(_Seen):
+            state = program_run(traced, state, Enclosed(t), h, answer, Enclosed)
+        shown.append((*asked, returned))
+    return shown
+
+
 def answers(
     rule: Optimizer,
     hyperparameter: Callable[[str, int], Any],
-    given: Mapping[str, Any],
+    given: Callable[[str, int, int], Any],
     keys: Sequence[Key],
-    shared: Mapping[int, list[list[int]]],
+    alike: Mapping[int, Sequence[Sequence[int]]],
+    turned: bool,
 ) -> list[Any]:
-    """What a rule's queries show of a gradient of 1 at one step alone, or (step -1) of a start at 1 without any."""
+    """What a linear part's queries show of a gradient of 1 at one step, or (step -1) of a start at 1 without any.
+
+    Parameters
+    ----------
+    given : a given sequence at a step, in a coordinate; in coordinate -1 after the start without gradients.
+    alike : by coordinate and step, the first gradient at the point of each, where some are one.
+    turned : whether of a gradient it is what its sign makes; then what the rule does without any is no part of it.
+    """
     last = max(key[0] for key in keys)
     shown = {}
     for impulse in sorted({key[2:] for key in keys}):
         at, gradient, i = impulse
-        sequences = {name: values[i] for name, values in given.items()}
-        shown[impulse] = _run(rule, hyperparameter, sequences, (at, gradient), last, shared.get(i))
+
+        def here(name: str, t: int, i: int = -1 if at < 0 else i) -> Any:
+            return given(name, t, i)
+
+        shown[impulse] = _run(rule, hyperparameter, here, (at, gradient), last, alike.get(i), turned)
     return [shown[key[2:]][key[0]][key[1]] for key in keys]
 
 
-def shared_gradients(
-    rule: Optimizer, hyperparameter: Any, given: Mapping[str, Any], keys: Sequence[Key]
-) -> dict[int, list[list[int]]]:
-    """By coordinate and step, for each gradient the first of its sample that is always taken at the same point."""
-    stages, last = tableau(rule).stages, max(key[0] for key in keys)
-    if max(stages) == 1:
-        return {}
-    found = {}
-    for i in {key[4] for key in keys}:
-        sequences = {name: values[i] for name, values in given.items()}
-        found[i] = list(_firsts(rule, hyperparameter, sequences, last))
-    return found
-
-
-def _firsts(rule: Optimizer, hyperparameter: Any, given: Any, last: int) -> Iterator[list[int]]:
-    import sympy
-
-    table = tableau(rule)
-    columns = [list(map(number, start)) for start in (table.start, table.translation)]
-    states = sympy.Matrix(columns).T
-    for t in range(last + 1):
-        a, b, c, d = (_matrix(table, name, t, hyperparameter, given) for name in ("a", "b", "c", "d"))
-        firsts = taken_alike(table.stages, (c * states).applyfunc(cancelled).tolist(), d.tolist())
-        yield firsts
-        one = sympy.Matrix(table.gradients, table.gradients, lambda g, first, at=firsts: int(at[g] == first))
-        states = (a * states).row_join(b * one).applyfunc(cancelled)
-
-
 def _run(
-    rule: Optimizer, hyperparameter: Any, given: Any, impulse: tuple[int, int], last: int, shared: Any
+    rule: Optimizer,
+    hyperparameter: Any,
+    given: Any,
+    impulse: tuple[int, int],
+    last: int,
+    alike: Sequence[Sequence[int]] | None,
+    turned: bool,
 ) -> list[list[Any]]:
     """By step, the points queried, and last what is returned."""
     import sympy
 
-    table = tableau(rule)
-    start = sympy.Integer(1 if impulse[0] < 0 else 0)
-    state = [start * e + number(m) for e, m in zip(table.translation, table.start, strict=True)]
+    table, begun = tableau(rule), int(impulse[0] < 0)
+    memories = [number(m) * int(begun or not turned) for m in table.start]
+    state = [begun * e + m for e, m in zip(table.translation, memories, strict=True)]
     shown = []
     for t in range(last + 1):
-        firsts = shared[t] if shared else range(table.gradients)
+        firsts = alike[t] if alike else range(table.gradients)
         gradients = [sympy.Integer(int((t, first) == impulse)) for first in firsts]
         a, b, c, d, f = (_matrix(table, name, t, hyperparameter, given) for name in ("a", "b", "c", "d", "f"))
         column, inputs = sympy.Matrix(state), sympy.Matrix(gradients)
@@ -97,8 +135,7 @@ def _matrix(table: Any, name: str, t: int, hyperparameter: Any, given: Any) -> A
 
     def leaf(node: Any) -> Any:
         if node.op == "given":
-            value = given[table.factors[node.index].symbol][t]
-            return read(value, t) if isinstance(value, str) else value
+            return given(table.factors[node.index].symbol, t)
         if node.op == "hyperparameter":
             return hyperparameter(node.value, t)
         return sympy.Integer(t) if node.op == "step" else number(node.value)

@@ -27,7 +27,9 @@ from accelsim.program import exact, run
 from accelsim.rule import Optimizer
 from accelsim.symbolic.algebra.field import Field, number_of, rational_root
 from accelsim.symbolic.algebra.language import expression
+from accelsim.symbolic.check.positivity import never_zero
 
+ROOTED = ("sqrt", "abs", "maximum", "minimum")  # of each of these there is a root
 Place = tuple[str, int, int]  # of a root: rule, step, and place among those of the step
 Hyperparameters = Callable[[str, int], Any]  # a hyperparameter at a step, as a SymPy expression
 
@@ -92,10 +94,19 @@ class _Value:
             return _Value(self.run, self.element ** int(exponent))
         return 1 / _Value(self.run, self.element ** -int(exponent))
 
+    def __abs__(self) -> _Value:
+        return _Value(self.run, self.run.root(self.element**2))
+
     def traced_call(self, name: str, *values: Any) -> Any:
         """One of the elementary functions."""
         if name == "sqrt":
             return _Value(self.run, self.run.root(self.element))
+        if name in ("maximum", "minimum"):
+            one, other = (_Value(self.run, self.run.lifted(value)) for value in values)
+            apart = abs(one - other)
+            return (one + other + (apart if name == "maximum" else -apart)) * Fraction(1, 2)
+        if name == "total":  # over one coordinate
+            return self
         if name == "where" and isinstance(values[0], bool):
             return values[1] if values[0] else values[2]
         raise InputError(f"{name}() is no rational function")
@@ -222,7 +233,7 @@ def refuted(
             return f"{name} is not the root of {text}"
         symbol, square = squares[name]
         given.append(symbol**2 - square)
-    return derived(found["lines"], given, names, _factors(divided["a"] | divided["b"]))
+    return derived(found["lines"], given, names, _factors(divided["a"] | divided["b"]), b)
 
 
 def _laid_out(found: Mapping[str, Any], a: Optimizer, b: Optimizer) -> tuple[list[list[list[Fraction]]], list[Any]]:
@@ -260,7 +271,7 @@ def _ground(a: Optimizer, b: Optimizer, sought: Hyperparameters, last: int, sequ
         (end, t, place)
         for end, rule in (("a", a), ("b", b))
         for t in range(last + 1)
-        for place in range(lengths * sum(node.op == "sqrt" for node in rule.program().nodes))
+        for place in range(lengths * sum(node.op in ROOTED for node in rule.program().nodes))
     ]
     names = [name for name in b.program().reads if not b.hyperparameters[name].switch]
     unknown = {s for name in names for t in range(last + 1) for s in sympy.sympify(sought(name, t)).free_symbols}
@@ -280,8 +291,10 @@ def _may_vanish(divisor: Any, squares: Mapping[str, Any]) -> bool:
     return bool(divisor == 0)
 
 
-def derived(lines: list[Any], given: list[Any], names: Mapping[str, Any], divided: Container[Any]) -> str | None:
-    """Why lines do not lead from what is given to 1, None where they do."""
+def derived(
+    lines: list[Any], given: list[Any], names: Mapping[str, Any], divided: Container[Any], b: Optimizer
+) -> str | None:
+    """Why lines do not lead from what is given to 1, or to what has no zero in b's ranges; None where they do."""
     values = list(given)
     for line in lines:
         terms, stated = line["terms"], _read(line["is"], names)
@@ -297,7 +310,9 @@ def derived(lines: list[Any], given: list[Any], names: Mapping[str, Any], divide
         if sum(products, over.domain.zero) != over.element(stated):
             return f"a line is not {line['is']}"
         values.append(stated)
-    return None if lines and values[-1] == 1 else "the last line is not 1"
+    if lines and (values[-1] == 1 or never_zero(values[-1], b)):
+        return None
+    return "the last line is not 1, and may be zero"
 
 
 def _factors(polynomials: Iterable[Any]) -> set[Any]:

@@ -10,34 +10,37 @@ again, rule b with unknowns for its hyperparameters, and multiplies out. Linear 
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from typing import Any
 
 from accelsim.errors import InputError, unknown
-from accelsim.program import exact
-from accelsim.rule import Optimizer, program_hash, step
+from accelsim.language import evaluated
+from accelsim.rule import Optimizer, program_hash
 from accelsim.schedules import Recurrence
-from accelsim.symbolic.algebra.field import Field, differs, vanishes
+from accelsim.symbolic.algebra.field import Field, cancelled, differs, vanishes
 from accelsim.symbolic.algebra.language import expression
 from accelsim.symbolic.certify.cases import refuted as refuted_by_cases
-from accelsim.symbolic.certify.impulses import Key, answers, read, shared_gradients
+from accelsim.symbolic.certify.enclosed import Enclosed
+from accelsim.symbolic.certify.impulses import answers, itself, read
 from accelsim.symbolic.certify.nonlinear import refuted
 from accelsim.symbolic.check.bisimulation import Bisimulation, Proved, prove
 from accelsim.symbolic.check.equivalence import Equivalence, Verdict, check, linear_parts, parameters
-from accelsim.symbolic.system.given_sequences import equal_parameters, unlike
-from accelsim.symbolic.system.homogeneity import LONG_ALIKE, long_alike, scale_free
+from accelsim.symbolic.check.positivity import never_zero
+from accelsim.symbolic.system.gradients import RETURNED, Key, fraction, place_of, runs
+from accelsim.symbolic.system.gradients import answers as answers_of
+from accelsim.symbolic.system.homogeneity import LONG_ALIKE, blind_to_signs, long_alike, scale_free
 from accelsim.symbolic.system.linear_part import LinearPart, left_behind, linear_part
 from accelsim.symbolic.system.tableau import tableau
 
 LARGEST = 1_000_000  # whole number in a certificate
 PARTS = 100_000  # of a certificate
 STEPS, COORDINATES = 200, 50  # of a refutation
-RETURNED = -1  # in the place of a query's number: what the rule returns before the step
-FORMAT = "accelsim certificate 5"
+TOLD = 10**8  # decimals that are told of a query are nearer to it than such a part of the largest in the run
+FORMAT = "accelsim certificate 7"
 
 # -- what a certificate looks like: a type, a list of one shape, one thing or a list (a pair of shapes), an object of
 # known names, or of any names (...) --
@@ -47,7 +50,7 @@ _EQUIVALENCE = {
     **{"format": str, "kind": str, "source": _RULE, "target": _RULE, "map": {...: str}, "transform": {...: str}},
     **{"backward": bool, "direction": str, "varying": [str], "constant": [str], "given": {...: str}, "returned": bool},
     **{"sequences": {...: {"start": str, "next": str}}, "preconditioners": {...: str}, "nonlinear": {...: str}},
-    **{"identities": [str], "conditions": [str], "assumptions": [str]},
+    **{"identities": [str], "conditions": [str], "assumptions": [str], "up_to": [str]},
 }
 _BISIMULATION = {
     **{"format": str, "kind": str, "source": _RULE, "target": _RULE, "map": {...: str}, "relation": {...: str}},
@@ -62,22 +65,26 @@ _REFUTATION = {
     "set_b": {...: str},
     "varying": [str],
 }
+_SHOWN = {
+    "hyperparameters": {...: str},
+    "runs": [{"start": str, "gradients": [[str]], "a": [[str]], "b": [[str]]}],
+}
+_ANY = {"kind": str, "hyperparameters": {...: (str, [str])}, "unknown": str, "values": [str], "shown": _SHOWN}
 _RUN = {
-    **{"kind": str, "hyperparameters": {...: (str, [str])}, "given": {...: [[str]]}, "unknown": str, "values": [str]},
+    **{**_ANY, "gradients": [[[str]]], "alike": [[[int]]]},
     "answers": [dict.fromkeys(("step", "query", "impulse", "gradient", "coordinate"), int)],
 }
 _COUNTEREXAMPLES: dict[str, dict[str, Any]] = {
     "scale": {**_RUN, "lengths": [str]},
     "minor": {**_RUN, "since": [int], "determinant": str, "other": str, "unless": [str]},
-    "identity": {**_RUN, "cofactors": [str]},
+    "identity": {**_RUN, "cofactors": [str], "left": str},
     "itself": {
-        **{"kind": str, "hyperparameters": {...: (str, [str])}, "unknown": str, "gradients": [[str]], "lengths": [str]},
-        **{"answers": [dict.fromkeys(("step", "gradients", "length"), int)], "values": [str]},
+        **{**_ANY, "gradients": [[str]], "lengths": [str]},
+        "answers": [dict.fromkeys(("step", "gradients", "length"), int)],
         **{"roots": {...: str}, "lines": [{"is": str, "terms": [{"of": int, "times": str}]}]},
     },
     "cases": {
-        **{"kind": str, "hyperparameters": {...: (str, [str])}, "unknown": str, "gradients": [[str]]},
-        **{"answers": [dict.fromkeys(("gradients", "step"), int)], "values": [str]},
+        **{**_ANY, "gradients": [[str]], "answers": [dict.fromkeys(("gradients", "step"), int)]},
         "cases": [
             {"signs": [{"of": str, "is": int}], "lines": [{"is": str, "terms": [{"of": int, "times": str}]}]},
         ],
@@ -155,6 +162,7 @@ def of_equivalence(claim: Equivalence, verdict: Verdict) -> dict[str, Any]:
         "identities": sorted(verdict.residuals),
         "conditions": list(verdict.conditions),
         "assumptions": list(verdict.assumptions),
+        "up_to": list(verdict.up_to),
     }
 
 
@@ -263,7 +271,21 @@ def _switched(rule: Optimizer, values: Mapping[str, int]) -> Optimizer:
 
 def _equivalence(document: Mapping[str, Any], source: Optimizer, target: Optimizer) -> Verified:
     """The claim is proved again, and what is said of it compared with what was proved."""
-    claim = Equivalence(
+    claim = claim_of(document, source, target)
+    if set(claim.map) != (mapped := _mapped(claim)):
+        return Verified(False, f"the map must say what {', '.join(sorted(mapped)) or 'nothing'} of {target} is")
+    verdict = check(claim)
+    if verdict.status != "proved":
+        return Verified(False, verdict.reason)
+    for key, value in of_equivalence(claim, verdict).items():
+        if document[key] != value:
+            return Verified(False, f"{key} is not what was proved: {value}")
+    return Verified(True, verdict.reason)
+
+
+def claim_of(document: Mapping[str, Any], source: Optimizer, target: Optimizer) -> Equivalence:
+    """The claim that a certificate of an equivalence is about."""
+    return Equivalence(
         source,
         target,
         map=document["map"],
@@ -276,30 +298,13 @@ def _equivalence(document: Mapping[str, Any], source: Optimizer, target: Optimiz
         sequences={name: (texts["start"], texts["next"]) for name, texts in document["sequences"].items()},
         preconditioners=document["preconditioners"],
         nonlinear=document["nonlinear"],
+        up_to=tuple(document["up_to"]),
     )
-    if set(claim.map) != (mapped := _mapped(claim)):
-        return Verified(False, f"the map must say what {', '.join(sorted(mapped)) or 'nothing'} of {target} is")
-    verdict = check(claim)
-    if verdict.status != "proved":
-        return Verified(False, verdict.reason)
-    for key, value in of_equivalence(claim, verdict).items():
-        if document[key] != value:
-            return Verified(False, f"{key} is not what was proved: {value}")
-    return Verified(True, verdict.reason)
 
 
 def _bisimulation(document: Mapping[str, Any], source: Optimizer, target: Optimizer) -> Verified:
     """The relation is proved again, and the conditions compared with those it then has."""
-    claim = Bisimulation(
-        source,
-        target,
-        map=document["map"],
-        relation=document["relation"],
-        since=document["since"],
-        varying=tuple(document["varying"]),
-        given={name: _given(text) for name, text in document["given"].items()},
-        returned=document["returned"],
-    )
+    claim = relation_of(document, source, target)
     read = {name for name in target.program().reads if not target.hyperparameters[name].switch}
     if set(claim.map) != read:
         return Verified(False, f"the map must say what {', '.join(sorted(read)) or 'nothing'} of {target} is")
@@ -309,6 +314,20 @@ def _bisimulation(document: Mapping[str, Any], source: Optimizer, target: Optimi
     if document["conditions"] != list(proved.conditions):
         return Verified(False, f"conditions is not what was proved: {list(proved.conditions)}")
     return Verified(True, proved.reason)
+
+
+def relation_of(document: Mapping[str, Any], source: Optimizer, target: Optimizer) -> Bisimulation:
+    """The claim that a certificate of a bisimulation is about."""
+    return Bisimulation(
+        source,
+        target,
+        map=document["map"],
+        relation=document["relation"],
+        since=document["since"],
+        varying=tuple(document["varying"]),
+        given={name: _given(text) for name, text in document["given"].items()},
+        returned=document["returned"],
+    )
 
 
 def _given(text: str) -> Any:
@@ -324,7 +343,7 @@ def _given(text: str) -> Any:
 
 
 def _refutation(document: Mapping[str, Any], a: Optimizer, b: Optimizer) -> Verified:
-    """Both rules are run again, and the contradiction is multiplied out."""
+    """Both rules are run again as they are, and the contradiction is multiplied out."""
     import sympy
 
     found = document["counterexample"]
@@ -336,49 +355,126 @@ def _refutation(document: Mapping[str, Any], a: Optimizer, b: Optimizer) -> Veri
         return sympy.Symbol(f"{name}[{t}]" if scheduled else name)
 
     known = partial(_known, found)
+    _known_within(document, a, b, range(max(key["step"] for key in found["answers"]) + 1))
+
+    def number(name: str, t: int) -> Enclosed:
+        value = found["hyperparameters"][name]
+        return _number(value[t] if isinstance(value, list) else value, t)
+
+    def mine() -> dict[Any, list[Any]]:
+        return {place: itself(a, number, run) for place, run in runs(found, a.program().gradients).items()}
+
     if found["kind"] == "itself":
-        _known_within(document, a, b, range(max(key["step"] for key in found["answers"]) + 1))
-        return _about(document, a, b, _themselves(found, a, b, known, sought))
-    if found["kind"] == "cases":
-        _known_within(document, a, b, range(max(key["step"] for key in found["answers"]) + 1))
-        return _about(document, a, b, _by_cases(found, a, b, document["set_b"]))
-    keys = [(k["step"], k["query"], k["impulse"], k["gradient"], k["coordinate"]) for k in found["answers"]]
-    _within(document, a, b, keys)
-    if found["kind"] == "scale":
-        return _about(document, a, b, _scale(found, a, b, keys))
-    shared = shared_gradients(a, known, found["given"], keys)
-    one = answers(a, known, found["given"], keys, shared)
-    if not all(map(_is, found["values"], one)):
-        return Verified(False, f"{a} answers otherwise")
-    parts = linear_part(a), linear_part(b)
-    if reason := _linear_parts_cannot_tell(parts[1], keys):
+        verified = _themselves(found, a, b, known, sought)
+    elif found["kind"] == "cases":
+        verified = _by_cases(found, a, b, document["set_b"])
+    else:
+        _within(found, a, b)
+        if not _answers_so(found, a, known, answers_of(found, mine())):
+            return Verified(False, f"{a} answers otherwise")
+        verified = _scale(found, a, b) if found["kind"] == "scale" else _answered(found, a, b, sought)
+    if verified.holds and (reason := _shown_otherwise(document, a, b, mine())):
         return Verified(False, reason)
-    other = unlike(*parts, document["set_a"], document["set_b"])
-    given = {k: _unknown_rows(k, rows) if k in other else rows for k, rows in found["given"].items()}
+    return _about(document, a, b, verified)
+
+
+def _answers_so(
+    found: Mapping[str, Any], a: Optimizer, known: Callable[[str, int], Any], seen: Sequence[Enclosed]
+) -> bool:
+    """Whether a rule answers what is said: fractions; with roots what the linear part of a linear rule does as well."""
+    if all(value.fraction is not None for value in seen):
+        return [str(value.fraction) for value in seen] == found["values"]
+    if found["kind"] == "scale" or found["gradients"] or tableau(a).nonlinearity:
+        return False
+    keys = list(map(place_of, found["answers"]))
+    exactly = answers(a, known, lambda name, t, i: 0, keys, {}, turned=False)
+    near = (Enclosed(evaluated(text, {}, Enclosed)) for text in found["values"])
+    if any(x.apart(y) for x, y in zip(near, seen, strict=True)):
+        return False
+    return all(vanishes(_expression(text, []) - value) for text, value in zip(found["values"], exactly, strict=True))
+
+
+def _answered(found: Mapping[str, Any], a: Optimizer, b: Optimizer, sought: Callable[[str, int], Any]) -> Verified:
+    """What is multiplied out of answers to impulses."""
+    import sympy
+
+    keys = list(map(place_of, found["answers"]))
+    part, turned = linear_part(b), bool(found["gradients"])
+    if reason := _linear_parts_cannot_tell(part, keys, turned):
+        return Verified(False, reason)
+
+    def given(name: str, t: int, i: int) -> Any:
+        return sympy.Symbol(f"{name}[{t}][{i}]")
 
     def ask() -> list[Any]:
-        return answers(b, sought, given, keys, shared)
+        return answers(b, sought, given, keys, dict(enumerate(found["alike"])), turned)
 
+    one = [_expression(text, []) for text in found["values"]]
     if found["kind"] == "minor":
-        verified = _minor(found, keys, one, parts[1], ask)
-    else:
-        shown = "answers, what is returned among them," if any(key[1] == RETURNED for key in keys) else "answers"
-        verified = _identity(found, one, ask(), shown)
-    assumed = equal_parameters(*parts, document["set_a"], document["set_b"]) if any(k[2] >= 0 for k in keys) else ()
-    return _about(document, a, b, verified, assumed)
+        return _minor(found, keys, one, part, ask)
+    shown = "answers, what is returned among them," if any(key[1] == RETURNED for key in keys) else "answers"
+    return _identity(found, one, ask(), shown, b)
 
 
-def _about(
-    document: Mapping[str, Any], a: Optimizer, b: Optimizer, verified: Verified, assumed: Iterable[str] = ()
-) -> Verified:
+def _about(document: Mapping[str, Any], a: Optimizer, b: Optimizer, verified: Verified) -> Verified:
     """A verdict with what it is about, where it holds: what is given, and what may vary."""
     known = [f"{name} = {value}" for name, value in document["set_a"].items()]
     known += [f"{name} = {value} in {b}" for name, value in document["set_b"].items()]
     known += [f"{name} is any function of t" for name in document["varying"]]
     vary = "are constant" if document["counterexample"]["unknown"] == "constant" else "may vary from step to step"
     known.append(f"the other hyperparameters of {b} {vary}" if document["set_b"] else f"those of {b} {vary}")
-    return (
-        replace(verified, reason=f"{verified.reason}; {', '.join([*known, *assumed])}") if verified.holds else verified
+    return replace(verified, reason=f"{verified.reason}; {', '.join(known)}") if verified.holds else verified
+
+
+def _shown_otherwise(
+    document: Mapping[str, Any], a: Optimizer, b: Optimizer, mine: Mapping[Any, list[Any]]
+) -> str | None:
+    """Why the runs that a refutation tells of are not those of the rules, or show no difference; None where they do."""
+    shown = document["counterexample"]["shown"]
+    told, values, set_b = shown["runs"], shown["hyperparameters"], document["set_b"]
+    made = runs(document["counterexample"], a.program().gradients)
+    reads = {name for name in b.program().reads if not b.hyperparameters[name].switch}
+    if wrong := (reads | set(set_b)) ^ set(values):
+        raise InputError(f"there must be one value for each hyperparameter of {b}: {', '.join(sorted(wrong))}")
+    for name in set_b:
+        if values[name] != set_b[name]:
+            raise InputError(f"{name} = {values[name]} is not what is given for it, {set_b[name]}")
+    if [[run["start"], run["gradients"]] for run in told] != [
+        [str(run.start), [list(map(str, row)) for row in run.gradients]] for run in made.values()
+    ]:
+        return "the gradients that are told are not those of the refutation"
+
+    def known(name: str, t: int) -> Any:
+        value = _number(values[name], t)
+        b.check(name, value.fraction if value.fraction is not None else float(value.interval.mid), t)
+        return value
+
+    theirs = {place: itself(b, known, run, other=True) for place, run in made.items()}
+    for rule, end, queries in ((a, "a", mine), (b, "b", theirs)):
+        for run, points in zip(told, queries.values(), strict=True):
+            if not _alike_points(run[end], points):
+                return f"{rule} queries otherwise"
+    pairs = [zip(one, other, strict=True) for one, other in zip(mine.values(), theirs.values(), strict=True)]
+    if any(x.apart(y) for pair in pairs for one, other in pair for x, y in zip(one, other, strict=True)):
+        return None
+    return "both rules query the same in the runs that are told"
+
+
+def _alike_points(texts: list[list[str]], points: list[Any]) -> bool:
+    """Whether what is told of a run is what was queried: fractions, or decimals, which may be rounded.
+
+    Where only zeros are told, they may be rounded as beside 1.
+    """
+    stated = [[Enclosed(fraction(text)) for text in row] for row in texts]
+    size = max((abs(x.fraction or Fraction(0)) for row in stated for x in row), default=Fraction(0)) or Fraction(1)
+
+    def close(text: str, told: Enclosed, value: Enclosed) -> bool:
+        if "/" in text or told == value:
+            return told == value
+        return (abs(told - value) - size / TOLD).sign() < 0
+
+    return list(map(len, texts)) == list(map(len, points)) and all(
+        close(*each) for rows in zip(texts, stated, points, strict=True) for each in zip(*rows, strict=True)
     )
 
 
@@ -393,18 +489,12 @@ def _by_cases(found: Mapping[str, Any], a: Optimizer, b: Optimizer, set_b: Mappi
     return Verified(True, f"that {b} queries what {a} does leads to 1 = 0{words}")
 
 
-def _scale(found: Mapping[str, Any], a: Optimizer, b: Optimizer, keys: list[Key]) -> Verified:
-    """The rule itself is run in fractions after a first gradient of each length."""
-    (last, query, *impulse), *more = keys
+def _scale(found: Mapping[str, Any], a: Optimizer, b: Optimizer) -> Verified:
+    """What the rule itself queries after a first gradient of each length."""
+    (last, query, *impulse), *more = map(place_of, found["answers"])
     if more or last < 1 or (query, impulse) != (0, [0, 0, 0]):
         raise InputError("one query after the first step must be seen, after one gradient of each length")
-    lengths = [_fraction(read(text, 0)) for text in found["lengths"]]
-    try:
-        shown = [str(_itself(a, found, length, last)) for length in lengths]
-    except ArithmeticError as error:
-        raise InputError(f"{a} cannot be run on these gradients: {error}") from None
-    if shown != found["values"]:
-        return Verified(False, f"{a} answers otherwise")
+    lengths = [fraction(text) for text in found["lengths"]]
     if len(set(found["values"])) > 1 and min(lengths) > 0 and scale_free(b):
         return Verified(True, f"{b} queries the same points however long a gradient is, {a} does not")
     if len(set(found["values"])) > 1 and min(lengths) >= 1 and last == 1 and long_alike(b):
@@ -413,73 +503,54 @@ def _scale(found: Mapping[str, Any], a: Optimizer, b: Optimizer, keys: list[Key]
     return Verified(False, "the length of gradients may matter to both rules or to neither")
 
 
-def _itself(rule: Optimizer, found: Mapping[str, Any], length: Fraction, last: int) -> Fraction:
-    """Where a rule queries first at a step, from 0, after a first gradient alone."""
-    state = {name: exact(value) for name, value in rule.start(Fraction(0)).items()}
-    switches = {name: h.default for name, h in rule.hyperparameters.items() if h.switch}
-    queries: list[tuple[Fraction, ...]] = []
-
-    def gradient(*points: Fraction) -> Any:
-        first = not queries
-        queries.append(points)
-        given = tuple(length * (first and point == points[0]) for point in points)
-        return given if len(points) > 1 else given[0]
-
-    for t in range(last + 1):
-        stage = len(queries)
-        h = {name: _fraction(_known(found, name, t)) for name in found["hyperparameters"]}
-        with suppress(InputError) if t == last else nullcontext():  # of the last step the query alone is wanted
-            state = step(rule, state, t, h | switches, gradient)
-    return queries[stage][0]
-
-
-def _fraction(number: Any) -> Fraction:
-    """A SymPy number as a fraction."""
-    if not number.is_Rational:
-        raise InputError(f"{number} is no fraction")
-    return exact(number)
-
-
 def _themselves(found: Mapping[str, Any], a: Optimizer, b: Optimizer, known: Any, sought: Any) -> Verified:
     """Both rules are run as they are, and what follows from differences between their queries is multiplied out."""
     if reason := refuted(found, a, b, known, sought):
         return Verified(False, reason)
-    many = len(found["lines"])
-    return Verified(True, f"that both rules, as they are, query the same points leads to 1 = 0 in {many} lines")
+    many, last = len(found["lines"]), found["lines"][-1]["is"]
+    range_ = "" if last == "1" else f", which has no solution in the ranges of {b},"
+    return Verified(
+        True, f"that both rules, as they are, query the same points leads to {last} = 0{range_} in {many} lines"
+    )
 
 
 def _known(found: Mapping[str, Any], name: str, t: int) -> Any:
-    """A hyperparameter of rule a at step t."""
+    """A hyperparameter of rule a at step t, as a SymPy expression."""
     value = found["hyperparameters"][name]
     return read(value[t] if isinstance(value, list) else value, t)
 
 
-def _within(document: Mapping[str, Any], a: Optimizer, b: Optimizer, keys: list[Key]) -> None:
-    """Raise `InputError` unless the numbers of a refutation are such as its rules may have, and no more of them."""
-    found = document["counterexample"]
-    tables = tableau(a), tableau(b)
-    steps, coordinates = (range(max(key[place] for key in keys) + 1) for place in (0, 4))
-    gradients = range(min(table.gradients for table in tables))
-    for t, query, at, gradient, coordinate in keys:
+def _number(text: str, t: int) -> Enclosed:
+    """What is written for a hyperparameter, at step t."""
+    return Enclosed(evaluated(text, {"t": Enclosed(t)}, Enclosed))
+
+
+def _within(found: Mapping[str, Any], a: Optimizer, b: Optimizer) -> None:
+    """Raise `InputError` unless answers and gradients of a refutation are such as there may be, and no more of them."""
+    keys, tables = list(map(place_of, found["answers"])), (tableau(a), tableau(b))
+    steps, gradients = range(max(key[0] for key in keys) + 1), range(min(table.gradients for table in tables))
+    rows, alike = found["gradients"], found["alike"]
+    coordinates = range(max(1, len(rows)))
+    for t, query, at, gradient, i in keys:
         seen = query in (RETURNED, *gradients)
-        inside = t >= 0 and at >= -1 and seen and gradient in gradients and coordinate >= 0
+        inside = t >= 0 and at >= -1 and seen and gradient in gradients and i in (coordinates if at >= 0 else (0,))
         if not inside or (at < 0 < gradient):
             raise InputError(f"there is no answer of query {query} at t = {t} to gradient {gradient} at t = {at}")
-    if found["kind"] == "scale" and any(key[2] < 0 for key in keys):
-        raise InputError("how long gradients are is not seen without gradients")
+        if at >= 0 and rows and (at not in steps or not fraction(rows[i][at][gradient])):
+            raise InputError(f"the sign of no gradient of 0 is turned, as at t = {at}")
+    if found["kind"] == "scale" and (rows or any(key[2] < 0 for key in keys)):
+        raise InputError("how long gradients are is not seen without gradients, nor with others")
     if len(found["values"]) != len(found["lengths"] if found["kind"] == "scale" else keys):
         raise InputError("there must be one value for each answer")
-    _known_within(document, a, b, steps)
-    told = tables if found["kind"] != "scale" else ()
-    sequences = {factor.symbol for table in told for factor in table.factors.values()}
-    if set(found["given"]) != sequences or (not sequences and len(coordinates) > 1):
-        raise InputError(f"the given sequences of {a} and {b} are {', '.join(sorted(sequences)) or 'none'}")
-    for name, rows in found["given"].items():
-        if len(rows) != len(coordinates) or any(len(row) != len(steps) for row in rows):
-            raise InputError(f"{name}(t) must have a value for each of {len(steps)} steps in each coordinate")
-        for text in (text for row in rows for text in row):
-            if not read(text, 0) > 0:
-                raise InputError(f"{name}(t) = {text} is not positive")
+    used = {i for _, _, at, _, i in keys if at >= 0}
+    if len(rows) != (max(used, default=-1) + 1) * bool(rows) or len(alike) != len(rows):
+        raise InputError("there must be gradients in as many coordinates as there are answers in")
+    for i, each in (*enumerate(rows), *enumerate(alike)):
+        if list(map(len, each)) != ([len(gradients)] * len(steps) if i in used else []):
+            raise InputError(f"there must be {len(gradients)} gradients at each of {len(steps)} steps")
+    firsts = [row for each in alike for row in each]
+    if any(row[g] not in range(g + 1) or row[row[g]] != row[g] for row in firsts for g in gradients):
+        raise InputError("of each gradient it must be said which is the first one that it is")
 
 
 def _known_within(document: Mapping[str, Any], a: Optimizer, b: Optimizer, steps: range) -> None:
@@ -509,8 +580,8 @@ def _known_within(document: Mapping[str, Any], a: Optimizer, b: Optimizer, steps
             a.check(name, _known(found, name, t), t)
 
 
-def _linear_parts_cannot_tell(b: LinearPart, keys: list[Key]) -> str | None:
-    """Why rules may be the same whose linear parts differ, None where they may not.
+def _linear_parts_cannot_tell(b: LinearPart, keys: list[Key], turned: bool) -> str | None:
+    """Why a rule may answer what its linear part cannot, None where it may not.
 
     What is set aside is multiplied by zero as long as there are no gradients, in a rule that a translation moves.
     """
@@ -518,14 +589,9 @@ def _linear_parts_cannot_tell(b: LinearPart, keys: list[Key]) -> str | None:
         return None
     if b.tableau.maps:
         return f"{b.tableau.optimizer} applies {min(b.tableau.maps)[0]}, which knows no scale"
+    if b.tableau.factors and any(key[2] >= 0 for key in keys) and not (turned and blind_to_signs(b)):
+        return f"what {b.tableau.optimizer} multiplies by depends on the signs of gradients, or on their sizes"
     return None
-
-
-def _unknown_rows(name: str, rows: list[list[str]]) -> list[list[Any]]:
-    """A symbol for each step and coordinate."""
-    import sympy
-
-    return [[sympy.Symbol(f"{name}[{t}][{i}]") for t in range(len(row))] for i, row in enumerate(rows)]
 
 
 def _minor(
@@ -584,7 +650,9 @@ def _alike(one: list[Any], other: list[Any]) -> bool:
     return len(one) == len(other) and all(found(x, other) for x in one) and all(found(y, one) for y in other)
 
 
-def _identity(found: Mapping[str, Any], one: list[Any], other: list[Any], shown: str) -> Verified:
+def _identity(found: Mapping[str, Any], one: list[Any], other: list[Any], shown: str, b: Optimizer) -> Verified:
+    import sympy
+
     weights = [_expression(text, other) for text in found["cofactors"]]
     if len(weights) != len(one):
         return Verified(False, "there must be one cofactor an answer")
@@ -596,13 +664,19 @@ def _identity(found: Mapping[str, Any], one: list[Any], other: list[Any], shown:
             return Verified(False, f"a cofactor divides by {factor}, which might be zero")
     differences = (y - field.element(x) for x, y in zip(one, theirs, strict=True))
     left = sum((w * d for w, d in zip(factors, differences, strict=True)), field.domain.zero)
+    value = field.plain(left)
+    if not vanishes(_expression(found["left"], other) - value):
+        return Verified(False, f"the combination of differences is {value}, not {found['left']}")
     if not field.vanishes(left - field.domain.one):
-        return Verified(False, f"the combination of differences is {field.plain(left)}, not 1")
+        if not never_zero(sympy.fraction(cancelled(value))[0], b):
+            return Verified(False, f"the combination of differences is {value}, not 1, and may be zero")
+        return Verified(
+            True, f"a combination of differences of {shown} is {value}, which has no zero in the ranges of {b}"
+        )
     return Verified(True, f"a combination of differences of {shown} is 1, so they cannot all vanish")
 
 
 def _expression(text: str, among: list[Any]) -> Any:
     """A written expression in the unknowns of some answers; never evaluated as Python."""
-
     names = {str(s): s for value in among for s in value.free_symbols}
     return expression(text, names)

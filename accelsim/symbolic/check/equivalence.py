@@ -10,6 +10,9 @@ there is but one state at it, s_0, and the identities are asked of that one alon
 route without SymPy: both rules are run in fractions on the same gradients. Linear rules are run by their own program,
 and so are rules that both apply a sign; of the others, the linear part is, signs set aside and preconditioners given.
 Where a claim says what preconditioners are, both rules are run as they are, in floating point.
+
+Where the source has a sign or a preconditioner that the target has not, or the map itself contains a preconditioner,
+all this is about linear parts: the rules are the same *up to* what is set aside, and the claim has to say so.
 """
 
 from __future__ import annotations
@@ -26,7 +29,9 @@ from accelsim.schedules import Recurrence
 from accelsim.symbolic.algebra.field import elsewhere, reduced, shifted, special_steps
 from accelsim.symbolic.algebra.language import divided_by, expression, number
 from accelsim.symbolic.algebra.nonvanishing import conditions, poles
+from accelsim.symbolic.algebra.radicals import Roots
 from accelsim.symbolic.algebra.recurrences import Recursions, Texts
+from accelsim.symbolic.check.positivity import HALF, at_least_zero, positive_sequence
 from accelsim.symbolic.check.preconditioners import Preconditioners, Rule, nonlinear
 from accelsim.symbolic.check.runs import STEPS, Replay
 from accelsim.symbolic.system.formulas import formulas, structure
@@ -35,6 +40,8 @@ from accelsim.symbolic.system.tableau import distinct, time
 
 DRAWS = 3  # replays at random rational hyperparameters that must agree exactly
 TRIES = 50  # replays in which a counterexample is looked for
+POSITIVE, NOT_POSITIVE = "a given positive sequence", "a given sequence, which may be zero or negative"
+SIGN, PRECONDITIONER = "sign", "preconditioner"  # up to which rules may be the same
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,7 @@ class Equivalence:
         the source, as ``{"p": "p(t)*sqrt(beta2)"}``; all that their formulas contain is then mapped, too.
     nonlinear : what their formulas depend on of the target's states that are not linear, each written in those of the
         source at the same step; where nothing is said, the state of the same name.
+    up_to : what the claim sets aside, of "sign" and "preconditioner"; nothing where the rules are the same as they are.
     """
 
     source: Optimizer
@@ -72,6 +80,7 @@ class Equivalence:
     sequences: Texts = field(default_factory=dict)
     preconditioners: Mapping[str, str] = field(default_factory=dict)
     nonlinear: Mapping[str, str] = field(default_factory=dict)
+    up_to: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         taken = {"t", *VOCABULARY, *self.source.hyperparameters, *self.source.states, *self.target.states}
@@ -114,6 +123,7 @@ class Verdict:
     assumptions : what the claim is modulo of.
     counterexample : hyperparameters, gradients and the first step at which the runs differ.
     reason : one line.
+    up_to : what was set aside, of "sign" and "preconditioner": about the rules as they are, nothing is said then.
     """
 
     status: str
@@ -122,6 +132,17 @@ class Verdict:
     assumptions: tuple[str, ...]
     counterexample: Mapping[str, Any] | None
     reason: str
+    up_to: tuple[str, ...] = ()
+
+
+def up_to_words(kinds: Iterable[str]) -> str:
+    """What something is up to, as the end of a sentence; nothing where it is so as it stands.
+
+    >>> up_to_words(["sign", "preconditioner"])
+    ' up to a sign and a preconditioner'
+    """
+    named = " and ".join(f"a {kind}" for kind in kinds)
+    return f" up to {named}" if named else ""
 
 
 def check(claim: Equivalence) -> Verdict:
@@ -147,11 +168,10 @@ def check(claim: Equivalence) -> Verdict:
     else:
         exactly = "exactly" if kind else "up to rounding"
         reason = f"all {len(residuals)} identities hold, and {runs} {kind}runs of {STEPS} steps agree {exactly}"
-        aside = ", ".join(sorted(name for name, _ in proof.source.tableau.maps))
-        reason += f"; modulo {aside}" if aside else ""
+        reason += f": the same{up_to_words(proof.up_to)}" if proof.up_to else ""
         status = "proved"
     texts = {name: str(value) for name, value in residuals.items()}
-    return Verdict(status, texts, proof.conditions(), proof.assumptions(), counterexample, reason)
+    return Verdict(status, texts, proof.conditions(), proof.assumptions(), counterexample, reason, proof.up_to)
 
 
 def _replayed(proof: _Proof, wanted: int) -> tuple[int, bool, dict[str, Any] | None]:
@@ -231,6 +251,48 @@ def _set_aside(source: LinearPart, target: LinearPart) -> None:
         )
 
 
+def set_aside(
+    source: LinearPart, target: LinearPart, mapped: Iterable[Any], constant: Iterable[str] = ()
+) -> tuple[str, ...]:
+    """What rules whose linear parts are the same are the same up to.
+
+    Nothing, where both apply the same signs and are given the same sequences. A sequence in a hyperparameter of the
+    target, or one that is supposed not to vary, is set aside.
+
+    Parameters
+    ----------
+    mapped : the target's hyperparameters, as SymPy expressions.
+    constant : what is claimed for no change in time only.
+    """
+    from sympy.core.function import AppliedUndef
+
+    ours, theirs = given_sequences(source), given_sequences(target)
+    used = {x.name if x.is_Symbol else x.func.__name__ for e in mapped for x in e.free_symbols | e.atoms(AppliedUndef)}
+    found = []
+    if source.tableau.maps != target.tableau.maps:
+        found.append(SIGN)
+    if ours != theirs or used & ours or {*constant} & ours:
+        found.append(PRECONDITIONER)
+    return tuple(found)
+
+
+def set_aside_notes(part: LinearPart) -> list[str]:
+    """What stands between a rule and its linear part; no given sequence is called positive that need not be."""
+    unsure = {f.symbol for f in part.tableau.factors.values() if not positive_sequence(part, f)}
+    found = []
+    for note in part.assumptions:
+        named = any(
+            f"{name}(t) is a given positive" in note or f"{name}(t) a given positive" in note for name in unsure
+        )
+        found.append(note.replace(POSITIVE, NOT_POSITIVE) if named else note)
+    return found
+
+
+def given_sequences(part: LinearPart) -> set[str]:
+    """The symbols of a rule's given sequences."""
+    return {factor.symbol for factor in part.tableau.factors.values()}
+
+
 class _Proof:
     """Both rules' matrices over the source's hyperparameters, and the transform between them."""
 
@@ -259,6 +321,8 @@ class _Proof:
         self.onto = (self.target, self.source) if claim.backward else (self.source, self.target)
         self.transform = self._transform()
         self.related = self._related() if claim.preconditioners else None
+        self.up_to = set_aside(source, target, self.mapped.values(), claim.constant)
+        self.squared: list[Any] = []  # what roots that identities square are taken of
 
     def _steady(self, part: LinearPart) -> LinearPart:
         """The part with a symbol for each function of t that the claim has constant."""
@@ -381,7 +445,19 @@ class _Proof:
                     found[f"{name} from the initial {start} at t = 0"] = reduced((first * states)[0])
             for column, entry in zip(columns, row, strict=True):
                 found |= self._entry(f"{name}, coefficient of {column}", entry, special)
+        found = {name: self._without_roots(value) for name, value in found.items()}
         return found | (self.related.residuals if self.related else {})
+
+    def _without_roots(self, residual: Any) -> Any:
+        """What is left of an identity once roots are products of independent ones, where their squares are positive."""
+        if residual == 0 or not any(power.exp.is_Rational and not power.exp.is_Integer for power in _powers(residual)):
+            return residual
+        roots = Roots([])
+        left = roots.left(residual)
+        if left != 0:
+            return residual
+        self.squared += [square for square in roots.positive if square not in self.squared]
+        return left
 
     def _entry(self, name: str, equation: Any, special: list[int]) -> dict[str, Any]:
         """What is left of an equation at those of some special steps that are special to it, and elsewhere."""
@@ -432,7 +508,31 @@ class _Proof:
     def conditions(self) -> tuple[str, ...]:
         """What the rules divide by at these hyperparameters, and what the map and the transform do."""
         more = (*(f"{text} > 0" for text in self.positive), *self.related.vanishing()) if self.related else ()
-        return (*conditions(self._values), *dict.fromkeys(more))
+        return (*conditions(self._values), *dict.fromkeys((*self._roots_exist(), *self._not_zero(), *more)))
+
+    def _roots_exist(self) -> Iterator[str]:
+        """That what square roots are taken of is not negative, where ranges do not say so."""
+        claim = self.claim
+        variable = tuple(k for k, v in claim.target.hyperparameters.items() if not v.switch)
+        ours = self.source.tableau.rooted(claim.varying, **claim.given)
+        theirs = (square.xreplace(self.mapped) for square in self.target.tableau.rooted(variable))
+        said = (power.base for value in self.mapped.values() for power in _powers(value) if power.exp.q == HALF)
+        for square in (x.xreplace(self._held([x])) for x in (*ours, *theirs, *said, *self.squared)):
+            if not at_least_zero(square, claim.source):
+                yield f"{square} >= 0"
+
+    def _not_zero(self) -> Iterator[str]:
+        """That what is divided by is not zero, where it is a given sequence that may be."""
+        import sympy
+        from sympy.core.function import AppliedUndef
+
+        below = [sympy.fraction(sympy.together(value))[1] for value in self._values]
+        for part in (self.source, self.target):
+            for factor in part.tableau.factors.values():
+                sequence = sympy.Function(factor.symbol, positive=True)
+                called = {f for d in below for f in d.atoms(AppliedUndef) if f.func == sequence}
+                if called and not positive_sequence(part, factor):
+                    yield from (f"{f} != 0" for f in sorted(called, key=str))
 
     @property
     def positive(self) -> list[str]:
@@ -465,10 +565,21 @@ class _Proof:
         """Why the rules may differ though the identities hold."""
         yield from poles(self._values)
         yield from self._unlike()
+        yield from self._undeclared()
         signs, tables = self.target.tableau.maps, (self.source.tableau, self.target.tableau)
         given = [name for table in tables for name in (*(f.symbol for f in table.factors.values()), *table.dropped)]
         if signs and given and not self._verbatim():
             yield f"both rules apply {min(signs)[0]}, which no run confirms where {given[0]} is given"
+
+    def _undeclared(self) -> Iterator[str]:
+        """What is set aside and the claim does not say so, or the target alone has."""
+        claim = self.claim
+        for name in sorted(given_sequences(self.target) - given_sequences(self.source)):
+            what = f"{name}(t), which depends on state or gradient"
+            yield f"{claim.target} multiplies by {what}, and {claim.source} does not"
+        if set(claim.up_to) != set(self.up_to):
+            words = up_to_words(self.up_to) or " as they are"
+            yield f"the rules are the same{words}, and the claim says{up_to_words(claim.up_to) or ' as they are'}"
 
     def _unlike(self) -> Iterator[str]:
         """Given sequences that go by one name in both rules and need not be one."""
@@ -528,7 +639,7 @@ class _Proof:
     def assumptions(self) -> tuple[str, ...]:
         """What was set aside in either rule, and what every claim is about."""
         parts = (self.source, self.target)
-        notes = [f"{part.tableau.optimizer}: {note}" for part in parts for note in part.assumptions]
+        notes = [f"{part.tableau.optimizer}: {note}" for part in parts for note in set_aside_notes(part)]
         given = [f"{name} = {value}" for name, value in self.claim.given.items()]
         given += [f"{name} does not vary in time" for name in self.claim.constant]
         given += [f"{name} is any function of t" for name in self.claim.open]
@@ -545,6 +656,13 @@ class _Proof:
         notes.append(f"equal: {equal}, whether or not mapped values lie in their ranges")
         notes.append("coordinate by coordinate, from the same start, on the same gradients")
         return tuple(dict.fromkeys([*given, *notes]))
+
+
+def _powers(expression: Any) -> set[Any]:
+    """The powers in an expression whose exponents are numbers."""
+    import sympy
+
+    return {power for power in expression.atoms(sympy.Pow) if power.exp.is_Rational}
 
 
 def needed(part: LinearPart) -> list[str]:

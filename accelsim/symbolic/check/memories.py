@@ -16,7 +16,7 @@ from typing import Any
 from accelsim.errors import InputError
 from accelsim.rule import Optimizer
 from accelsim.symbolic.algebra.field import Field, divisors, elsewhere, shifted
-from accelsim.symbolic.check.equivalence import DRAWS, TRIES, Equivalence, Verdict
+from accelsim.symbolic.check.equivalence import DRAWS, PRECONDITIONER, SIGN, TRIES, Equivalence, Verdict
 from accelsim.symbolic.check.runs import Replay
 from accelsim.symbolic.system.linear_part import LinearPart, left_behind, linear_part
 
@@ -62,7 +62,9 @@ def check(claim: Memories) -> Verdict:
     notes = [*(f"{name} = {value}" for name, value in claim.given.items()), *part.assumptions]
     notes.append("coordinate by coordinate")
     conditions = tuple(f"{d} != 0" for d in divisors(1 / minor)) if minor != 0 else ()
-    return Verdict(status, {"minor": str(minor)}, conditions, tuple(notes), counterexample, reason)
+    aside = ((part.tableau.maps, SIGN), (part.tableau.factors, PRECONDITIONER))
+    up_to = tuple(kind for there, kind in aside if there)
+    return Verdict(status, {"minor": str(minor)}, conditions, tuple(notes), counterexample, reason, up_to)
 
 
 def _minor(part: LinearPart, count: int) -> Any:

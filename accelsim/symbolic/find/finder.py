@@ -9,7 +9,7 @@ Nothing is called equivalent that `equivalence.check` has not proved.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
@@ -17,28 +17,38 @@ from typing import Any
 
 from accelsim.errors import InputError
 from accelsim.rule import Optimizer
-from accelsim.symbolic.algebra import ranges
 from accelsim.symbolic.algebra.elimination import Clock, OutOfTime
 from accelsim.symbolic.algebra.field import Field, infinite
 from accelsim.symbolic.algebra.language import assignments, combination, entered, from_first, put_functions, text_of
 from accelsim.symbolic.algebra.recurrences import Recursions
 from accelsim.symbolic.certify import verifier as certificate
-from accelsim.symbolic.check.equivalence import Equivalence, Verdict, check, needed
-from accelsim.symbolic.find.answer import Answer
+from accelsim.symbolic.check.bisimulation import prove
+from accelsim.symbolic.check.equivalence import (
+    Equivalence,
+    Verdict,
+    check,
+    given_sequences,
+    needed,
+    set_aside,
+    set_aside_notes,
+)
+from accelsim.symbolic.find.answer import EQUIVALENT, OUTSIDE, REFUTED, SAME, UNDECIDED, UP_TO, Answer, varied
 from accelsim.symbolic.find.first_step import Start, first_step
 from accelsim.symbolic.find.matching import Candidate, Matching, Solution, sequence_texts
 from accelsim.symbolic.find.preconditioner_ratios import Relating
 from accelsim.symbolic.find.special_cases import defaults, roots, vanishing
-from accelsim.symbolic.find.strategies import at_values, by_relation, claimed, last, soon
+from accelsim.symbolic.find.strategies import at_values, by_relation, claimed, last, range_notes, refuted, soon
 from accelsim.symbolic.find.transforms import transforms
 from accelsim.symbolic.refute.cases import FIRST, IMPULSES, refute_by_cases
-from accelsim.symbolic.refute.impulses import RETURNED, Refuting, refute, scaled
+from accelsim.symbolic.refute.impulses import Refuting, refute, scaled
 from accelsim.symbolic.refute.nonlinear import refute_itself
 from accelsim.symbolic.system.formulas import formulas
-from accelsim.symbolic.system.given_sequences import equal_parameters, unlike
+from accelsim.symbolic.system.functions import Beyond
+from accelsim.symbolic.system.given_sequences import unlike
+from accelsim.symbolic.system.gradients import RETURNED
 from accelsim.symbolic.system.homogeneity import LONG_ALIKE, long_alike, scale_free
 from accelsim.symbolic.system.linear_part import LinearPart, left_behind
-from accelsim.symbolic.system.markov import silent
+from accelsim.symbolic.system.markov import silent, step_sizes
 from accelsim.symbolic.system.pair import Question, Relation
 from accelsim.symbolic.system.specialization import switched
 
@@ -52,7 +62,8 @@ RELATED = 0.95  # of what is left of them for given sequences that are other for
 HOPELESS = 1.0  # seconds of them for attempts that only show what is in the way, as no multiples were found
 RELATION = 2.0  # seconds of them for a relation of states at one solution
 SPECIAL = 3.0  # seconds of them for special cases
-CASE = ("map", "transform", "direction", "conditions", "assumptions")  # what is said of a special case
+INSIDE = 2.0  # seconds of them for schedules inside their ranges, where what was found is outside
+CASE = ("status", "map", "transform", "direction", "conditions", "assumptions")  # what is said of a special case
 LONG = 30  # characters of an expression that is not worth a reason
 
 
@@ -90,11 +101,15 @@ def equivalent(
     clock, tried = Clock(budget), list[str]()
     try:
         with clock.enforced():
-            answer = soon(question, clock) or _Finder(question, clock, tried).answer()
+            answer = soon(question, clock)
+            if answer is None or answer.status in SAME:
+                finder = _Finder(question, clock, tried)
+                answer = answer or finder.answer()
+                answer = replace(answer, schedules=finder.schedules(answer)) if answer.status in SAME else answer
     except OutOfTime:
         reason = f"not decided within {budget:g} s"
-        answer = Answer(a, b, "undecided", assumptions=question.assumptions, reason=reason, tried=tuple(tried))
-    return last(question) or answer if answer.status == "undecided" else answer
+        answer = Answer(a, b, UNDECIDED, assumptions=question.assumptions, reason=reason, tried=tuple(tried))
+    return last(question) or answer if answer.status == UNDECIDED else answer
 
 
 class _Finder(Matching):
@@ -108,6 +123,7 @@ class _Finder(Matching):
         self._found: list[tuple[bool, Any]] = []
         self.needed: list[Any] = []  # what would have to be zero for given sequences to be multiples
         self.reached = False  # whether there was a claim to check
+        self.outside: Answer | None = None  # what is proved, with a hyperparameter out of its range
         self.beside: str | None = None  # why the checker did not prove a solution, though the identities hold
 
     # -- the answer --
@@ -127,18 +143,36 @@ class _Finder(Matching):
             return self._without_decay()
         if self.b.moves and not self.a.moves:
             return self._standing_still()
+        if self._only_theirs:
+            return self._one_sided()
         if (related := self._related()) is not None:
             return related
         for attempt in (self._namesakes, self._with_constants):
             if found := self._attempted(attempt):
                 return found
+        if self.outside:
+            return self._attempted(self._with_schedules, INSIDE) or self.outside
         return (
             self._apart_without_decay()
-            or self._themselves()
+            or (self._themselves() if self._unlike() else None)
             or self._attempted(self._decaying_alike)
             or self._attempted(self._with_schedules)
+            or self.outside
             or self._not_found()
         )
+
+    @cached_property
+    def _only_theirs(self) -> list[str]:
+        """Given sequences of the second rule that the first one has none of: as they are, it is not that."""
+        return sorted(given_sequences(self.open) - given_sequences(self.a.part))
+
+    def _one_sided(self) -> Answer:
+        """Refuted by runs of the rules as they are, if they show it."""
+        what = f"{self._only_theirs[0]}(t), which depends on state or gradient"
+        reason = f"{self.q.b} multiplies by {what}, {self.q.a} does not"
+        if not self.deep:
+            return self._undecided(reason)
+        return self._apart_without_decay() or self._themselves() or self._by_linear_parts(reason)
 
     def _related(self) -> Answer | None:
         """What is proved where formulas of given sequences that are not one are multiples of one another."""
@@ -153,7 +187,7 @@ class _Finder(Matching):
                 for relation in relating.relations():
                     finder = _Finder(replace(self.q, relation=relation), clock, self.tried, deep=False)
                     with suppress(InputError):  # where a claim makes no sense, as where a sequence is asked for early
-                        if (answer := finder.answer()).status == "equivalent":
+                        if (answer := finder.answer()).status in SAME:
                             return answer
                     if not finder.reached and relation.values.keys() & set(needed(self.open)):
                         break
@@ -174,12 +208,16 @@ class _Finder(Matching):
         """The answer where another finder's attempts, which are as good as one's own, came to nothing."""
         self.obstructions += map(finder.unscaled, finder.obstructions)
         self.stuck, self.doubt = [*self.stuck, *finder.stuck], finder.doubt
-        return self._apart_without_decay() or self._themselves() or self._not_found()
+        told = self._themselves() if self._unlike() else None
+        return self._apart_without_decay() or told or self._not_found()
 
-    def _attempted(self, attempt: Callable[[Clock], list[Solution]]) -> Answer | None:
-        """What an attempt proves in its share of the time."""
+    def _attempted(self, attempt: Callable[[Clock], list[Solution]], most: float = BUDGET) -> Answer | None:
+        """What an attempt proves in its share of the time, and in no more seconds than so many.
+
+        What takes a hyperparameter out of its range is kept as `outside`: another choice may do better.
+        """
         share = MORE if attempt == self._with_schedules else SHARE
-        clock = self.clock.at_most(HOPELESS if self._two_formulas else self.clock.left * share)
+        clock = self.clock.at_most(HOPELESS if self._two_formulas else min(self.clock.left * share, most))
         try:
             with clock.enforced():
                 candidates = [c for solution in attempt(clock) for c in self._completed(*solution)]
@@ -188,8 +226,9 @@ class _Finder(Matching):
             with clock.enforced():
                 for candidate in sorted(candidates, key=lambda c: c.score):
                     found = self._proved(candidate)
-                    if found is not None:
+                    if found is not None and found.status != OUTSIDE:
                         return found
+                    self.outside = self.outside or found
         except OutOfTime:
             self.clock.check()
             self.tried.append(f"{attempt.__name__.strip('_').replace('_', ' ')}: out of time")
@@ -206,45 +245,71 @@ class _Finder(Matching):
     def _cut(self) -> Answer | None:
         """Refuted where the length of a first long gradient matters to the first rule and not to the second."""
         part = self.b.part
-        apart = {factor.symbol for factor in part.tableau.factors.values()} - part.absorbed
-        if not apart or not long_alike(self.q.b):  # what gradients are multiplied by is set aside
+        apart = given_sequences(part) - (set() if self._only_theirs else part.absorbed)
+        if not apart or not long_alike(self.q.b):  # what both multiply gradients by is set aside
             return None
         found = scaled(self._refuting(scheduled=True), first_alone=True)
         reason = f"to {self.q.b} it is all the same how long a first gradient is, from {LONG_ALIKE}"
         return self._refuted(reason, found) if found else None
+
+    def schedules(self, answer: Answer) -> dict[str, Mapping[str, str]]:
+        """Step sizes of the first rule for which the map is only one as long as they are constant."""
+        free = (set(self.a_names) | set(self.a.part.tableau.reads)) - {*self.q.set_a, *self._varying()}
+        found = {}
+        for name in step_sizes(self.a.part, self.clock) if answer.certificate else ():
+            if name in free and not self._may_vary(answer, name):
+                found[name] = self._under_a_schedule(name)
+        return found
+
+    def _may_vary(self, answer: Answer, name: str) -> bool:
+        """Whether a claim that is proved for a constant holds for any function of t as well."""
+        document = answer.certificate or {}
+        texts = {k: varied(text, name) for k, text in answer.map.items()}
+        states = {k: varied(text, name) for k, text in answer.transform.items()}
+        with suppress(InputError, Beyond):
+            if document["kind"] == "bisimulation":
+                same = certificate.relation_of(document, answer.a, self.q.b)
+                return prove(replace(same, map=texts, relation=states, varying=(*same.varying, name))).holds
+            claim = certificate.claim_of(document, answer.a, self.q.b)
+            varying = (*claim.varying, name)
+            return check(replace(claim, map=texts, transform=states, varying=varying)).status == "proved"
+        return False
+
+    def _under_a_schedule(self, name: str) -> Mapping[str, str]:
+        """A map that holds where a step size varies; empty where none is found soon."""
+        clock = self.clock.at_most(INSIDE)
+        try:
+            with clock.enforced():
+                question = replace(self.q, varying=(*self.q.varying, name))
+                answer = _Finder(question, clock, [], deep=False).answer()
+                return answer.map if answer.status in SAME else {}
+        except OutOfTime:
+            self.clock.check()
+        return {}
 
     # -- when there is no solution --
 
     def _undecided(self, reason: str) -> Answer:
         tried = tuple(dict.fromkeys((*self.tried, *self.stuck)))
         notes = (*self.q.assumptions, *self._set_aside())
-        return Answer(self.q.a, self.q.b, "undecided", reason=reason, tried=tried, assumptions=notes)
+        return Answer(self.q.a, self.q.b, UNDECIDED, reason=reason, tried=tried, assumptions=notes)
 
     def _refuted(self, reason: str, counterexample: Mapping[str, Any] | None = None, special: Any = ()) -> Answer:
+        """Refuted, once both rules as they are were run on the counterexample's gradients."""
         q = self.q
-        document = counterexample and certificate.of_refutation(q.a, q.b, q.set_a, q.set_b, q.varying, counterexample)
-        linear = counterexample and _takes_linear_parts(counterexample)
-        notes = (*self._set_aside(), *self._equal_parameters()) if linear else ()
-        if not self.complete:
-            notes = (*notes, "time did not suffice to look for all special cases")
-        return Answer(
-            self.q.a,
-            self.q.b,
-            "refuted",
-            reason=reason,
-            counterexample=counterexample,
-            special=special,
-            assumptions=(*q.assumptions, *notes),
-            certificate=document,
-        )
+        notes = () if self.complete else ("time did not suffice to look for all special cases",)
+        if counterexample:
+            answer = refuted(q, reason, counterexample)
+            if answer is None:
+                return self._undecided(f"{reason}, by algebra; but runs of both rules do not show it")
+        else:
+            answer = Answer(q.a, q.b, REFUTED, reason=reason)
+        return replace(answer, special=special, assumptions=(*q.assumptions, *notes))
 
     def _set_aside(self) -> tuple[str, ...]:
         parts = (self.a.part, self.b.part)
-        notes = [f"{part.tableau.optimizer}: {note}" for part in parts for note in part.assumptions]
+        notes = [f"{part.tableau.optimizer}: {note}" for part in parts for note in set_aside_notes(part)]
         return tuple(dict.fromkeys(notes))
-
-    def _equal_parameters(self) -> tuple[str, ...]:
-        return equal_parameters(self.a.part, self.b.part, self.q.set_a, self.q.set_b)
 
     def _standing_still(self) -> Answer:
         """Refuted by a start elsewhere, which the second rule does not see."""
@@ -282,7 +347,7 @@ class _Finder(Matching):
             return None
         question = self._less_decay(replace(self.q, set_a={**self.q.set_a, str(self.a.decay): 0}))
         answer = _Finder(question, self.clock, self.tried).answer()
-        if answer.status != "refuted":
+        if answer.status != REFUTED:
             return None
         special = ({**case, "when": f"{self.a.decay} = 0, {case['when']}"} for case in answer.special)
         return replace(answer, special=tuple(special))
@@ -313,11 +378,12 @@ class _Finder(Matching):
             return self._undecided(self.beside)
         if self._fewer and self._both_decay:
             return self._undecided("no solution was found with weight decay")
-        return self._by_linear_parts()
+        found = self._by_linear_parts()
+        return found if found.status == REFUTED or self._unlike() else self._themselves() or found
 
     def _themselves(self) -> Answer | None:
         """Refuted by runs of the rules as they are, where the second one is given what the first one is not."""
-        if not self.deep or self._fewer or not self._unlike():
+        if not self.deep or (self._fewer and not self._only_theirs) or not given_sequences(self.open):
             return None
         found = self._apart_at_first
         clock = self.clock.at_most(ITSELF)
@@ -329,6 +395,8 @@ class _Finder(Matching):
         if found is None:
             self.tried.append("runs of the rules as they are")
             return None
+        if self._only_theirs:
+            return self._refuted(self._reason(found), found)
         self.complete = self.clock.left > SPECIAL
         return self._refuted(self._reason(found), found, self._special() if self.complete else ())
 
@@ -348,7 +416,7 @@ class _Finder(Matching):
         """Whether the first rule has fewer memories than the second."""
         return self.a.memory is not None and self.b.memory is not None and self.a.memory < self.b.memory
 
-    def _by_linear_parts(self) -> Answer:
+    def _by_linear_parts(self, otherwise: str = "neither a solution nor a counterexample was found") -> Answer:
         """Refuted, if linear parts tell; where the second rule has more memories, by that alone."""
         for scheduled in (False,) if self._fewer else (True, False):
             try:
@@ -367,7 +435,7 @@ class _Finder(Matching):
                 return self._undecided(f"the linear parts differ, and {beyond}, so they cannot tell")
             if found is not None:
                 return self._refuted(self._reason(found), found, self._special())
-        return self._undecided(self.doubt or "neither a solution nor a counterexample was found")
+        return self._undecided(self.doubt or otherwise)
 
     def _for_schedules(self) -> Answer:
         """Refuted for all schedules, where it is for all constants, if impulses show it."""
@@ -402,9 +470,8 @@ class _Finder(Matching):
     def _refuting(self, scheduled: bool, still: bool = False) -> Refuting:
         memories = (self.a.memory, self.b.memory)
         b, unknown = self.open if scheduled else self.steady, tuple(self.unknown)
-        others = frozenset(self._unlike())
         varying, returned = self._varying(), self.q.returned
-        return Refuting(self.a.part, b, self.q.set_a, varying, unknown, scheduled, memories, others, returned, still)
+        return Refuting(self.a.part, b, self.q.set_a, varying, unknown, scheduled, memories, returned, still)
 
     def _varying(self) -> tuple[str, ...]:
         """The first rule's hyperparameters that are unknown functions of t."""
@@ -415,16 +482,18 @@ class _Finder(Matching):
         whatever = f"whatever {'constants' if found['unknown'] == 'constant' else 'schedules'} its hyperparameters are"
         if found["kind"] == "minor":
             memories = f"{a} has {_memories(self.a.memory)}, {b} {_memories(self.b.memory)}"
-            positive = tuple(f"{name}[" for name in self._unlike())
+            positive = tuple(f"{name}[" for name in given_sequences(self.open))
             short = [text for text in found["unless"] if len(text) < LONG and not text.startswith(positive)]
             return memories + (f" unless it loses one, as where {' or '.join(short)} is zero" if short else "")
         if found["kind"] == "cases":
             return f"{b} is not {a}, as they are, {whatever}"
         if found["kind"] == "itself":
             others = ", ".join(f"{name}(t)" for name in self._unlike())
-            return f"{b} is not {a}, as they are, {whatever}: {others} is another formula in it"
-        for name in self._unlike():
-            whatever += f" and whatever positive numbers its {name}(t), another formula than that of {a}, are"
+            return f"{b} is not {a}, as they are, {whatever}" + (
+                f": {others} is another formula in it" if others else ""
+            )
+        for name in sorted(given_sequences(self.open)):
+            whatever += f" and whatever its {name}(t) is"
         needs = next((o for o in map(self._without_killing, self.obstructions) if not o.is_number), None)
         where = "" if needs is None else f": it would need {needs} = 0"
         if any(key.get("query") == RETURNED for key in found["answers"]):
@@ -490,7 +559,7 @@ class _Finder(Matching):
             answer = finder.answer()
         except InputError:
             return []
-        if answer.status == "equivalent":
+        if answer.status in SAME:
             return [([], {k: getattr(answer, k) for k in CASE})]
         return [([case["when"]], {k: case[k] for k in CASE}) for case in finder._special()] if deeper else []
 
@@ -508,7 +577,7 @@ class _Finder(Matching):
             start = first_step(*pair, values, transform, backward, free, self.clock, recursions)
             if recursions and start is None and infinite(recursions.at(transform, 0)):
                 continue
-            if start is not None and infinite(start.transform):
+            if infinite(transform) or (start is not None and infinite(start.transform)):
                 continue
             claim = replace(self._claim(values, transform, backward, start), sequences=sequence_texts(recursions))
             self.reached = True
@@ -540,7 +609,9 @@ class _Finder(Matching):
         for name in q.b.program().reads:  # that no matrix contains, so that any value does
             if name in self.unknown and name not in texts:
                 texts[name] = text_of(self._choices(name)[0])
+        up_to = set_aside(self.a.part, self.open, values.values())
         claim = Equivalence(q.a, q.b, texts, rows, backward, q.varying, given=dict(q.set_a), returned=q.returned)
+        claim = replace(claim, up_to=up_to)
         return claim if self.related is None else _with_relation(claim, self.related)
 
     def _transforms(self, values: dict[str, Any]) -> list[tuple[bool, Any]]:
@@ -571,27 +642,20 @@ class _Finder(Matching):
         one, other = self.related.recursions, candidate.recursions
         return Recursions({**one.following, **other.following}, {**one.start, **other.start})
 
-    def _range_notes(self, claim: Equivalence) -> Iterator[str]:
-        """What mapped values, as they are written, are outside their ranges."""
-        for name, text in claim.map.items():
-            declared = self.q.b.hyperparameters[name]
-            found = None if name in self.q.set_b else ranges.note(name, text, declared, self.q.a, claim.sequences)
-            if found:
-                yield found
-
     def _equivalent(self, claim: Equivalence, verdict: Verdict, candidate: Candidate) -> Answer:
+        outside, inside = range_notes(self.q, claim.map, claim.sequences)
         to = claim.source if claim.backward else claim.target
         start = dict.fromkeys(to.positions, "w0") | {k: str(v) for k, v in to.memories.items()}
         return Answer(
             self.q.a,
             self.q.b,
-            "equivalent",
+            UP_TO if verdict.up_to else OUTSIDE if outside else EQUIVALENT,
             map=claim.map,
             transform=claim.transform,
             direction=claim.direction,
             initial=start,
             free=candidate.left,
-            conditions=(*verdict.conditions, *self._range_notes(claim)),
+            conditions=(*verdict.conditions, *outside, *inside),
             assumptions=verdict.assumptions,
             reason=verdict.reason,
             certificate=certificate.of_equivalence(claim, verdict),
@@ -616,13 +680,6 @@ def _factors(expression: Any) -> list[Any]:
 
 def _memories(count: int | None) -> str:
     return f"{count} {'memory' if count == 1 else 'memories'}"
-
-
-def _takes_linear_parts(counterexample: Mapping[str, Any]) -> bool:
-    """Whether a counterexample is about linear parts: rules are run as they are, or without gradients, in others."""
-    return counterexample["kind"] not in ("scale", "itself", "cases") and any(
-        key["impulse"] >= 0 for key in counterexample["answers"]
-    )
 
 
 def _stages(stages: tuple[int, ...]) -> str:

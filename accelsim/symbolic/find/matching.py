@@ -19,6 +19,7 @@ from accelsim.symbolic.algebra import ranges
 from accelsim.symbolic.algebra.elimination import Clock, Outcome, OutOfTime, followed, solve
 from accelsim.symbolic.algebra.field import at_first, divisors, reduced, shifted, vanishes
 from accelsim.symbolic.algebra.language import assignments, given_value, number, put_functions, text_of
+from accelsim.symbolic.algebra.radicals import Roots
 from accelsim.symbolic.algebra.recurrences import Recursions
 from accelsim.symbolic.check.equivalence import Equivalence, linear_parts, needed
 from accelsim.symbolic.refute.impulses import drawn
@@ -168,7 +169,7 @@ class Matching:
             return []
         values = {k: known[k] for k in names}
         pairs = zip(self._target(values).matrices, self.a.part.matrices, strict=True)
-        same = all(vanishes(entry) for x, y in pairs for entry in x - y)
+        same = all(x == y or (x.shape == y.shape and all(map(_zero, x - y))) for x, y in pairs)
         return [(values, ())] if same else []
 
     def _with_constants(self, clock: Clock) -> list[Solution]:
@@ -498,3 +499,8 @@ def _filled(value: Any, names: Mapping[Any, Any], functions: Mapping[Any, Any]) 
 
     called = {f: functions[f.func] for f in value.atoms(AppliedUndef) if f.func in functions}
     return reduced(value.xreplace({**names, **called}))
+
+
+def _zero(expression: Any) -> bool:
+    """Whether an expression is zero, once roots are products of independent ones."""
+    return vanishes(expression) or bool(Roots([]).left(expression) == 0)

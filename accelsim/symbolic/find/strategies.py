@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import islice, permutations, product
 from typing import Any
@@ -13,14 +13,18 @@ from accelsim.schedules import Recurrence
 from accelsim.symbolic.algebra import ranges
 from accelsim.symbolic.algebra.elimination import Clock, OutOfTime
 from accelsim.symbolic.algebra.language import text_of
+from accelsim.symbolic.algebra.recurrences import Texts
 from accelsim.symbolic.certify import verifier as certificate
 from accelsim.symbolic.check.bisimulation import DRAWS, Bisimulation, differ, prove, runs, states
 from accelsim.symbolic.check.equivalence import Equivalence, check
-from accelsim.symbolic.find.answer import Answer
+from accelsim.symbolic.check.positivity import condition
+from accelsim.symbolic.find.answer import EQUIVALENT, OUTSIDE, REFUTED, Answer
 from accelsim.symbolic.find.relations import related
 from accelsim.symbolic.refute.cases import refute_by_cases
+from accelsim.symbolic.refute.replay import seen
 from accelsim.symbolic.system.linear_part import linear_part, without_decay
 from accelsim.symbolic.system.pair import Question
+from accelsim.symbolic.system.specialization import switched
 from accelsim.symbolic.system.tableau import tableau
 
 CASES = 4.0  # seconds for a refutation by runs of the rules as they are
@@ -61,7 +65,7 @@ def identity_map(question: Question, clock: Clock) -> Answer | None:
 
 def _inside(answer: Answer | None) -> Answer | None:
     """An answer that takes no hyperparameter out of its range: others may do better then."""
-    return answer if answer is not None and answer.status == "equivalent" else None
+    return answer if answer is not None and answer.status == EQUIVALENT else None
 
 
 def other_names(question: Question, clock: Clock) -> Answer | None:
@@ -105,17 +109,19 @@ def cases(question: Question, clock: Clock) -> Answer | None:
     varying = Bisimulation(q.a, q.b, {}, {}, varying=q.varying, given=q.set_a).open
     with suppress(OutOfTime), clock.enforced():
         found = refute_by_cases(q, varying, clock)
-    if found is None:
+    reason = f"{q.b} is not {q.a}, as they are, whatever schedules its hyperparameters are"
+    return None if found is None else refuted(q, reason, found)
+
+
+def refuted(question: Question, reason: str, counterexample: Mapping[str, Any]) -> Answer | None:
+    """Refuted, if both rules as they are, run on a counterexample's gradients, show it."""
+    q = question
+    shown = seen(switched(q.a, dict(q.set_a)), q.b, q.set_b, counterexample)
+    if shown is None:
         return None
-    return Answer(
-        q.a,
-        q.b,
-        "refuted",
-        reason=f"{q.b} is not {q.a}, as they are, whatever schedules its hyperparameters are",
-        counterexample=found,
-        assumptions=q.assumptions,
-        certificate=certificate.of_refutation(q.a, q.b, q.set_a, q.set_b, q.varying, found),
-    )
+    document = certificate.of_refutation(q.a, q.b, q.set_a, q.set_b, q.varying, {**counterexample, "shown": shown})
+    found, assumed = document["counterexample"], q.assumptions
+    return Answer(q.a, q.b, REFUTED, reason=reason, counterexample=found, assumptions=assumed, certificate=document)
 
 
 def _namesakes(question: Question) -> Iterator[dict[str, str]]:
@@ -167,17 +173,25 @@ def by_relation(question: Question, claim: Bisimulation, clock: Clock) -> Answer
     return None if found is None else _equivalent(question, found)
 
 
-def _outside(question: Question, claim: Bisimulation) -> Iterator[str]:
-    """What mapped values are outside their ranges."""
-    declared = claim.target.hyperparameters
-    for name, text in claim.map.items():
-        if name not in question.set_b and (note := ranges.note(name, text, declared[name], claim.source)):
-            yield note
+def range_notes(
+    question: Question, values: Mapping[str, str], sequences: Texts = ranges.NONE
+) -> tuple[list[str], list[str]]:
+    """What mapped values, as they are written, are or may be outside their ranges, and which must be inside."""
+    outside, inside = [], []
+    for name, text in values.items():
+        if name in question.set_b:
+            continue
+        about = name, text, question.b.hyperparameters[name], question.a, sequences
+        if note := ranges.note(*about):
+            outside.append(note)
+        elif stated := condition(*about):
+            inside.append(stated)
+    return outside, inside
 
 
 def _equivalent(question: Question, claim: Bisimulation) -> Answer | None:
-    outside = tuple(_outside(question, claim))
-    if not outside and (answer := _by_transform(question, claim)) is not None:
+    outside, inside = range_notes(question, claim.map)
+    if not outside and (answer := _by_transform(question, claim, inside)) is not None:
         return answer
     proved = prove(claim)
     if not proved.holds:
@@ -186,18 +200,18 @@ def _equivalent(question: Question, claim: Bisimulation) -> Answer | None:
     return Answer(
         question.a,
         question.b,
-        "equivalent outside ranges" if outside else "equivalent",
+        OUTSIDE if outside else EQUIVALENT,
         map=claim.map,
         transform=claim.relation,
         direction=f"{question.a} is a, {question.b} is b{since}",
-        conditions=(*proved.conditions, *outside),
+        conditions=(*proved.conditions, *outside, *inside),
         assumptions=(*question.assumptions, "nothing is set aside: rules are compared as they are"),
         reason=proved.reason,
         certificate=certificate.of_bisimulation(claim, proved),
     )
 
 
-def _by_transform(question: Question, claim: Bisimulation) -> Answer | None:
+def _by_transform(question: Question, claim: Bisimulation, inside: Iterable[str]) -> Answer | None:
     """The answer where linear rules' relation writes all states of one rule in those of the other: as a transform."""
     if any(tableau(rule).nonlinearity for rule in (claim.source, claim.target)):
         return None
@@ -214,12 +228,12 @@ def _by_transform(question: Question, claim: Bisimulation) -> Answer | None:
             return Answer(
                 question.a,
                 question.b,
-                "equivalent",
+                EQUIVALENT,
                 map=claim.map,
                 transform=rows,
                 direction=transformed.direction,
                 initial=dict.fromkeys(rule.positions, "w0") | {k: str(v) for k, v in rule.memories.items()},
-                conditions=verdict.conditions,
+                conditions=(*verdict.conditions, *inside),
                 assumptions=verdict.assumptions,
                 reason=verdict.reason,
                 certificate=certificate.of_equivalence(transformed, verdict),

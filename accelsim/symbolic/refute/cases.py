@@ -160,6 +160,8 @@ def _contradiction(trial: Trial, clock: Clock) -> Line | None:
 
     given = [(i, p) for i, p in enumerate(trial.premises) if p != 0 and not p.free_symbols & trial.open.keys()]
     symbols = set().union(*(p.free_symbols for _, p in given))
+    if any("[" not in symbol.name for symbol in symbols):  # a number such as exp(1), which no certificate can name
+        raise Beyond
     ring = _ring(trial, symbols)
     polynomials = [(i, ring.from_expr(sympy.expand(p))) for i, p in given]
     lines = [made(p, (Line(p, (), i), 1)) for i, p in polynomials]

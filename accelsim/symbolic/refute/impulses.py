@@ -1,8 +1,9 @@
 """Refutations that can be replayed: finitely many sequences of gradients that no choice of hyperparameters follows.
 
-Each sequence is an impulse: gradient 1 at one step, 0 at all others, from the start w = 0. What rule `a` answers, at
-rational hyperparameters, are numbers; what `b` answers are rational functions of its own hyperparameters, constants
-or one unknown a step. Three kinds of contradiction are looked for:
+Each sequence is an impulse, gradient 1 at one step and 0 at all others, from the start w = 0; or, where one of the
+rules is not linear, one of two that differ in the sign of one gradient (see `gradients`). What rule `a` itself answers,
+at rational hyperparameters, are numbers; what `b` answers are rational functions of its own hyperparameters, constants
+or one unknown a step, and of whatever it multiplies by. Three kinds of contradiction are looked for:
 
 * a *minor*: the determinant of some of these answers is one number for `a`, and for `b` another whatever its
   hyperparameters are, as it is zero for every rule of fewer memories;
@@ -17,33 +18,39 @@ One sequence alone never refutes a rule whose step size may vary from step to st
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise, product
-from numbers import Rational
-from typing import Any
+from typing import Any, NamedTuple
 
 from accelsim.errors import InputError
-from accelsim.language import evaluated
 from accelsim.program import exact
-from accelsim.rule import Hyperparameter, Optimizer, step
+from accelsim.rule import Hyperparameter, Optimizer
 from accelsim.symbolic.algebra.cofactors import Member, bare, combination, combined, spanned, without_units
 from accelsim.symbolic.algebra.elimination import Clock
-from accelsim.symbolic.algebra.field import Field, determinant, differs, reduced
+from accelsim.symbolic.algebra.field import Field, cancelled, determinant, differs, reduced
 from accelsim.symbolic.algebra.language import number, text_of
 from accelsim.symbolic.algebra.nonvanishing import turns
-from accelsim.symbolic.system.given_sequences import taken_alike
+from accelsim.symbolic.check.equivalence import given_sequences
+from accelsim.symbolic.check.positivity import never_zero
+from accelsim.symbolic.refute.rational_gradients import rational_gradients
+from accelsim.symbolic.refute.replay import queries, row_of
+from accelsim.symbolic.system.gradients import RETURNED, Key, answers, runs
+from accelsim.symbolic.system.homogeneity import blind_to_signs
 from accelsim.symbolic.system.linear_part import LinearPart, left_behind
+from accelsim.symbolic.system.specialization import switched
 from accelsim.symbolic.system.tableau import time
 
 LONGEST = 7  # steps of a refutation
 LATEST = 130  # step at which a minimum or maximum of t may turn to refute something after that
 NEAR = 2  # steps about it, and about the first, whose gradients are looked at
-RETURNED = -1  # in the place of a query's number: what the rule returns before the step
+COORDINATES = 2  # in which gradients are taken where a rule is not linear
 CANONICAL = 3  # steps that show a coefficient of each kind, of rules of one memory
 LENGTHS = ((Fraction(1), Fraction(2)), (Fraction(1, 64), Fraction(1, 32)))  # the latter are not clipped
+PARTS = 20  # of a range, in numbers that are short
+SHORT = 4  # terms of a difference that is looked at in ranges
 SEEDS = 3  # choices of rational hyperparameters that are tried
 
 
@@ -58,7 +65,6 @@ class Refuting:
     unknown : the hyperparameters of b.
     scheduled : whether those may vary from step to step; b's part then has functions of t for them.
     memories : of a and b, beside the query point; None where unknown.
-    unlike : given sequences of b that are none of a's: to b they may be anything.
     returned : whether what the rules return is compared, beside their queries.
     still : whether starts alone may be looked at, as what a sign is applied to says nothing of the rules themselves.
     """
@@ -70,9 +76,34 @@ class Refuting:
     unknown: tuple[str, ...]
     scheduled: bool
     memories: tuple[int | None, int | None]
-    unlike: frozenset[str] = frozenset()
     returned: bool = False
     still: bool = False
+
+    @property
+    def given(self) -> set[str]:
+        """The given sequences of b: to b they may be anything, but for either sign of a gradient the same."""
+        return given_sequences(self.b)
+
+    @property
+    def turned(self) -> bool:
+        """Whether answers are what the sign of a gradient makes: one of the rules is not linear, or asks for more."""
+        return bool(self.given or given_sequences(self.a) or self.a.tableau.gradients > 1)
+
+    @property
+    def rule(self) -> Optimizer:
+        """Rule a, with its switches as they are given."""
+        return switched(self.a.tableau.optimizer, dict(self.set_a))
+
+    @property
+    def b_rule(self) -> Optimizer:
+        """Rule b."""
+        return self.b.tableau.optimizer
+
+    @property
+    def known(self) -> dict[str, str]:
+        """What is known of rule a's hyperparameters, in texts."""
+        declared = self.a.tableau.optimizer.hyperparameters
+        return {k: str(v) for k, v in self.set_a.items() if not declared[k].switch}
 
 
 def refute(claim: Refuting, clock: Clock) -> dict[str, Any] | None:
@@ -83,12 +114,31 @@ def refute(claim: Refuting, clock: Clock) -> dict[str, Any] | None:
     OutOfTime
         Past the budget of the clock.
     """
-    rule = claim.a.tableau.optimizer
-    for attempt, seed in product((_minor, _identity, _late), range(SEEDS)):
-        with suppress(InputError):  # where an answer has more digits than can be written down
-            if found := attempt(claim, numbers(rule, claim.set_a, claim.varying, seed), seed, clock):
+    if claim.given and not (claim.still or blind_to_signs(claim.b)):
+        return None
+    draws = list(_realized(claim))
+    for attempt, real in product((_minor, _identity, _late), draws):
+        with suppress(InputError):  # a root of rule a is irrational, or an answer has too many digits
+            if found := attempt(claim, real, clock):
                 return found
     return None
+
+
+def _realized(claim: Refuting) -> Iterator[Realized]:
+    """Choices of rational numbers at which rule a is run, where its roots are rational."""
+    rule = claim.rule
+    for seed in range(SEEDS):
+        plain = numbers(rule, claim.set_a, claim.varying, seed)
+        if not claim.turned:
+            yield Realized(plain, [], [])
+            continue
+        for values in (plain, _squared(rule, plain), _squared(rule, plain, complement=True)):
+            row = row_of(rule, {**values, **claim.known})
+            rows = [rational_gradients(rule, row, LONGEST, i) for i in range(COORDINATES)]
+            found = [each for each in rows if each]
+            if len(found) == len(rows):
+                yield Realized(values, [row for row, _ in found], [alike for _, alike in found])
+                break
 
 
 def scaled(claim: Refuting, first_alone: bool = False) -> dict[str, Any] | None:
@@ -96,89 +146,107 @@ def scaled(claim: Refuting, first_alone: bool = False) -> dict[str, Any] | None:
 
     That of the first alone, from 1 on, if `first_alone`; then the second query must show it.
     """
-    rule = claim.a.tableau.optimizer
+    rule = claim.rule
     plain = numbers(rule, claim.set_a, claim.varying, seed=0)
     pairs, longest = (LENGTHS[:1], 1) if first_alone else (LENGTHS, LONGEST)
     for values, pair in product((plain, _squared(rule, plain)), pairs):
         for last in range(1, longest + 1):
-            with suppress(InputError, ArithmeticError):  # where a root is irrational nothing is exact any more
-                shown = [_after(rule, values, claim.set_a, length, last) for length in pair]
+            found = {
+                "kind": "scale",
+                **_document(claim, Realized(values, [], []), [(last, 0, 0, 0, 0)]),
+                "lengths": list(map(str, pair)),
+            }
+            # where a root is irrational nothing is exact any more, and some rules divide by gradients
+            with suppress(InputError, ArithmeticError):
+                shown = _seen(claim, values, found)
                 if shown[0] != shown[1]:
-                    return {
-                        "kind": "scale",
-                        **_document(claim, values, 0, [(last, 0, 0, 0, 0)]),
-                        "given": {},
-                        "lengths": list(map(str, pair)),
-                        "values": list(map(str, shown)),
-                    }
+                    return {**found, "values": list(map(str, shown))}
     return None
 
 
-def _squared(rule: Optimizer, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The squares of numbers, of which roots are rational, where these are in their ranges too."""
+def _seen(claim: Refuting, values: Mapping[str, Any], found: Mapping[str, Any]) -> list[Fraction]:
+    """What rule a itself answers."""
+    row, made = row_of(claim.rule, {**values, **claim.known}), runs(found, claim.a.tableau.gradients)
+    return answers(found, {place: queries(claim.rule, row, run) for place, run in made.items()})
+
+
+def _squared(rule: Optimizer, values: Mapping[str, Any], complement: bool = False) -> dict[str, Any]:
+    """The squares of numbers, of which roots are rational, or 1 less those, where these are in their ranges too."""
 
     def one(name: str, text: str) -> str:
         square = Fraction(text) ** 2
+        square = 1 - square if complement else square
         return str(square) if rule.hyperparameters[name].holds(square) else text
 
     return {k: [one(k, x) for x in v] if isinstance(v, list) else one(k, v) for k, v in values.items()}
 
 
-def _after(
-    rule: Optimizer, values: Mapping[str, Any], given: Mapping[str, Any], length: Fraction, last: int
-) -> Fraction:
-    """Where the rule itself queries first at a step, from 0, after one gradient at the first step, exactly."""
-    state = {name: exact(value) for name, value in rule.start(Fraction(0)).items()}
-    declared = rule.hyperparameters.items()
-    switches = {k: rule.value(k, given.get(k, h.default)) for k, h in declared if h.switch}
-    queries: list[tuple[Fraction, ...]] = []
-
-    def gradient(*points: Fraction) -> Any:
-        found = tuple(length * (not queries and point == points[0]) for point in points)
-        queries.append(points)
-        return found if len(found) > 1 else found[0]
-
-    for t in range(last + 1):
-        first = len(queries)
-        known = {k: v[t] if isinstance(v, list) else v for k, v in values.items()}
-        h = {k: evaluated(str(v), {"t": Fraction(t)}) for k, v in {**known, **given}.items() if k not in switches}
-        if not all(isinstance(value, Rational) for value in h.values()):
-            raise InputError(f"the hyperparameters of {rule} are no fractions at t = {t}")
-        with suppress(InputError) if t == last else nullcontext():  # of the last step the query alone is wanted
-            state = step(rule, state, t, h | switches, gradient)
-    return queries[first][0]
-
-
-# step and number of query (RETURNED: what is returned before the step), of gradient (step -1: the start), coordinate
-Key = tuple[int, int, int, int, int]
 Leaf = Callable[[str, int | None], Any]  # what a symbol is, or a function at a step
 Shared = Mapping[tuple[int, int], int]  # of the gradients of a step, the first one that is taken at the same point
 
 
-def _mine(
-    claim: Refuting,
-    values: Mapping[str, Any],
-    seed: int,
-    steps: int,
-    coordinates: int = 1,
-    begin: int = 0,
-) -> tuple[dict[Key, Any], list[Shared]]:
-    """What rule a answers: numbers; and in each coordinate, which of its gradients are one."""
-    import sympy
+class Realized(NamedTuple):
+    """Hyperparameters of rule a, and the gradients on which it is run: in each coordinate, by step."""
+
+    values: Mapping[str, Any]
+    gradients: list[list[tuple[Fraction, ...]]]
+    alike: list[list[list[int]]]
+
+    @property
+    def shared(self) -> list[Shared]:
+        return [{(t, g): f for t, row in enumerate(rows) for g, f in enumerate(row)} for rows in self.alike]
+
+
+def _mine(claim: Refuting, real: Realized, steps: int, coordinates: int, begin: int = 0) -> dict[Key, Any]:
+    """What rule a answers, run as it is: numbers; nothing of a start alone where it divides by zero then.
+
+    Where roots of t are irrational in a linear rule, it is what its linear part answers, roots and all. Where it does
+    not begin at the first step, there is no start.
+
+    Raises
+    ------
+    InputError
+        Where another root in it is irrational.
+    """
+    count = claim.a.tableau.gradients
+    shown = [*range(count), *([RETURNED] if claim.returned else [])]
+    starts = [(-1, 0, 0)] * (not begin)
+    impulses = [
+        (s, g, i)
+        for i in range(coordinates * (not claim.still))
+        for s in range(begin, steps + 1)
+        for g in range(count)
+        if not real.alike or real.alike[i][s][g] == g
+    ]
+    found: dict[Key, Any] = {}
+    for part in (starts, impulses):
+        times = [(t, *at) for at in part for t in range(max(at[0], 0), steps + 1)]
+        keys = [(t, query, *at) for t, *at in times for query in shown if query != RETURNED or t > at[0]]
+        with suppress(ZeroDivisionError) if part is starts else nullcontext():
+            try:
+                values = _seen(claim, real.values, {"kind": "identity", **_document(claim, real, keys)}) if keys else []
+            except InputError:
+                if claim.turned or claim.a.tableau.nonlinearity:
+                    raise
+                return _with_roots(claim, real, steps, begin)
+            found |= {key: number(value) for key, value in zip(keys, values, strict=True)}
+    return found
+
+
+def _with_roots(claim: Refuting, real: Realized, steps: int, begin: int) -> dict[Key, Any]:
+    """What the linear part of rule a answers, which is linear, in SymPy."""
 
     def known(name: str, step: int | None) -> Any:
-        value = values[name]
-        return sympy.Rational(value if isinstance(value, str) else value[step or 0])
+        value = real.values[name]
+        return number(Fraction(value if isinstance(value, str) else value[step or 0]))
 
-    leaves = [_leaves(known, seed, coordinate) for coordinate in range(coordinates)]
-    runs = [_run(claim.a, *leaf, steps, claim.returned, begin=begin) for leaf in leaves]
-    answers = {(*key, i): value for i, (run, _) in enumerate(runs) for key, value in run.items()}
-    return answers, [shared for _, shared in runs]
+    parts = (dict[Any, int](),) if begin else (None, dict[Any, int]())
+    shown = [_run(claim.a, (known, known), steps, claim, alike, begin) for alike in parts]
+    found = {(*key, 0): value for run in shown for key, value in run.items()}
+    return {key: value for key, value in found.items() if key[2] < 0 or not claim.still}
 
 
-def _theirs(
-    claim: Refuting, seed: int, steps: int, shared: Sequence[Shared], begin: int = 0
-) -> dict[Key, Any]:
+def _theirs(claim: Refuting, real: Realized, steps: int, coordinates: int, begin: int = 0) -> dict[Key, Any]:
     """What rule b answers, in its unknowns, which are the same in all coordinates."""
     import sympy
 
@@ -186,30 +254,20 @@ def _theirs(
         return sympy.Symbol(unknown_at(name, step) if claim.scheduled and step is not None else name)
 
     part = claim.b
-    for name in claim.unlike & part.absorbed:
+    for name in part.absorbed:
         factor = sympy.Function(name, positive=True)(time())
         part = replace(part, matrices=part.matrices._replace(B=part.matrices.B * factor))
-    leaves = [_leaves(unknown, seed, coordinate, claim.unlike) for coordinate in range(len(shared))]
-    both = zip(leaves, shared, strict=True)
-    runs = [_run(part, *leaf, steps, claim.returned, one, begin)[0] for leaf, one in both]
-    return {(*key, i): value for i, run in enumerate(runs) for key, value in run.items()}
+    shared = real.shared or [{}] * coordinates
+    found: dict[Key, Any] = {}
+    for i in range(0 if begin else -1, coordinates):  # in none of them (-1) the start alone
 
-
-def _leaves(other: Leaf, seed: int, coordinate: int, unlike: Set[str] = frozenset()) -> tuple[Leaf, Leaf]:
-    """What hyperparameters are, and given sequences in a coordinate."""
-    import sympy
-
-    def given(name: str, step: int | None) -> Any:
-        if name in unlike:
+        def given(name: str, step: int | None, coordinate: int = i) -> Any:
             return sympy.Symbol(unknown_at(name, step, coordinate))
-        return number(given_sequence(name, step or 0, seed, coordinate))
 
-    return other, given
-
-
-def given_sequence(name: str, step: int, seed: int, coordinate: int) -> Fraction:
-    """A given positive sequence at a step, the same in both rules."""
-    return drawn(Hyperparameter(low=0), f"{seed} given {name} {step} {coordinate}")
+        if i < 0 or not claim.still:
+            run = _run(part, (unknown, given), steps, claim, None if i < 0 else shared[i], begin)
+            found |= {(*key, max(i, 0)): value for key, value in run.items()}
+    return found
 
 
 def unknown_at(name: str, *places: int | None) -> str:
@@ -217,65 +275,52 @@ def unknown_at(name: str, *places: int | None) -> str:
     return name + "".join(f"[{place}]" for place in places)
 
 
-def _sequences(part: LinearPart) -> set[str]:
-    return {factor.symbol for factor in part.tableau.factors.values()}
-
-
 def _run(
     part: LinearPart,
-    known: Leaf,
-    given: Leaf,
+    leaves: tuple[Leaf, Leaf],
     steps: int,
-    returned: bool,
-    shared: Shared | None = None,
+    claim: Refuting,
+    shared: Shared | None,
     begin: int = 0,
-) -> tuple[dict[tuple[int, int, int, int], Any], Shared]:
-    """What each query (and what is returned) shows of each impulse, and of a start at 1 without gradients.
+) -> dict[tuple[int, int, int, int], Any]:
+    """What each query (and what is returned) shows of each impulse; of a start at 1 alone where nothing is shared.
 
-    Where it does not begin at the first step, there is no start.
-
-    Gradients of one sample at one point are one: if it is not said which those are, they are those that are always
-    taken at the same point in this rule.
+    Gradients of one sample at one point are one. Where answers are what a sign makes, what the rule does without
+    gradients is no part of them.
     """
     import sympy
 
-    systems = [[_at(m, step, known, given) for m in part.matrices] for step in range(begin, steps + 1)]
+    systems = [[_at(m, step, *leaves) for m in part.matrices] for step in range(begin, steps + 1)]
     field = Field(entry for system in systems for m in system for entry in m)
     over = [[field.matrix(m) for m in system] for system in systems]
     count = part.tableau.gradients
-    start, zero = (
-        field.matrix(sympy.Matrix([number(v) for v in values]))
+    start, begun = (
+        field.matrix(sympy.Matrix(list(map(number, values))))
         for values in (part.tableau.translation, part.tableau.start)
     )
     found: dict[tuple[int, int, int, int], Any] = {}
-    running: dict[tuple[int, int], Any] = {} if begin else {(-1, 0): start + zero}
-    firsts = dict(shared or {})
+    running: dict[tuple[int, int], Any] = {(-1, 0): start + begun} if shared is None else {}
+    zero = begun - begun if claim.turned else begun
     for t, (a, b, c, d, f) in enumerate(over, begin):
-        free = zero
         for (s, g), state in running.items():
             for query in range(count):
                 found[t, query, s, g] = (c * state)[query, 0].element
-            if returned:
+            if claim.returned:
                 found[t, RETURNED, s, g] = (f * state)[0, 0].element
-        if shared is None:
-            seen = [c * state for state in (free, *running.values())]
-            points = [[each[g, 0].element for each in seen] for g in range(count)]
-            inside = [[d[g, h].element for h in range(count)] for g in range(count)]
-            firsts |= {(t, g): first for g, first in enumerate(taken_alike(part.tableau.stages, points, inside))}
         columns: dict[int, tuple[Any, Any]] = {}
-        for g in range(count):
-            first, onto, within = firsts[t, g], b[:, g : g + 1], d[:, g : g + 1]
+        for g in range(count if shared is not None else 0):
+            first, onto, within = (shared or {}).get((t, g), g), b[:, g : g + 1], d[:, g : g + 1]
             if first in columns:
                 onto, within = columns[first][0] + onto, columns[first][1] + within
             columns[first] = onto, within
         for g, (_, within) in columns.items():
             for query in range(count):
-                found[t, query, t, g] = (c * free + within)[query, 0].element
+                found[t, query, t, g] = (c * zero + within)[query, 0].element
         running = {key: a * state for key, state in running.items()}
         for g, (onto, _) in columns.items():
-            running[t, g] = a * free + onto
+            running[t, g] = a * zero + onto
         zero = a * zero
-    return {key: field.plain(value) for key, value in found.items()}, firsts
+    return {key: field.plain(value) for key, value in found.items()}
 
 
 def _at(matrix: Any, step: int, known: Leaf, given: Leaf) -> Any:
@@ -288,23 +333,23 @@ def _at(matrix: Any, step: int, known: Leaf, given: Leaf) -> Any:
     return here.xreplace(names | {s: known(s.name, None) for s in here.free_symbols})
 
 
-def _document(claim: Refuting, values: Mapping[str, Any], seed: int, keys: Sequence[Key]) -> dict[str, Any]:
-    taken = claim.a.absorbed | claim.b.absorbed  # into the gradient
-    steps, coordinates = (range(max(key[place] for key in keys) + 1) for place in (0, 4))
+def _document(claim: Refuting, real: Realized, keys: Sequence[Key]) -> dict[str, Any]:
+    last, used = max(key[0] for key in keys), {i for *_, at, _, i in keys if at >= 0}
 
-    def told(name: str) -> list[list[str]]:
-        return [[str(1 if name in taken else given_sequence(name, t, seed, i)) for t in steps] for i in coordinates]
+    def kept(rows: list[list[Any]]) -> list[list[Any]]:
+        return [row[: last + 1] if i in used else [] for i, row in enumerate(rows) if i <= max(used, default=-1)]
 
     names = ("step", "query", "impulse", "gradient", "coordinate")
     return {
-        "hyperparameters": {**values, **{k: str(v) for k, v in claim.set_a.items()}},
-        "given": {name: told(name) for name in sorted(_sequences(claim.a) | _sequences(claim.b))},
+        "hyperparameters": {**real.values, **claim.known},
+        "gradients": [[list(map(str, row)) for row in rows] for rows in kept(real.gradients)],
+        "alike": kept(real.alike),
         "unknown": "one a step" if claim.scheduled else "constant",
         "answers": [dict(zip(names, key, strict=True)) for key in keys],
     }
 
 
-def _minor(claim: Refuting, values: Mapping[str, Any], seed: int, clock: Clock) -> dict[str, Any] | None:
+def _minor(claim: Refuting, real: Realized, clock: Clock) -> dict[str, Any] | None:
     """The determinant of what queries show of impulses: for rules that move with a translation, since a query before.
 
     The position is no memory then; otherwise it counts as one more.
@@ -321,8 +366,8 @@ def _minor(claim: Refuting, values: Mapping[str, Any], seed: int, clock: Clock) 
     if not small and claim.scheduled:
         return None
     clock.check()
-    one, shared = _mine(claim, values, seed, rows[-1])
-    other = {} if small else _theirs(claim, seed, rows[-1], shared)
+    one = _mine(claim, real, rows[-1], 1)
+    other = {} if small else _theirs(claim, real, rows[-1], 1)
     before = [size] if moving else []
     keys = [(row, 0, column, 0, 0) for row in (*before, *rows) for column in columns]
 
@@ -338,7 +383,7 @@ def _minor(claim: Refuting, values: Mapping[str, Any], seed: int, clock: Clock) 
         return None
     return {
         "kind": "minor",
-        **_document(claim, values, seed, keys),
+        **_document(claim, real, keys),
         "values": [text_of(one[key]) for key in keys],
         "since": before,
         "determinant": text_of(left),
@@ -347,32 +392,39 @@ def _minor(claim: Refuting, values: Mapping[str, Any], seed: int, clock: Clock) 
     }
 
 
-def _identity(claim: Refuting, values: Mapping[str, Any], seed: int, clock: Clock) -> dict[str, Any] | None:
-
+def _identity(claim: Refuting, real: Realized, clock: Clock) -> dict[str, Any] | None:
     longest = min(LONGEST, len(claim.a.tableau.states) + len(claim.b.tableau.states) + 1)
     canonical = claim.memories == (1, 1) and not left_behind(claim.a) and not left_behind(claim.b)
-    several = claim.scheduled or claim.unlike
-    taken = (claim.a.absorbed | claim.b.absorbed) - claim.unlike  # into the gradient: any coordinate will do
-    coordinates = 2 if several and (_sequences(claim.a) | _sequences(claim.b)) - taken else 1
+    coordinates = COORDINATES if claim.turned and (claim.scheduled or claim.given) else 1
     for last in range(1, longest + 1):
         clock.check()
-        one, shared = _mine(claim, values, seed, last, coordinates)
-        other = _theirs(claim, seed, last, shared)
-        if claim.still:
-            one, other = ({key: run[key] for key in run if key[2] < 0} for run in (one, other))
-        one, other, numbers = _polynomial(one, other)
+        run = _mine(claim, real, last, coordinates), _theirs(claim, real, last, coordinates)
+        one, other, numbers = _polynomial(*run)
         ideal = _differences(one, other)
         divided = [*_divided(other.values()), *numbers]
         members = [bare(m, divided) for m in ideal]
-        weights = _apart(members, numbers) or spanned(members, divided)
+        weights, left = _apart(members, numbers), "1"
+        if weights is None and (sure := next(_never_zero(claim, ideal), None)):
+            weights, left = dict(sure.weights), text_of(sure.polynomial)
+        weights = weights or spanned(members, divided)
         if canonical and last >= CANONICAL:
             shown = [m for m in ideal if any(key[1] == RETURNED for key in m.weights)]
             ideal = [m for i in range(coordinates) for m in _one_memory(one, other, last, i, divided)] + shown
         if ideal and weights is None and (not canonical or last >= CANONICAL):
             weights = combined([bare(m, divided) for m in ideal], divided, clock)
         if weights:
-            return _combination(claim, values, seed, one, weights)
+            return _combination(claim, real, one, weights, left)
     return None
+
+
+def _never_zero(claim: Refuting, ideal: Iterable[Member]) -> Iterator[Member]:
+    """Short differences that have no zero at hyperparameters of rule b in their ranges."""
+    import sympy
+
+    for member in ideal:
+        short = len(sympy.Add.make_args(member.polynomial)) <= SHORT
+        if short and never_zero(sympy.fraction(cancelled(member.polynomial))[0], claim.b_rule):
+            yield member
 
 
 def _polynomial(
@@ -400,26 +452,26 @@ def _called(e: Any) -> str:
     return text if isinstance(e, sympy.Function) and not e.is_Piecewise else f"({text})"
 
 
-def _late(claim: Refuting, values: Mapping[str, Any], seed: int, clock: Clock) -> dict[str, Any] | None:
+def _late(claim: Refuting, real: Realized, clock: Clock) -> dict[str, Any] | None:
     """Answers about the first steps and about one at which a minimum or maximum of t turns."""
     starts = (*claim.a.tableau.start, *claim.b.tableau.start)
-    if claim.still or claim.unlike or any(starts) or not all(isinstance(value, str) for value in values.values()):
+    constant = all(isinstance(value, str) for value in real.values.values())
+    if claim.still or claim.turned or any(starts) or not constant:
         return None
     at = set().union(*(turns(entry) for part in (claim.a, claim.b) for m in part.matrices for entry in m))
     for turn in sorted(at & {*range(LONGEST, LATEST)}):
         clock.check()
-        one: dict[Key, Any] = {}
-        other: dict[Key, Any] = {}
+        mine: dict[Key, Any] = {}
+        theirs: dict[Key, Any] = {}
         for begin in (0, turn - NEAR):
-            mine, shared = _mine(claim, values, seed, begin + 2 * NEAR, begin=begin)
-            one |= mine
-            other |= _theirs(claim, seed, begin + 2 * NEAR, shared, begin)
-        one, other, numbers = _polynomial(one, other)
+            mine |= _mine(claim, real, begin + 2 * NEAR, 1, begin)
+            theirs |= _theirs(claim, real, begin + 2 * NEAR, 1, begin)
+        one, other, numbers = _polynomial(mine, theirs)
         divided = [*_divided(other.values()), *numbers]
         ideal = [bare(m, divided) for m in _differences(one, other)]
         weights = _apart(ideal, numbers) or spanned(ideal, divided) or (ideal and combined(ideal, divided, clock))
         if weights:
-            return _combination(claim, values, seed, one, weights)
+            return _combination(claim, real, one, weights)
     return None
 
 
@@ -438,15 +490,16 @@ def _differences(one: Mapping[Key, Any], other: Mapping[Key, Any]) -> list[Membe
 
 
 def _combination(
-    claim: Refuting, values: Mapping[str, Any], seed: int, one: Mapping[Key, Any], weights: Mapping[Key, Any]
+    claim: Refuting, real: Realized, one: Mapping[Key, Any], weights: Mapping[Key, Any], left: str = "1"
 ) -> dict[str, Any]:
-    """Weights of differences between answers of which the sum is 1, as a document."""
+    """Weights of differences between answers of which the sum is 1, or has no zero, as a document."""
     chosen = [key for key, weight in weights.items() if weight != 0]
     return {
         "kind": "identity",
-        **_document(claim, values, seed, chosen),
+        **_document(claim, real, chosen),
         "values": [text_of(one[key]) for key in chosen],
         "cofactors": [text_of(weights[key]) for key in chosen],
+        "left": left,
     }
 
 
@@ -512,12 +565,15 @@ def numbers(rule: Optimizer, given: Mapping[str, Any], varying: Sequence[str], s
         declared = rule.hyperparameters[name]
         if name in given or declared.switch:
             continue
-        steps = [str(drawn(declared, f"{seed} {name} {t}")) for t in range(-LONGEST, 2 * LONGEST)]
-        found[name] = steps[LONGEST:] if name in varying else steps[0]
+        if name in varying:
+            found[name] = [str(drawn(declared, f"{seed} {name} {t}")) for t in range(2 * LONGEST)]
+            continue
+        choices = [str(drawn(declared, f"{seed} {name} {k}")) for k in range(LONGEST)]
+        found[name] = next((x for x in choices if x not in found.values()), choices[0])
     return found
 
 
 def drawn(declared: Hyperparameter, key: str) -> Fraction:
-    """A rational number inside a range, not beyond 2 from 0, that depends on the key alone."""
+    """A short number inside a range, not beyond 2 from 0, that depends on the key alone."""
     low, high = (exact(min(max(edge, -2.0), 2.0)) for edge in (declared.low, declared.high))
-    return low + (high - low) * Fraction(random.Random(key).randint(1, 36), 37)
+    return low + (high - low) * Fraction(random.Random(key).randint(1, PARTS - 1), PARTS)

@@ -12,10 +12,11 @@ So the differences at each step contain few unknowns.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from functools import cache, partial
+from itertools import chain
 from typing import Any
 
 from accelsim.errors import InputError
@@ -26,12 +27,15 @@ from accelsim.symbolic.algebra.elimination import Clock
 from accelsim.symbolic.algebra.factor import factors
 from accelsim.symbolic.algebra.field import number_of, rational_root
 from accelsim.symbolic.algebra.groebner import Elimination, Line, divided, made, premises
+from accelsim.symbolic.check.positivity import never_zero
 from accelsim.symbolic.system.pair import Question
 
 # each alone, two that meet, and none, where a rule divides by what is added to a root
 GRADIENTS = ((1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (0, 1, 1), (0, 0, 0))
-TRIES = ((1, 2), (1, 2, 3))  # lengths at which gradients are taken, each with other hyperparameters of rule a
-STEPS = len(GRADIENTS[0])
+# steps, and lengths at which gradients are taken, each with other hyperparameters of rule a: one step is soon looked at
+TRIES = ((1, (1, 2)), (1, (1, 2, 3)), (3, (1, 2)), (3, (1, 2, 3)))
+ROOTED = ("sqrt", "abs", "maximum", "minimum")  # of each of these there is a root
+SHORT = 4  # terms of a polynomial that is looked at in ranges
 PARTS = 16  # of a range, in numbers that are short
 
 
@@ -55,9 +59,9 @@ def refute_itself(question: Question, varying: Sequence[str], clock: Clock) -> d
     OutOfTime
         Past the budget of the clock.
     """
-    for seed, lengths in enumerate(TRIES):
+    for seed, (steps, lengths) in enumerate(TRIES):
         with suppress(_Beyond, InputError, ZeroDivisionError):
-            runs = _Runs(question, varying, seed, lengths, clock)
+            runs = _Runs(question, varying, seed, steps, lengths, clock)
             found = _Equations(runs).contradiction(clock)
             if found:
                 return _document(runs, found)
@@ -73,26 +77,28 @@ class _Runs:
     roots : unknowns for roots with their squares, by rule, step, sequence and place among those of the step. Those of
         different sequences are called alike here: no difference has both.
     divisors : what is divided by.
+    idle : the sequences without gradients, where the rules do not divide by zero.
     points, differences : what rule a queries, and what rule b queries less that, by step, sequence and length.
     """
 
     def __init__(
-        self, question: Question, varying: Sequence[str], seed: int, lengths: Sequence[int], clock: Clock
+        self, question: Question, varying: Sequence[str], seed: int, steps: int, lengths: Sequence[int], clock: Clock
     ) -> None:
         import sympy
         from sympy.polys.rings import PolyRing
 
-        self.q, self.lengths = question, lengths
+        self.q, self.lengths, self.steps = question, lengths, steps
+        self.gradients = list(dict.fromkeys(gradients[:steps] for gradients in GRADIENTS))
         self.programs = {"a": question.a.program(question.set_a), "b": question.b.program()}
         if any(program.gradients > 1 for program in self.programs.values()):
             raise _Beyond
-        self.values = numbers(question.a, question.set_a, varying, seed)
+        self.values = numbers(question.a, question.set_a, varying, seed, steps)
         declared = question.b.hyperparameters
         free = [k for k in self.programs["b"].reads if k not in question.set_b and not declared[k].switch]
-        steps = STEPS + (self.programs["b"].queries[0][0].op != "state")  # the last query may take some
-        self.unknowns = [f"{name}[{t}]" for name in free for t in range(steps)]
-        each = sum(node.op == "sqrt" for program in self.programs.values() for node in program.nodes)
-        self.spare = [f"root{i}" for i in range(each * STEPS * len(lengths))]
+        asked = steps + (self.programs["b"].queries[0][0].op != "state")  # the last query may take some
+        self.unknowns = [f"{name}[{t}]" for name in free for t in range(asked)]
+        each = sum(node.op in ROOTED for program in self.programs.values() for node in program.nodes)
+        self.spare = [f"root{i}" for i in range(each * steps * len(lengths))]
         self.field = PolyRing([*self.spare, *self.unknowns], sympy.QQ).to_field()
         self.symbols = dict(zip(self.unknowns, self.field.gens[len(self.spare) :], strict=True))
         self.roots: dict[Root, tuple[Any, Any]] = {}
@@ -100,16 +106,23 @@ class _Runs:
         self._uniform: dict[tuple[str, int], dict[int, Any]] = {}
         self.points: dict[Place, Any] = {}
         self.differences: dict[Place, Any] = {}
-        for i, gradients in enumerate(GRADIENTS):
-            for n, length in enumerate(lengths):
-                clock.check()
-                here = [length * g for g in gradients]
-                mine = self._run("a", here, i)
-                theirs = self._run("b", here, i, mine)
-                for t, (x, y) in enumerate(zip(mine, theirs, strict=True)):
-                    self.points[t, i, n] = x
-                    if x != y:
-                        self.differences[t, i, n] = y - x
+        self.idle: list[int] = []
+        for i, gradients in enumerate(self.gradients):
+            with suppress(ZeroDivisionError):  # rules that divide by gradients are looked at on others
+                self._compare(i, gradients, clock)
+                self.idle += [i] * (not any(gradients))
+
+    def _compare(self, i: int, gradients: Sequence[int], clock: Clock) -> None:
+        """Run both rules on a sequence of gradients, at all lengths."""
+        for n, length in enumerate(self.lengths):
+            clock.check()
+            here = [length * g for g in gradients]
+            mine = self._run("a", here, i)
+            theirs = self._run("b", here, i, mine)
+            for t, (x, y) in enumerate(zip(mine, theirs, strict=True)):
+                self.points[t, i, n] = x
+                if x != y:
+                    self.differences[t, i, n] = y - x
 
     def _run(self, end: str, gradients: Sequence[int], i: int, points: list[Any] | None = None) -> list[Any]:
         """What a rule queries on gradients; where it queries a position, that being at given points."""
@@ -117,11 +130,11 @@ class _Runs:
         query = program.queries[0][0]
         state = {name: self.number(value) for name, value in rule.start(Fraction(0)).items()}
         shown = []
-        for t in range(STEPS + 1):
+        for t in range(self.steps + 1):
             known = dict(self._uniform.setdefault((end, t), {}))
             leaf, operation = partial(self._leaf, end, t, state, gradients[t : t + 1]), self._operation(end, t, i)
             shown.append(evaluate(query, leaf, operation, known))
-            if t == STEPS:
+            if t == self.steps:
                 break
             if points and query.op == "state":
                 state[query.value] = known[query.index] = points[t]
@@ -162,6 +175,11 @@ class _Runs:
                 raise _Beyond
             return x ** int(exponent) if exponent >= 0 else divide(self.field.one, x ** -int(exponent))
 
+        def size(x: Any) -> Any:
+            """The absolute value, as a root."""
+            return self._root(end, t, i, x * x)
+
+        half = self.number(Fraction(1, 2))
         known: dict[str, Callable[..., Any]] = {
             "add": lambda x, y: x + y,
             "sub": lambda x, y: x - y,
@@ -170,6 +188,10 @@ class _Runs:
             "div": divide,
             "pow": power,
             "sqrt": lambda x: self._root(end, t, i, x),
+            "abs": size,
+            "maximum": lambda x, y: (x + y + size(x - y)) * half,
+            "minimum": lambda x, y: (x + y - size(x - y)) * half,
+            "total": lambda x: x,  # over one coordinate
             "first": lambda x: t == 0,
             "where": lambda condition, x, y: x if condition else y,
         }
@@ -237,7 +259,7 @@ class _Equations:
         alone = {name for d in runs.divisors if len(d.numer) == 1 for name in runs.names(d)}
 
         def late(unknown: str) -> int:
-            steps = {f"{unknown.partition('[')[0]}[{t}]" for t in range(STEPS + 1)}
+            steps = {f"{unknown.partition('[')[0]}[{t}]" for t in range(runs.steps + 1)}
             return 2 if steps & alone else int(bool(steps & squares))
 
         rest = sorted(runs.unknowns, key=late)
@@ -263,18 +285,33 @@ class _Equations:
         return self.ring({monomial(m): c for m, c in polynomial.terms()})
 
     def contradiction(self, clock: Clock) -> Line | None:
-        """The line 1; steps are looked at one after the other."""
+        """The line 1, or one without a zero at hyperparameters in range; steps are looked at one after the other."""
         elimination = Elimination(self._units(), clock)
-        for t in range(1, STEPS + 1):
+        for t in range(1, self.runs.steps + 1):
             lines: dict[Any, Line] = {}
-            for i in range(len(GRADIENTS)):
+            for i in range(len(self.runs.gradients)):
                 clock.check()
                 for line in self._without_roots(t, i, elimination.units):
                     lines.setdefault(line.polynomial, line)
-            found = elimination.contradiction(lines.values())
+            short = (line for line in lines.values() if len(line.polynomial) <= SHORT)
+            sure = (line for line in short if never_zero(line.polynomial.as_expr(), self.runs.q.b))
+            found = next(chain(self._divided_by_zero(lines.values()), sure), None)
+            found = found or elimination.contradiction(lines.values())
             if found:
                 return found
         return None
+
+    def _divided_by_zero(self, lines: Iterable[Line]) -> Iterator[Line]:
+        """The line 1, where the square of a root that is divided by would vanish: it is so over that square."""
+        for key, (symbol, square) in self.runs.roots.items():
+            if symbol not in self.runs.divisors:
+                continue
+            above, below = (self._moved(part, key[2]) for part in (square.numer, square.denom))
+            root = self.ring.gens[self.places[root_name(*key)]]
+            for line in lines:
+                if line.polynomial.monic() == above.monic():
+                    scale = above.LC / line.polynomial.LC
+                    yield made(self.ring.one, (self.given[key], below), (line, scale), over=below * root**2)
 
     def _units(self) -> list[Any]:
         """What is divided by, irreducible, without roots."""
@@ -364,16 +401,24 @@ def root_name(end: str, t: int, sequence: int, place: int) -> str:
     return f"{end}[{t}][{sequence}][{place}]"
 
 
-def numbers(rule: Optimizer, given: Mapping[str, Any], varying: Sequence[str], seed: int) -> dict[str, Any]:
-    """Short rational values of a rule's hyperparameters inside their ranges, by step for those that vary; as given."""
+def numbers(rule: Optimizer, given: Mapping[str, Any], varying: Sequence[str], seed: int, last: int) -> dict[str, Any]:
+    """Short rational values of a rule's hyperparameters inside their ranges, by step for those that vary; as given.
+
+    For one step they are 1 less a square, so that roots of 1 less a rate are rational.
+    """
     found: dict[str, Any] = {}
     for name in rule.program(given).reads:
         declared = rule.hyperparameters[name]
         if declared.switch:
             continue
-        steps = [str(_drawn(declared, f"{seed} {name} {t}")) for t in range(STEPS + 1)]
+        drawn = [_drawn(declared, f"{seed} {name} {t}") for t in range(last + 1)]
+        steps = [str(_less_a_square(x, declared) if last == 1 else x) for x in drawn]
         found[name] = str(given[name]) if name in given else steps if name in varying else steps[0]
     return found
+
+
+def _less_a_square(x: Fraction, declared: Hyperparameter) -> Fraction:
+    return 1 - x * x if declared.holds(1 - x * x) else x
 
 
 def _drawn(declared: Hyperparameter, key: str) -> Fraction:
@@ -392,7 +437,7 @@ def _document(runs: _Runs, last: Line) -> dict[str, Any]:
     keys = {line.name for line in given}
     answers = [key for key in sorted(runs.differences) if key in keys]
     roots = [key for key in runs.roots if key in keys]
-    kept = sorted({i for _, i, _ in answers} | {i for i, gradients in enumerate(GRADIENTS) if not any(gradients)})
+    kept = sorted({i for _, i, _ in answers} | {*runs.idle})
     names = {root_name(*key): root_name(*key[:2], kept.index(key[2]), key[3]) for key in runs.roots if key[2] in kept}
     number: dict[Any, int] = {key: i for i, key in enumerate([*answers, *roots])}
     places = {line: number[line.name] for line in given} | {line: len(number) + i for i, line in enumerate(lines)}
@@ -411,7 +456,7 @@ def _document(runs: _Runs, last: Line) -> dict[str, Any]:
         "kind": "itself",
         "hyperparameters": runs.values | {k: str(v) for k, v in runs.q.set_a.items() if k not in runs.values},
         "unknown": "one a step",
-        "gradients": [list(map(str, GRADIENTS[i][: answers[-1][0]])) for i in kept],
+        "gradients": [list(map(str, runs.gradients[i][: answers[-1][0]])) for i in kept],
         "lengths": list(map(str, runs.lengths)),
         "answers": [{"step": t, "gradients": kept.index(i), "length": n} for t, i, n in answers],
         "values": [text(runs.points[place], called(place[1])) for place in answers],

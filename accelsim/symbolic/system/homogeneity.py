@@ -1,14 +1,15 @@
-"""Rules to which it is all the same how long gradients are, as those that apply a sign, or cut long gradients."""
+"""What is all the same to a rule: how long gradients are, as where it applies a sign or cuts them; or their signs."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from accelsim.program import Node, evaluate
 from accelsim.rule import Optimizer
 from accelsim.symbolic.algebra.language import number, to_sympy
+from accelsim.symbolic.system.linear_part import LinearPart
 
 LONG_ALIKE = "1 on, at hyperparameters in their ranges"  # what `long_alike` says
 
@@ -124,3 +125,39 @@ def _nonnegative(value: Any) -> bool:
     if not all(symbol.is_nonnegative for symbol in value.free_symbols) or not value.is_rational_function():
         return False
     return all(c >= 0 for part in parts for c in sympy.Poly(part, *value.free_symbols or [sympy.Dummy()]).coeffs())
+
+
+def blind_to_signs(part: LinearPart) -> bool:
+    """Whether what a rule multiplies by is the same whichever signs its gradients have.
+
+    Every node of it is a product of gradients of its step, each once or not at all, and of what sees no sign, as g*g
+    does not; states that are not linear are such, as their updates are; a linear state sees signs.
+    """
+    table = part.tableau
+    program = table.optimizer.program()
+    seen: dict[int, frozenset[Any] | None] = {}  # the gradients whose sign a node has; None where it is not known
+    for node in program.nodes:
+        seen[node.index] = _signs(node, [seen[arg.index] for arg in node.args], table.dropped)
+    bases = [program.nodes[factor.node.value[1]] for factor in table.factors.values()]
+    updates = [program.updates[state] for state in table.dropped]
+    return not table.maps and all(seen[node.index] == frozenset() for node in (*bases, *updates))
+
+
+def _signs(node: Node, below: list[frozenset[Any] | None], blind: Collection[str]) -> frozenset[Any] | None:
+    nothing: frozenset[Any] = frozenset()
+    if node.kind == "uniform":
+        return nothing
+    if node.op in ("state", "gradient"):
+        return frozenset({node.value}) if node.op == "gradient" else nothing if node.value in blind else None
+    if None in below:
+        return None
+    if node.op in ("mul", "div"):
+        return below[0] ^ below[1]  # type: ignore[operator]
+    if node.op in ("neg", "abs"):
+        return below[0] if node.op == "neg" else nothing
+    if node.op == "pow" and node.args[1].op == "const" and node.args[1].value == int(node.args[1].value):
+        return below[0] if int(node.args[1].value) % 2 else nothing
+    if node.op in ("add", "sub", "where"):
+        kept = below[-2:]
+        return kept[0] if kept[0] == kept[1] else None
+    return nothing if not any(below) else None

@@ -151,6 +151,14 @@ def silent(part: LinearPart, clock: Clock) -> bool:
     return not any(map(reduced, (*d, *_chain(c, a, b, len(part.tableau.states), clock))))
 
 
+def step_sizes(part: LinearPart, clock: Clock) -> list[str]:
+    """The hyperparameters to which all that queries show of gradients is proportional, whatever the steps are."""
+    a, b, c, d, _ = map(elsewhere, part.matrices)
+    shown = [*d, *_chain(c, a, b, len(part.tableau.states) + 1, clock)]
+    symbols = sorted(set().union(*(x.free_symbols for x in shown)) - {time()}, key=str)
+    return [s.name for s in symbols if all(reduced(x.xreplace({s: 2 * s}) - 2 * x) == 0 for x in shown)]
+
+
 def _responses(part: LinearPart, steps: int, clock: Clock, returned: bool, constant: bool) -> list[Any]:
     import sympy
 

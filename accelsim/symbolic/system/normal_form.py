@@ -252,14 +252,17 @@ def _notes(system: Reduction) -> list[str]:
 def _coefficients(system: Reduction, block: Block, read: _Coefficients, row: Any) -> Canonical:
     beta, eta, alpha, before = read
     memory = len(system.rows)
-    conditions = _nonzero(beta, eta, alpha)
+    exist = [beta, eta, alpha]
     shown = None if row is None else reduced(row[0] * before) if memory else before
     if system.special:
         b0, q0 = system.first_input()
         if memory:
-            beta = _from(2, beta, reduced((block.a[0] * b0[0] / block.b[0]).subs(time(), 1)))
+            exist.append(reduced((block.a[0] * b0[0] / block.b[0]).subs(time(), 1)))
+            beta = _from(2, beta, exist[-1])
             shown = None if row is None else _from(2, shown, reduced((row[0] * b0[0]).subs(time(), 1)))
-        alpha = _from(1, alpha, reduced(-q0[0] - eta.subs(time(), 0)))
+        exist.append(reduced(-q0[0] - eta.subs(time(), 0)))
+        alpha = _from(1, alpha, exist[-1])
+    conditions = _nonzero(*exist)
     if memory:
         conditions += ("at t = 0 the memory is zero: only eta + alpha is determined there",)
     returned = None if row is None else _position() + shown * _function("m")(time() - 1)

@@ -232,6 +232,11 @@ class Tableau:
             elif node.op == "pow" and not translate(node.args[1]).is_nonnegative:
                 yield translate(node.args[0])
 
+    def rooted(self, varying: tuple[str, ...] = (), /, **values: Any) -> Iterator[Any]:
+        """What entries take square roots of; arguments and unknowns as those of `symbolic`."""
+        translate = Translation(self, varying, values)
+        yield from (translate(node.args[0]) for node in self._nodes() if node.op == "sqrt")
+
     @property
     def translation(self) -> tuple[int, ...]:
         """The direction e of a translation of all positions: 1 at positions, 0 at memories."""
