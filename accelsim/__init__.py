@@ -7,7 +7,7 @@ from typing import Any
 
 from accelsim.elementary import cos, exp, first, log, maximum, minimum, sign, sqrt, total, where
 from accelsim.rule import Hyperparameter, momentum, optimizer, positive, real, step_size, switch, weight
-from accelsim.schedules import recurrence, warmup
+from accelsim.schedules import ratio, recurrence, warmup
 
 _HOMES = {
     "canonical": "accelsim.symbolic.system.normal_form",
@@ -34,6 +34,7 @@ __all__ = [
     "optimizer",
     "positive",
     "rate",
+    "ratio",
     "real",
     "recurrence",
     "risk",

@@ -2,15 +2,19 @@
 
 Every other reader of a rule (tableau, normal form, LaTeX, moments, kernels) reads this program. A node is
 
-* ``uniform``: made of the step t and hyperparameters only, one number a step, computed on the host;
+* ``uniform``: made of the step t, hyperparameters and uniform states only, one number a step, computed on the host;
 * ``vector``:  made of state or gradient, one number a coordinate;
 * ``total``:   a vector reduced over its coordinates, one number a replica.
+
+A *uniform state* is a memory whose update reads nothing but the step, hyperparameters and uniform states (a counter, a
+product of momenta, a sum of weights, the last step size): a sequence with a start and a recursion, the same for all
+coordinates. One that is added to vectors is a memory like others, which may be a part of a linear rule.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from numbers import Rational, Real
@@ -162,37 +166,63 @@ class Program:
     queries : one entry a `yield`: the nodes of the points at which that yield asks for gradients.
     updates : the node of each state's next value.
     reads : names of the hyperparameters that the rule reads.
+    uniform : the uniform states.
     """
 
     nodes: tuple[Node, ...]
     queries: tuple[tuple[Node, ...], ...]
     updates: Mapping[str, Node]
     reads: tuple[str, ...]
+    uniform: tuple[str, ...] = ()
 
     @property
     def gradients(self) -> int:
         """Number of gradients taken in a step."""
         return sum(map(len, self.queries))
 
+    def following(
+        self,
+        t: Any,
+        h: Mapping[str, Any],
+        number: Callable[[Any], Any] = lambda value: value,
+        apply: Callable[[Node, list[Any]], Any] | None = None,
+    ) -> dict[str, Any]:
+        """The uniform states after a step, from those before it and the hyperparameters, both in `h`."""
 
-class _Reader:
+        def leaf(node: Node) -> Any:
+            if node.op in ("state", "hyperparameter"):
+                return h[node.value]
+            return t if node.op == "step" else number(node.value)
+
+        known: dict[int, Any] = {}
+        return {name: evaluate(self.updates[name], leaf, apply or operate, known) for name in self.uniform}
+
+
+class Reader:
     """Stands for `h` in a trace: a switch is its number, everything else a node."""
 
     def __init__(self, tape: Tape, switches: Mapping[str, Any]) -> None:
-        self._tape, self._switches, self._reads = tape, switches, dict[str, None]()
+        self._tape, self._switches, self._names = tape, switches, dict[str, None]()
 
     def __getattr__(self, name: str) -> Any:
-        self._reads[name] = None
+        self._names[name] = None
         if name in self._switches:
             return self._switches[name]
         return self._tape.node("hyperparameter", value=name, kind="uniform")
 
 
+def names_read(reader: Reader) -> tuple[str, ...]:
+    """The names that a reader was asked for."""
+    return tuple(reader._names)
+
+
 Rule = Callable[[Any, Any, Any], Generator[Any, Any, Any]]
 
 
-def trace(name: str, rule: Rule, states: tuple[str, ...], switches: Mapping[str, Any]) -> Program:
-    """Run a rule once on nodes.
+def trace(
+    name: str, rule: Rule, states: tuple[str, ...], switches: Mapping[str, Any], memories: Iterable[str] = ()
+) -> Program:
+    """Run a rule once on nodes, and once more where some of its `memories` turn out to be uniform states.
 
     Raises
     ------
@@ -200,9 +230,18 @@ def trace(name: str, rule: Rule, states: tuple[str, ...], switches: Mapping[str,
         If the rule branches on a traced value, asks for no gradient, returns other names than its states, or
         raises anything of its own.
     """
+    traced = _traced(name, rule, states, switches, frozenset())
+    uniform = _uniform(traced, memories)
+    return _traced(name, rule, states, switches, uniform) if uniform else traced
+
+
+def _traced(
+    name: str, rule: Rule, states: tuple[str, ...], switches: Mapping[str, Any], uniform: Collection[str]
+) -> Program:
     tape = Tape()
-    reader = _Reader(tape, switches)
-    state = SimpleNamespace(**{s: tape.node("state", value=s, kind="vector") for s in states})
+    reader = Reader(tape, switches)
+    kinds = {s: "uniform" if s in uniform else "vector" for s in states}
+    state = SimpleNamespace(**{s: tape.node("state", value=s, kind=kind) for s, kind in kinds.items()})
     queries: list[tuple[Node, ...]] = []
     try:
         run = rule(state, tape.node("step", kind="uniform"), reader)
@@ -228,7 +267,41 @@ def trace(name: str, rule: Rule, states: tuple[str, ...], switches: Mapping[str,
         got = ", ".join(returned) if isinstance(returned, dict) else repr(returned)
         raise InputError(f"rule {name!r} must return dict({', '.join(f'{s}=...' for s in states)}), not {got}")
     updates = {s: tape.lift(returned[s]) for s in states}
-    return Program(tuple(tape.nodes), tuple(queries), updates, tuple(reader._reads))
+    ordered = tuple(s for s in states if s in uniform)
+    return Program(tuple(tape.nodes), tuple(queries), updates, names_read(reader), ordered)
+
+
+def _uniform(traced: Program, memories: Iterable[str]) -> frozenset[str]:
+    """The uniform states among some memories: the largest set that is closed, less what vectors are added to."""
+    found = set(memories)
+    while found:
+        depends = _uniform_nodes(traced, found)
+        open_ = {s for s in found if traced.updates[s].index not in depends}
+        ends = [point for stage in traced.queries for point in stage]
+        ends += [node for state, node in traced.updates.items() if state not in found]
+        added = [node for node in ends if node.index in depends]
+        for node in traced.nodes:
+            if node.op in ("add", "sub", "where") and node.index not in depends:
+                added += [arg for arg in node.args if arg.index in depends]
+        lost = open_ or set().union(*(depends[node.index] for node in added))
+        if not lost:
+            break
+        found -= lost
+    return frozenset(found)
+
+
+def _uniform_nodes(traced: Program, states: Collection[str]) -> dict[int, set[str]]:
+    """By index of each node that is uniform where some states are, those states that it depends on."""
+    found: dict[int, set[str]] = {}
+    for node in traced.nodes:
+        if node.args:
+            if node.op != "total" and all(arg.index in found for arg in node.args):
+                found[node.index] = set().union(*(found[arg.index] for arg in node.args))
+        elif node.kind == "uniform":
+            found[node.index] = set()
+        elif node.op == "state" and node.value in states:
+            found[node.index] = {node.value}
+    return found
 
 
 def evaluate(

@@ -168,7 +168,8 @@ class Optimizer:
     def _trace(self, switches: Mapping[str, Any]) -> program.Program:
         key = tuple(sorted(switches.items()))
         if key not in self._programs:
-            traced = program.trace(self.name, self.rule, self.states, switches)
+            memories = [name for name in self.memories if name != self.returns]
+            traced = program.trace(self.name, self.rule, self.states, switches, memories)
             hidden = [name for name in traced.reads if name not in self.hyperparameters]
             if hidden:
                 raise InputError(f"rule {self.name!r} reads {hidden[0]} only where a switch is set: declare it")
@@ -230,8 +231,24 @@ class Optimizer:
     def rows(
         self, number: Callable[[Any], Any] = float, begin: int = 0, /, **given: Any
     ) -> Iterator[tuple[Any, dict[str, Any]]]:
-        """Step by step from step `begin`, (t, this step's hyperparameters); see `schedules.rows`."""
-        return rows(self.resolve(**given), number, self.check, begin)
+        """Step by step from step `begin`, (t, this step's hyperparameters and uniform states); see `schedules.rows`."""
+        values = self.resolve(**given)
+        traced = self.program(values)
+        if not traced.uniform:
+            return rows(values, number, self.check, begin)
+        return islice(self._with_uniform(traced, rows(values, number, self.check), number), begin, None)
+
+    def _with_uniform(self, traced: Any, plain: Iterator[Any], number: Any) -> Iterator[Any]:
+        """Rows from step 0 on, with what the uniform states are before each step."""
+        states = {name: number(self.memories[name]) for name in traced.uniform}
+        for t, h in plain:
+            row = h | states
+            yield t, row
+            try:
+                states = traced.following(t, row, number)
+            except (ArithmeticError, ValueError, TypeError) as error:
+                what = f"{type(error).__name__} at step {t}: {error}"
+                raise InputError(f"rule {self.name!r} raised {what}") from None
 
     def start(self, point: Any) -> dict[str, Any]:
         """The states before the first step, from an initial point of any arithmetic."""
@@ -301,7 +318,7 @@ def step(
 
 
 def program_hash(rule: Optimizer, switches: Mapping[str, Any] | None = None) -> str:
-    """SHA-256 of a rule's traced program, its states and where they start, its switches and its ranges."""
+    """SHA-256 of a rule's traced program, its states and where they start, its switches, ranges and recurrences."""
     program = rule.program(switches)
     lines = [f"{n.index} {n.op} {n.value!r} {[a.index for a in n.args]}" for n in program.nodes]
     lines += [f"query {[point.index for point in stage]}" for stage in program.queries]
@@ -309,4 +326,9 @@ def program_hash(rule: Optimizer, switches: Mapping[str, Any] | None = None) -> 
     lines += [f"{rule.positions} {dict(rule.memories)} {rule.returns}"]
     set_to = {name: (switches or {}).get(name, h.default) for name, h in rule.hyperparameters.items() if h.switch}
     lines += [f"{name} {set_to.get(name)} {h.range}" for name, h in sorted(rule.hyperparameters.items())]
+    for name, declared in sorted(rule.hyperparameters.items()):
+        if isinstance(declared.default, Recurrence):
+            formula = declared.default.formula(set_to)
+            said = formula and (formula.value, dict(formula.following))
+            lines.append(f"{name} {declared.default} {dict(declared.default.start)} {said}")
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

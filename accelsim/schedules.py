@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from numbers import Real
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 from accelsim import language
 from accelsim.errors import InputError
 from accelsim.language import cosine as cosine
 from accelsim.language import linear as linear
 from accelsim.language import warmup as warmup
-from accelsim.program import Node, Tape, evaluate, exact, operate
+from accelsim.program import Node, Reader, Tape, evaluate, exact, names_read, operate
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Schedule:
 class Recurrence:
     """A hyperparameter that remembers: ``update(memory, t, h) -> value, new memory`` on the host.
 
-    In a proof its values are an unknown function of t.
+    A proof reads it as a start and a recursion (`formula`), unless it is freed: then it is any function of t.
     """
 
     update: Callable[[Any, Any, Any], tuple[Any, dict[str, Any]]]
@@ -103,6 +103,31 @@ class Recurrence:
 
     def __str__(self) -> str:
         return self.update.__name__
+
+    def formula(self, switches: Mapping[str, Any]) -> Formula | None:
+        """The update as nodes; None where it asks what nodes do not answer, as how large t or its memory is."""
+        tape = Tape()
+        memory = SimpleNamespace(**{name: tape.node("state", value=name, kind="uniform") for name in self.start})
+        reader = Reader(tape, switches)
+        try:
+            value, new = self.update(memory, tape.node("step", kind="uniform"), reader)
+            following = {name: tape.lift(new[name]) for name in self.start}
+            return Formula(tape.lift(value), following, names_read(reader))
+        except (InputError, TypeError, ValueError, ArithmeticError, AttributeError, KeyError):
+            return None
+
+
+class Formula(NamedTuple):
+    """A recurrence's value at a step and its memory after that, as nodes; and the hyperparameters that these read."""
+
+    value: Node
+    following: Mapping[str, Node]
+    reads: tuple[str, ...]
+
+
+def ratio(part: Any, whole: Any) -> Any:
+    """A part over a whole, 0 where the whole is 0: a share of nothing."""
+    return part / whole if isinstance(whole, Node) or whole else 0 * part
 
 
 Value = Any  # a number, a Schedule or a Recurrence

@@ -471,6 +471,7 @@ def refutation(a, b, numbers, answers, values, cofactors, varying=(), set_b=None
         gradients=[],
         alike=[],
         unknown="constant",
+        loose=[],
         answers=[dict(zip(places, place, strict=True)) for place in answers],
         values=values,
         cofactors=cofactors,

@@ -65,7 +65,8 @@ def on_cuda(folder, rule, problem, values, dtype, seed, count, first=FIRST, **op
 def plain(rule, problem, values, dtype, seed, count, first=FIRST):
     run = taken(backends.find("numpy").make(rule, problem, values, first, count, seed, dtype))
     saved = run.save()
-    return np.array([np.broadcast_to(saved[name], (count, problem.dim)) for name in rule.states], dtype), run.risks()
+    names = [name for name in rule.states if name not in rule.program().uniform]
+    return np.array([np.broadcast_to(saved[name], (count, problem.dim)) for name in names], dtype), run.risks()
 
 
 def apart(found, expected):

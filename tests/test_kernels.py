@@ -25,12 +25,13 @@ def made(backend, rule, problem, values, dtype, seed, first=FIRST, count=COUNT):
 
 
 def states(run, rule, problem, dtype, count=COUNT):
-    """State by replica and coordinate, (states, replicas, d), of either engine."""
+    """State by replica and coordinate, (states, replicas, d), of either engine; but for uniform states."""
     saved = run.save()
+    names = [name for name in rule.states if name not in rule.program().uniform]
     if set(saved) == set(rule.states):
-        return np.array([np.broadcast_to(saved[name], (count, problem.dim)) for name in rule.states], dtype)
+        return np.array([np.broadcast_to(saved[name], (count, problem.dim)) for name in names], dtype)
     layout = Layout(problem.dim, dtype)
-    return np.array([layout.unpacked(saved["states"][:, :, i], count) for i in range(len(rule.states))])
+    return np.array([layout.unpacked(saved["states"][:, :, i], count) for i in range(len(names))])
 
 
 def paths(rule, problem, values, dtype, change=None):

@@ -165,6 +165,9 @@ def equivalent(
     b: Annotated[str, typer.Argument(metavar="B", show_default=False)],
     set_a: Annotated[list[str], typer.Option("--set-a", metavar="K=V", help="A hyperparameter of A.")] = [],  # noqa: B006
     set_b: Annotated[list[str], typer.Option("--set-b", metavar="K=V", help="A hyperparameter of B.")] = [],  # noqa: B006
+    free: Annotated[
+        list[str], typer.Option("--free", metavar="NAME", help="A recurrence that may be any function of t.")
+    ] = [],  # noqa: B006
     returned: Annotated[bool, typer.Option("--returned", help="Compare what the rules return, too.")] = False,
     json_: Json = False,
     rules: Rules = [],  # noqa: B006
@@ -173,7 +176,8 @@ def equivalent(
     from accelsim.symbolic.find import finder
 
     one, other = (optimizer_of(name, rules) for name in (a, b))
-    found = finder.equivalent(one, other, set_a=assigned(set_a), set_b=assigned(set_b), returned=returned)
+    known = assigned(set_a), assigned(set_b)
+    found = finder.equivalent(one, other, *known, returned=returned, free=free)
     emit(found.to_json(), json_, lambda: "\n".join(lines_of(found.to_text())))
 
 

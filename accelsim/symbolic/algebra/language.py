@@ -12,7 +12,6 @@ from accelsim.elementary import pi
 from accelsim.errors import InputError
 from accelsim.program import Node, exact, operate
 from accelsim.rule import Optimizer
-from accelsim.symbolic.algebra.field import shifted
 from accelsim.symbolic.algebra.time import time
 
 
@@ -100,17 +99,6 @@ def entered(rule: Optimizer, name: str, value: Any) -> Any:
         value = int(value) if isinstance(value, Integral) else float(value)
     rule.value(name, value)
     return value
-
-
-def put_functions(matrices: Any, functions: Mapping[Any, Any]) -> Any:
-    """Matrices with unknown functions of t replaced by expressions in t."""
-    from sympy.core.function import AppliedUndef
-
-    def one(matrix: Any) -> Any:
-        called = [f for f in matrix.atoms(AppliedUndef) if f.func in functions]
-        return matrix.xreplace({f: shifted(functions[f.func], f.args[0] - time()) for f in called})
-
-    return type(matrices)(*map(one, matrices))
 
 
 def text_of(expression: Any) -> str:

@@ -1,10 +1,14 @@
-"""Sequences that a claim defines by a value at t = 0 and a next value: what no expression in t says."""
+"""Sequences of a value at t = 0 and a next value: what no expression in t says.
+
+A rule has them (uniform states, the memories of its recurrences), and a claim may define others.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from fractions import Fraction
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from accelsim.errors import InputError
@@ -43,19 +47,49 @@ def computed(sequences: Texts, names: Mapping[str, Any], apply: Apply = operate)
 
 
 class Recursions:
-    """Sequences in SymPy: unknown functions of t, of which the next values and those at t = 0 are known.
+    """Sequences in SymPy: functions of t, of which the next values and those at t = 0 are known.
 
     Attributes
     ----------
     following : by function, its value at t + 1 in values at t.
     start : by function, its value at t = 0.
+    values : by function that only reads sequences (a recurrence's value), what it is at t.
+    early : functions that may be asked for before t = 0, where they may be anything; of others that is an error.
     """
 
-    def __init__(self, following: Mapping[Any, Any], start: Mapping[Any, Any]) -> None:
-        self.following, self.start = following, start
+    def __init__(
+        self,
+        following: Mapping[Any, Any],
+        start: Mapping[Any, Any],
+        values: Mapping[Any, Any] = MappingProxyType({}),
+        early: Collection[Any] = (),
+    ) -> None:
+        self.following, self.start, self.values, self.early = following, start, values, frozenset(early)
 
     def __bool__(self) -> bool:
         return bool(self.following)
+
+    def __or__(self, other: Recursions) -> Recursions:
+        following, start = {**self.following, **other.following}, {**self.start, **other.start}
+        return Recursions(following, start, {**self.values, **other.values}, self.early | other.early)
+
+    def replaced(self, change: Callable[[Any], Any]) -> Recursions:
+        """The sequences with every expression changed."""
+        one, two, three = (
+            {f: change(e) for f, e in part.items()} for part in (self.following, self.start, self.values)
+        )
+        return Recursions(one, two, three, self.early)
+
+    def without(self, functions: Collection[Any]) -> Recursions:
+        """The sequences but for some."""
+        one, two, three = (
+            {f: e for f, e in part.items() if f not in functions} for part in (self.following, self.start, self.values)
+        )
+        return Recursions(one, two, three, self.early)
+
+    def defined(self, expression: Any) -> Any:
+        """An expression or matrix with what only reads sequences written out."""
+        return put(expression, self.values)
 
     def onward(self, expression: Any) -> Any:
         """An expression or matrix with values at t + 1, t + 2, ... written in those at t.
@@ -65,10 +99,11 @@ class Recursions:
         InputError
             If it has a value before t.
         """
-        from sympy.core.function import AppliedUndef
-
-        while late := {f for f in expression.atoms(AppliedUndef) if f.func in self.following and f.args[0] != time()}:
+        while late := {f for f in self._called(expression) if f.args[0] != time()}:
             ahead = {f: f.args[0] - time() for f in late}
+            ahead = {f: k for f, k in ahead.items() if not (f.func in self.early and not k.is_positive)}
+            if not ahead:
+                break
             for f, k in ahead.items():
                 if not (k.is_Integer and k > 0):
                     raise InputError(f"{f} is no value at t or later")
@@ -76,6 +111,10 @@ class Recursions:
             latest = {f: shifted(self.following[f.func], last - 1) for f, k in ahead.items() if k == last}
             expression = expression.xreplace(latest)
         return expression
+
+    def lag(self, expression: Any) -> int:
+        """How many steps before t an expression or matrix asks for a sequence at most."""
+        return max((int(time() - f.args[0]) for f in self._called(expression)), default=0)
 
     def exactly(self, expression: Any, step: int) -> Any:
         """An expression at a step; nan where it divides by zero there, be it zero by zero."""
@@ -86,19 +125,30 @@ class Recursions:
 
     def at(self, expression: Any, step: int) -> Any:
         """An expression or matrix at a step."""
-        from sympy.core.function import AppliedUndef
-
         here = expression.subs(time(), step)
-        while own := {f for f in here.atoms(AppliedUndef) if f.func in self.following}:
+        while own := {f for f in self._called(here) if not (f.func in self.early and f.args[0] < 0)}:
             here = here.xreplace({f: self._value(f.func, int(f.args[0])) for f in own})
         return here
+
+    def _called(self, expression: Any) -> set[Any]:
+        from sympy.core.function import AppliedUndef
+
+        return {f for f in expression.atoms(AppliedUndef) if f.func in self.following}
 
     def _value(self, function: Any, step: int) -> Any:
         if step < 0:
             raise InputError(f"{function(step)} is no value at t = 0 or later")
         return self.start[function] if step == 0 else reduced(self.at(self.following[function], step - 1))
 
-    def values(self) -> Iterator[Any]:
-        """What must exist."""
+    def expressions(self) -> Iterator[Any]:
+        """Expressions whose poles are conditions of all that is said in these sequences."""
         yield from self.start.values()
         yield from self.following.values()
+
+
+def put(expression: Any, functions: Mapping[Any, Any]) -> Any:
+    """An expression or matrix with functions replaced by expressions in t, at each shift of t and at each step."""
+    from sympy.core.function import AppliedUndef
+
+    called = {f for f in expression.atoms(AppliedUndef) if f.func in functions}
+    return expression.xreplace({f: functions[f.func].subs(time(), f.args[0]) for f in called})

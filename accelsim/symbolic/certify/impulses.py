@@ -136,7 +136,7 @@ def _matrix(table: Any, name: str, t: int, hyperparameter: Any, given: Any) -> A
     def leaf(node: Any) -> Any:
         if node.op == "given":
             return given(table.factors[node.index].symbol, t)
-        if node.op == "hyperparameter":
+        if node.op in ("hyperparameter", "state"):  # a uniform state
             return hyperparameter(node.value, t)
         return sympy.Integer(t) if node.op == "step" else number(node.value)
 

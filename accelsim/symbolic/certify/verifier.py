@@ -10,7 +10,7 @@ again, rule b with unknowns for its hyperparameters, and multiplies out. Linear 
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -19,10 +19,10 @@ from typing import Any
 
 from accelsim.errors import InputError, unknown
 from accelsim.language import evaluated
+from accelsim.program import exact
 from accelsim.rule import Optimizer, program_hash
-from accelsim.schedules import Recurrence
 from accelsim.symbolic.algebra.field import Field, cancelled, differs, vanishes
-from accelsim.symbolic.algebra.language import expression
+from accelsim.symbolic.algebra.language import expression, number, to_sympy
 from accelsim.symbolic.certify.cases import refuted as refuted_by_cases
 from accelsim.symbolic.certify.enclosed import Enclosed
 from accelsim.symbolic.certify.impulses import answers, itself, read
@@ -34,13 +34,16 @@ from accelsim.symbolic.system.gradients import RETURNED, Key, fraction, place_of
 from accelsim.symbolic.system.gradients import answers as answers_of
 from accelsim.symbolic.system.homogeneity import LONG_ALIKE, blind_to_signs, long_alike, scale_free
 from accelsim.symbolic.system.linear_part import LinearPart, left_behind, linear_part
+from accelsim.symbolic.system.rule_sequences import Followed, independent, reads, recurrences
 from accelsim.symbolic.system.tableau import tableau
 
 LARGEST = 1_000_000  # whole number in a certificate
 PARTS = 100_000  # of a certificate
 STEPS, COORDINATES = 200, 50  # of a refutation
 TOLD = 10**8  # decimals that are told of a query are nearer to it than such a part of the largest in the run
-FORMAT = "accelsim certificate 7"
+FORMAT = "accelsim certificate 8"  # 7 and before took recurrences for any functions of t
+
+EARLIER = tuple(f"accelsim certificate {number}" for number in range(1, 8))
 
 # -- what a certificate looks like: a type, a list of one shape, one thing or a list (a pair of shapes), an object of
 # known names, or of any names (...) --
@@ -50,11 +53,13 @@ _EQUIVALENCE = {
     **{"format": str, "kind": str, "source": _RULE, "target": _RULE, "map": {...: str}, "transform": {...: str}},
     **{"backward": bool, "direction": str, "varying": [str], "constant": [str], "given": {...: str}, "returned": bool},
     **{"sequences": {...: {"start": str, "next": str}}, "preconditioners": {...: str}, "nonlinear": {...: str}},
+    **{"free": [str], "replaced": [str]},
     **{"identities": [str], "conditions": [str], "assumptions": [str], "up_to": [str]},
 }
 _BISIMULATION = {
     **{"format": str, "kind": str, "source": _RULE, "target": _RULE, "map": {...: str}, "relation": {...: str}},
     **{"since": int, "varying": [str], "given": {...: str}, "returned": bool, "conditions": [str]},
+    **{"free": [str], "replaced": [str]},
 }
 _REFUTATION = {
     "format": str,
@@ -64,12 +69,16 @@ _REFUTATION = {
     "set_a": {...: str},
     "set_b": {...: str},
     "varying": [str],
+    "free": [str],
 }
 _SHOWN = {
     "hyperparameters": {...: str},
     "runs": [{"start": str, "gradients": [[str]], "a": [[str]], "b": [[str]]}],
 }
-_ANY = {"kind": str, "hyperparameters": {...: (str, [str])}, "unknown": str, "values": [str], "shown": _SHOWN}
+_ANY = {
+    **{"kind": str, "hyperparameters": {...: (str, [str])}, "unknown": str, "loose": [str], "values": [str]},
+    "shown": _SHOWN,
+}
 _RUN = {
     **{**_ANY, "gradients": [[[str]]], "alike": [[[int]]]},
     "answers": [dict.fromkeys(("step", "query", "impulse", "gradient", "coordinate"), int)],
@@ -117,6 +126,11 @@ _A = {dict: "an object", list: "a list", str: "text", int: "a whole number", boo
 
 def _validated(document: Any) -> None:
     """Raise `InputError` where a document is not shaped as a certificate."""
+    if isinstance(document, dict) and document.get("format") in EARLIER:
+        raise InputError(
+            f"this is an {document['format']}, which said nothing of what recurrences are: "
+            "ask `accelsim equivalent --json` for a new one"
+        )
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise InputError(f"this is no certificate: its format must be {FORMAT!r}")
     if document.get("kind") == "equivalence":
@@ -159,6 +173,8 @@ def of_equivalence(claim: Equivalence, verdict: Verdict) -> dict[str, Any]:
         "sequences": {name: {"start": start, "next": later} for name, (start, later) in claim.sequences.items()},
         "preconditioners": dict(claim.preconditioners),
         "nonlinear": dict(claim.nonlinear),
+        "free": list(claim.free),
+        "replaced": list(claim.replaced),
         "identities": sorted(verdict.residuals),
         "conditions": list(verdict.conditions),
         "assumptions": list(verdict.assumptions),
@@ -179,6 +195,8 @@ def of_bisimulation(claim: Bisimulation, proved: Proved) -> dict[str, Any]:
         "varying": list(dict.fromkeys(claim.varying)),
         "given": {name: str(value) for name, value in claim.given.items()},
         "returned": claim.returned,
+        "free": list(claim.free),
+        "replaced": list(claim.replaced),
         "conditions": list(proved.conditions),
     }
 
@@ -195,8 +213,9 @@ def of_refutation(
     set_b: Mapping[str, Any],
     varying: Iterable[str],
     counterexample: Mapping[str, Any],
+    free: Iterable[str] = (),
 ) -> dict[str, Any]:
-    """The certificate of a refutation; `varying` are hyperparameters of a that are unknown functions of t."""
+    """The certificate of a refutation; hyperparameters in `varying`, recurrences in `free` are any functions of t."""
     last = max(key["step"] for key in counterexample["answers"])
     numbers = {
         name: value if isinstance(value, str) else list(value[: last + 1])
@@ -211,6 +230,7 @@ def of_refutation(
         "set_a": {name: str(value) for name, value in set_a.items() if name in numbers},
         "set_b": {name: str(value) for name, value in set_b.items()},
         "varying": list(dict.fromkeys(varying)),
+        "free": list(dict.fromkeys(free)),
         "counterexample": {**counterexample, "hyperparameters": numbers},
     }
 
@@ -299,15 +319,16 @@ def claim_of(document: Mapping[str, Any], source: Optimizer, target: Optimizer) 
         preconditioners=document["preconditioners"],
         nonlinear=document["nonlinear"],
         up_to=tuple(document["up_to"]),
+        free=tuple(document["free"]),
+        replaced=tuple(document["replaced"]),
     )
 
 
 def _bisimulation(document: Mapping[str, Any], source: Optimizer, target: Optimizer) -> Verified:
     """The relation is proved again, and the conditions compared with those it then has."""
     claim = relation_of(document, source, target)
-    read = {name for name in target.program().reads if not target.hyperparameters[name].switch}
-    if set(claim.map) != read:
-        return Verified(False, f"the map must say what {', '.join(sorted(read)) or 'nothing'} of {target} is")
+    if set(claim.map) != (mapped := set(claim.mapped)):
+        return Verified(False, f"the map must say what {', '.join(sorted(mapped)) or 'nothing'} of {target} is")
     proved = prove(claim)
     if not proved.holds:
         return Verified(False, proved.reason)
@@ -327,6 +348,8 @@ def relation_of(document: Mapping[str, Any], source: Optimizer, target: Optimize
         varying=tuple(document["varying"]),
         given={name: _given(text) for name, text in document["given"].items()},
         returned=document["returned"],
+        free=tuple(document["free"]),
+        replaced=tuple(document["replaced"]),
     )
 
 
@@ -352,27 +375,29 @@ def _refutation(document: Mapping[str, Any], a: Optimizer, b: Optimizer) -> Veri
     def sought(name: str, t: int) -> Any:
         if name in document["set_b"]:
             return read(document["set_b"][name], t)
-        return sympy.Symbol(f"{name}[{t}]" if scheduled else name)
+        return sympy.Symbol(f"{name}[{t}]" if scheduled or name in found["loose"] else name)
 
     known = partial(_known, found)
     _known_within(document, a, b, range(max(key["step"] for key in found["answers"]) + 1))
 
-    def number(name: str, t: int) -> Enclosed:
+    def stated(name: str, t: int) -> Enclosed:
         value = found["hyperparameters"][name]
         return _number(value[t] if isinstance(value, list) else value, t)
 
     def mine() -> dict[Any, list[Any]]:
-        return {place: itself(a, number, run) for place, run in runs(found, a.program().gradients).items()}
+        return {place: itself(a, stated, run) for place, run in runs(found, a.program().gradients).items()}
 
+    uniform = _followed(a, recurrences(a), known)
+    theirs = _followed(b, {*document["set_b"], *document["free"], *found["loose"]}, sought)
     if found["kind"] == "itself":
-        verified = _themselves(found, a, b, known, sought)
+        verified = _themselves(found, a, b, known, theirs)
     elif found["kind"] == "cases":
         verified = _by_cases(found, a, b, document["set_b"])
     else:
         _within(found, a, b)
-        if not _answers_so(found, a, known, answers_of(found, mine())):
+        if not _answers_so(found, a, uniform, answers_of(found, mine())):
             return Verified(False, f"{a} answers otherwise")
-        verified = _scale(found, a, b) if found["kind"] == "scale" else _answered(found, a, b, sought)
+        verified = _scale(found, a, b) if found["kind"] == "scale" else _answered(found, a, b, theirs)
     if verified.holds and (reason := _shown_otherwise(document, a, b, mine())):
         return Verified(False, reason)
     return _about(document, a, b, verified)
@@ -416,11 +441,19 @@ def _answered(found: Mapping[str, Any], a: Optimizer, b: Optimizer, sought: Call
     return _identity(found, one, ask(), shown, b)
 
 
+def _followed(
+    rule: Optimizer, freed: Collection[str], hyperparameter: Callable[[str, int], Any]
+) -> Callable[[str, int], Any]:
+    """Hyperparameters and uniform states by name and step, recurrences being what they are unless freed."""
+    own = Followed(rule, freed, hyperparameter, number, to_sympy)
+    return lambda name, t: own.at(t)[name] if name in own.names else hyperparameter(name, t)
+
+
 def _about(document: Mapping[str, Any], a: Optimizer, b: Optimizer, verified: Verified) -> Verified:
     """A verdict with what it is about, where it holds: what is given, and what may vary."""
     known = [f"{name} = {value}" for name, value in document["set_a"].items()]
     known += [f"{name} = {value} in {b}" for name, value in document["set_b"].items()]
-    known += [f"{name} is any function of t" for name in document["varying"]]
+    known += [f"{name} is any function of t" for name in (*document["varying"], *document["free"])]
     vary = "are constant" if document["counterexample"]["unknown"] == "constant" else "may vary from step to step"
     known.append(f"the other hyperparameters of {b} {vary}" if document["set_b"] else f"those of {b} {vary}")
     return replace(verified, reason=f"{verified.reason}; {', '.join(known)}") if verified.holds else verified
@@ -433,8 +466,8 @@ def _shown_otherwise(
     shown = document["counterexample"]["shown"]
     told, values, set_b = shown["runs"], shown["hyperparameters"], document["set_b"]
     made = runs(document["counterexample"], a.program().gradients)
-    reads = {name for name in b.program().reads if not b.hyperparameters[name].switch}
-    if wrong := (reads | set(set_b)) ^ set(values):
+    freed = {*set_b, *document["free"]}
+    if wrong := {*independent(b, freed), *set_b} ^ set(values):
         raise InputError(f"there must be one value for each hyperparameter of {b}: {', '.join(sorted(wrong))}")
     for name in set_b:
         if values[name] != set_b[name]:
@@ -449,7 +482,12 @@ def _shown_otherwise(
         b.check(name, value.fraction if value.fraction is not None else float(value.interval.mid), t)
         return value
 
-    theirs = {place: itself(b, known, run, other=True) for place, run in made.items()}
+    own = Followed(b, freed, known, Enclosed)
+
+    def example(name: str, t: int) -> Any:
+        return own.at(t)[name] if name in own.own else known(name, t)
+
+    theirs = {place: itself(b, example, run, other=True) for place, run in made.items()}
     for rule, end, queries in ((a, "a", mine), (b, "b", theirs)):
         for run, points in zip(told, queries.values(), strict=True):
             if not _alike_points(run[end], points):
@@ -525,6 +563,14 @@ def _number(text: str, t: int) -> Enclosed:
     return Enclosed(evaluated(text, {"t": Enclosed(t)}, Enclosed))
 
 
+def _in_fractions(found: Mapping[str, Any], name: str, t: int) -> Fraction:
+    """A hyperparameter of rule a at step t, of which a recurrence is made."""
+    value = _known(found, name, t)
+    if not value.is_Rational:
+        raise InputError(f"{name} = {value} is irrational at t = {t}, so that recurrences are")
+    return exact(value)
+
+
 def _within(found: Mapping[str, Any], a: Optimizer, b: Optimizer) -> None:
     """Raise `InputError` unless answers and gradients of a refutation are such as there may be, and no more of them."""
     keys, tables = list(map(place_of, found["answers"])), (tableau(a), tableau(b))
@@ -556,12 +602,17 @@ def _within(found: Mapping[str, Any], a: Optimizer, b: Optimizer) -> None:
 def _known_within(document: Mapping[str, Any], a: Optimizer, b: Optimizer, steps: range) -> None:
     """Raise `InputError` unless what is known of the rules' hyperparameters is such as they may be."""
     found, set_a, set_b = document["counterexample"], document["set_a"], document["set_b"]
+    own = {*recurrences(b)} - {*set_b}
+    for key, names, known in (("free", document["free"], own | {*recurrences(a)}), ("loose", found["loose"], own)):
+        if wrong := set(names) - known:
+            raise InputError(f"what is {key} must be a recurrence, and {wrong.pop()} is none")
     for rule, known in ((a, set_a), (b, set_b)):
         for name, text in known.items():
             rule.value(name, text)
-    reads = {name for name in a.program().reads if not a.hyperparameters[name].switch}
-    if wrong := (reads | set(set_a)) ^ set(found["hyperparameters"]):
-        raise InputError(f"there must be one value for each hyperparameter of {a}: {', '.join(sorted(wrong))}")
+    freed = {*set_a, *document["varying"], *document["free"]}
+    names = {k for k in (*a.program().reads, *reads(a, freed)) if not a.hyperparameters[k].switch}
+    if missing := (names | set(set_a)) ^ set(found["hyperparameters"]):
+        raise InputError(f"there must be one value for each hyperparameter of {a}: {', '.join(sorted(missing))}")
     declared = a.hyperparameters
     for name in document["varying"]:
         if name not in declared:
@@ -571,13 +622,18 @@ def _known_within(document: Mapping[str, Any], a: Optimizer, b: Optimizer, steps
             raise InputError(f"{name} = {value} is not what is given for it, {set_a[name]}")
         if name not in set_a and isinstance(value, str):
             expression(value, {})  # a number, as nothing says that it varies
-        varies = name in document["varying"] or isinstance(declared[name].default, Recurrence)
+        varies = name in document["varying"] or name in recurrences(a)
         if isinstance(value, list) and not varies:
             raise InputError(f"{name} must be one number: it is not among what varies")
         if isinstance(value, list) and len(value) != len(steps):
             raise InputError(f"{name} must have a value for each of {len(steps)} steps, not {len(value)}")
         for t in steps:
             a.check(name, _known(found, name, t), t)
+    followed = Followed(a, freed, partial(_in_fractions, found))
+    for name, each in followed.own.items():
+        for t in steps:
+            if followed.at(t)[name] != _in_fractions(found, name, t):
+                raise InputError(f"{name} at t = {t} is not what the recurrence {each} makes of the other numbers")
 
 
 def _linear_parts_cannot_tell(b: LinearPart, keys: list[Key], turned: bool) -> str | None:
@@ -620,8 +676,11 @@ def _minor(
     if not _is(found["determinant"], left):
         return Verified(False, f"the determinant is {left}")
     states, rule = len(b.tableau.states) - (bool(since) and not left_behind(b)), b.tableau.optimizer
+    if states >= len(rows) and found["loose"]:
+        return Verified(False, f"it is not told what recurrences {rule} has")
     right = sympy.Integer(0) if states < len(rows) else determinant(ask())
-    factors = [factor for factor, _ in sympy.factor_list(sympy.fraction(right)[0])[1]]
+    over = Field([right])
+    factors = list(over.factors(over.element(right))) if right.free_symbols else []
     listed = [_expression(text, [right]) for text in found["unless"]]
     if not vanishes(_expression(found["other"], [right]) - right) or not _alike(listed, factors):
         return Verified(False, f"the determinant of {rule} is {right}")

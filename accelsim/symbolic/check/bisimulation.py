@@ -18,10 +18,10 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import partial
+from functools import cached_property, partial
 from types import MappingProxyType
 from typing import Any
 
@@ -29,13 +29,13 @@ import numpy as np
 
 from accelsim.errors import InputError, unknown
 from accelsim.language import evaluated
-from accelsim.program import Node, evaluate, exact, operate, run
+from accelsim.program import Node, evaluate, exact, operate, reachable, run
 from accelsim.rule import Hyperparameter, Optimizer
-from accelsim.schedules import Recurrence
 from accelsim.symbolic.algebra.intervals import Interval, declared, of_node
 from accelsim.symbolic.algebra.language import number
 from accelsim.symbolic.algebra.nonvanishing import conditions, poles
 from accelsim.symbolic.system.functions import Beyond, Functions
+from accelsim.symbolic.system.rule_sequences import reads, recurrences
 from accelsim.symbolic.system.tableau import time
 
 STEPS, DRAWS, TRIES, COORDINATES = 8, 3, 30, 3  # of runs that must agree
@@ -52,12 +52,15 @@ class Bisimulation:
     Attributes
     ----------
     source, target : the rules, a and b in the texts.
-    map : each hyperparameter that the target reads, written in t and the source's, ``lr(t)`` if that varies.
+    map : each hyperparameter that the target reads, written in t and the source's, ``lr(t)`` if that varies; but for
+        recurrences.
     relation : states, as ``a[m]`` or ``b[v]``, written in other states of both, from step `since` on.
     since : the step from which the relation holds; the steps before are taken from the start.
-    varying : the source's hyperparameters that are unknown functions of t; recurrences always are.
+    varying : the source's hyperparameters that are unknown functions of t; its recurrences are taken for such as well.
     given : the source's hyperparameters that are known: numbers, or schedules written in t.
     returned : whether the rules are claimed to return the same, beside querying the same points.
+    free, replaced : recurrences of the target of which the map says what they are, as in `Equivalence`. The others have
+        to be the source's own, at the same hyperparameters.
     """
 
     source: Optimizer
@@ -68,22 +71,76 @@ class Bisimulation:
     varying: tuple[str, ...] = ()
     given: Mapping[str, Any] = field(default_factory=dict)
     returned: bool = False
+    free: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in self.map:
             if name not in self.target.hyperparameters:
                 raise unknown(f"hyperparameter of {self.target}:", name, self.target.hyperparameters)
+            if name in self.derived:
+                raise InputError(f"{name} of {self.target} follows a recurrence, so that no map says what it is")
+        own = {*recurrences(self.source), *recurrences(self.target)}
+        for names, known in ((self.free, own), (self.replaced, {*recurrences(self.target)})):
+            for name in names:
+                if name not in known:
+                    raise unknown("recurrence:", name, known)
         for name in self.relation:
-            if name not in (known := [*states("a", self.source), *states("b", self.target)]):
-                raise unknown("state:", name, known)
+            if name not in (both := [*states("a", self.source), *states("b", self.target)]):
+                raise unknown("state:", name, both)
         if not 0 <= self.since <= MOST_STEPS:
             raise InputError(f"a relation holds from one of the steps 0 to {MOST_STEPS} on, not from {self.since}")
 
     @property
     def open(self) -> tuple[str, ...]:
         """The source's hyperparameters that are unknown functions of t."""
-        own = self.source.hyperparameters.items()
-        return (*self.varying, *(n for n, h in own if isinstance(h.default, Recurrence) and n not in self.given))
+        return (*self.varying, *recurrences(self.source, self.given))
+
+    @property
+    def derived(self) -> tuple[str, ...]:
+        """The target's hyperparameters that follow a recurrence."""
+        return tuple(recurrences(self.target, (*self.free, *self.replaced)))
+
+    @property
+    def mapped(self) -> tuple[str, ...]:
+        """The target's hyperparameters that the map says something of."""
+        own, freed = self.target.hyperparameters, (*self.free, *self.replaced)
+        names = dict.fromkeys((*self.target.program().reads, *reads(self.target, freed)))
+        return tuple(name for name in names if not own[name].switch and name not in self.derived)
+
+    @cached_property
+    def shared(self) -> tuple[str, ...]:
+        """The target's recurrences that are the source's, as what they read has equal values."""
+        return tuple(name for name in self.derived if self._shares(name))
+
+    @property
+    def unfollowed(self) -> tuple[str, ...]:
+        """Recurrences that the target reads and of which nothing is known."""
+        return tuple(k for k in self.target.program().reads if k in self.derived and k not in self.shared)
+
+    def _shares(self, name: str) -> bool:
+        own = recurrences(self.source).get(name)
+        if own != self.target.hyperparameters[name].default or name in (*self.given, *self.varying, *self.free):
+            return False
+        return all(map(self._equal, self._read_by(name)))
+
+    def _read_by(self, name: str) -> Iterable[str]:
+        """What a recurrence of the target may read."""
+        switches = {k: v.default for k, v in self.target.hyperparameters.items() if v.switch}
+        formula = self.target.hyperparameters[name].default.formula(switches)
+        return self.target.hyperparameters if formula is None else formula.reads
+
+    def _equal(self, name: str) -> bool:
+        """Whether a hyperparameter of the target is that of the source which is called so."""
+        if name not in self.source.hyperparameters:
+            return False
+        if self.target.hyperparameters[name].switch:
+            one, other = self.source.hyperparameters[name], self.target.hyperparameters[name]
+            return bool(self.source.value(name, self.given.get(name, one.default)) == other.default)
+        if name in self.derived:
+            return name in recurrences(self.source, (*self.given, *self.varying, *self.free)) and self._shares(name)
+        varies = name in self.open or isinstance(self.given.get(name), str)
+        return self.map.get(name) == (f"{name}(t)" if varies else name)
 
 
 @dataclass(frozen=True)
@@ -217,7 +274,8 @@ class Both:
             varying = {n for n in rule.hyperparameters if callable(names[n])}
             return {n: names[n](t) if n in varying else names[n] for n in self.programs["a"].reads}
         own = self.begun.get(int(t), {}) if t.is_number else {}
-        return {name: own[name] if name in own else self.read(text, names) for name, text in self.claim.map.items()}
+        mapped = {name: own[name] if name in own else self.read(text, names) for name, text in self.claim.map.items()}
+        return mapped | {name: names[name](t) for name in self.claim.shared}
 
     # -- runs --
 
@@ -278,6 +336,8 @@ class Both:
 
 def prove(claim: Bisimulation) -> Proved:
     """Prove a claim, or say why it is not proved."""
+    for name in claim.unfollowed:
+        return Proved(False, f"{name} of {claim.target} is no recurrence of {claim.source} at the same values")
     try:
         both = Both(claim)
         reason = next(_identities(both), None)
@@ -362,8 +422,13 @@ def _without_value(both: Both) -> Iterator[str]:
     for end, program in both.programs.items():
         of = partial(declared_of, both.rules[end])
         for node in program.nodes:
-            if node.op == "div" and node.args[1].kind != "uniform" and not of_node(node.args[1], of).nonzero:
+            if node.op == "div" and moving(node.args[1]) and not of_node(node.args[1], of).nonzero:
                 yield f"{node.args[1]!r} != 0 in {both.rules[end]}"
+
+
+def moving(node: Node) -> bool:
+    """Whether a node is made of states, uniform ones among them, or gradients."""
+    return node.kind != "uniform" or any(leaf.op == "state" for leaf in reachable([node]))
 
 
 def declared_of(rule: Optimizer, name: str) -> Interval:
@@ -384,6 +449,8 @@ def _gaps(both: Both) -> Iterator[str]:
 def runs(claim: Bisimulation) -> tuple[int, str | None]:
     """How many runs agreed, and where one did not."""
     agreed = 0
+    if claim.unfollowed:
+        return agreed, None
     for seed in range(TRIES):
         try:
             apart = differ(claim, seed)
@@ -463,4 +530,5 @@ def hyperparameters(claim: Bisimulation, seed: int, t: int) -> Iterator[dict[str
         names[name] = partial(value, name) if called else (value(name, t) if name in read else 0.0)
     yield {name: value(name, float(t)) for name in read}
     switches = {k: v.default for k, v in claim.target.hyperparameters.items() if v.switch}
-    yield switches | {k: float(evaluated(text, names, float)) for k, text in claim.map.items()}
+    shared = {name: value(name, float(t)) for name in claim.shared}
+    yield switches | shared | {k: float(evaluated(text, names, float)) for k, text in claim.map.items()}

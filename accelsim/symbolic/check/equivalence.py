@@ -17,7 +17,8 @@ all this is about linear parts: the rules are the same *up to* what is set aside
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
@@ -25,20 +26,23 @@ from typing import Any
 from accelsim.errors import InputError, unknown
 from accelsim.language import VOCABULARY
 from accelsim.rule import Optimizer
-from accelsim.schedules import Recurrence
 from accelsim.symbolic.algebra.field import elsewhere, reduced, shifted, special_steps
 from accelsim.symbolic.algebra.language import divided_by, expression, number
 from accelsim.symbolic.algebra.nonvanishing import conditions, poles
 from accelsim.symbolic.algebra.radicals import Roots
-from accelsim.symbolic.algebra.recurrences import Recursions, Texts
+from accelsim.symbolic.algebra.recurrences import Recursions, Texts, put
 from accelsim.symbolic.check.positivity import HALF, at_least_zero, positive_sequence
 from accelsim.symbolic.check.preconditioners import Preconditioners, Rule, nonlinear
 from accelsim.symbolic.check.runs import STEPS, Replay
+from accelsim.symbolic.system.closed_forms import related_forms
 from accelsim.symbolic.system.formulas import formulas, structure
 from accelsim.symbolic.system.normal_form import LinearPart, linear_part
+from accelsim.symbolic.system.rule_sequences import reads, recurrences
 from accelsim.symbolic.system.tableau import distinct, time
 
 DRAWS = 3  # replays at random rational hyperparameters that must agree exactly
+UNROLLED = 2  # steps that sequences are followed where values at one step do not show that an identity holds
+OF_TARGET = "\N{PRIME}"  # after the name of a sequence of the target, lest it be taken for one of the source
 TRIES = 50  # replays in which a counterexample is looked for
 POSITIVE, NOT_POSITIVE = "a given positive sequence", "a given sequence, which may be zero or negative"
 SIGN, PRECONDITIONER = "sign", "preconditioner"  # up to which rules may be the same
@@ -55,9 +59,12 @@ class Equivalence:
         What varies is written as a function, as ``"lr(t-1)"``.
     transform : each state of one rule, written in the states of the other at the same step, as ``"w + lr*m"``.
     backward : whether the transform leads from the target's states to the source's.
-    varying : the source's hyperparameters that are unknown functions of t; recurrences always are.
+    varying : the source's hyperparameters that are unknown functions of t.
     given : the source's hyperparameters that are known: numbers, or schedules written in t.
     constant : recurrences and given sequences (preconditioners) that are claimed for no change in time only.
+    free : recurrences that are any functions of t, as if they were hyperparameters without a default: the source's
+        may be anything, and the map says what the target's are. The others are what their recursions make of them.
+    replaced : recurrences of the target in place of which the map gives values, though the source's are not free.
     returned : whether the rules are claimed to return the same, beside querying the same points.
     sequences : functions of t that the map and the transform may use, by name: the value at t = 0, and that at t + 1
         in values at t, as ``("1", "1 + beta(t+1)*weights(t)")``.
@@ -80,9 +87,18 @@ class Equivalence:
     sequences: Texts = field(default_factory=dict)
     preconditioners: Mapping[str, str] = field(default_factory=dict)
     nonlinear: Mapping[str, str] = field(default_factory=dict)
+    free: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()
     up_to: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        own = {name: rule for rule in (self.source, self.target) for name in recurrences(rule)}
+        for name in self.free:
+            if name not in own:
+                raise unknown(f"recurrence of {self.source} or {self.target}:", name, own)
+        for name in self.replaced:
+            if own.get(name) != self.target:
+                raise unknown(f"recurrence of {self.target}:", name, recurrences(self.target))
         taken = {"t", *VOCABULARY, *self.source.hyperparameters, *self.source.states, *self.target.states}
         for name in self.sequences:
             if name in taken or not name.isidentifier():
@@ -90,6 +106,11 @@ class Equivalence:
         for name in self.map:
             if name not in self.target.hyperparameters:
                 raise unknown(f"hyperparameter of {self.target}:", name, self.target.hyperparameters)
+            if name in self.derived:
+                raise InputError(
+                    f"{name} of {self.target} is the recurrence {self.target.hyperparameters[name].default}: "
+                    "a map says what it is where it is among those that are free"
+                )
         to = self.source if self.backward else self.target
         for states, of in ((self.transform, to), (self.nonlinear, self.target)):
             for name in states:
@@ -98,10 +119,19 @@ class Equivalence:
 
     @property
     def open(self) -> tuple[str, ...]:
-        """The source's hyperparameters that are unknown functions of t."""
-        declared = self.source.hyperparameters.items()
-        known = (*self.given, *self.constant)
-        return (*self.varying, *(n for n, h in declared if isinstance(h.default, Recurrence) and n not in known))
+        """The source's hyperparameters that are functions of t: those that may be any, and its recurrences."""
+        return (*self.varying, *recurrences(self.source, (*self.given, *self.constant)))
+
+    @property
+    def anything(self) -> tuple[str, ...]:
+        """The source's hyperparameters that may be any functions of t, constant ones among them."""
+        own = recurrences(self.source, self.given)
+        return (*self.varying, *(name for name in own if name in (*self.free, *self.constant)))
+
+    @property
+    def derived(self) -> tuple[str, ...]:
+        """The target's hyperparameters that follow a recurrence."""
+        return tuple(recurrences(self.target, (*self.free, *self.replaced)))
 
     @property
     def direction(self) -> str:
@@ -174,6 +204,14 @@ def check(claim: Equivalence) -> Verdict:
     return Verdict(status, texts, proof.conditions(), proof.assumptions(), counterexample, reason, proof.up_to)
 
 
+def differs(claim: Equivalence) -> bool:
+    """Whether a run shows that a claim is false, which is sooner seen than how its identities fail."""
+    for seed in range(DRAWS):
+        with suppress(ArithmeticError, ValueError):
+            return Replay(claim, linear_parts(claim), seed).difference() is not None
+    return False
+
+
 def _replayed(proof: _Proof, wanted: int) -> tuple[int, bool, dict[str, Any] | None]:
     """How many of the wanted runs agreed, whether all in fractions, and the first difference or None."""
     agreed, rational = 0, not proof.claim.preconditioners
@@ -205,14 +243,20 @@ def linear_parts(claim: Equivalence) -> tuple[LinearPart, LinearPart]:
     InputError
         If what one of the rules calls a state or hyperparameter is a given sequence of the other.
     """
-    variable = tuple(k for k, v in claim.target.hyperparameters.items() if not v.switch)
-    source = linear_part(claim.source, claim.varying, **claim.given)
+    variable = _variable(claim)
+    source = linear_part(claim.source, claim.anything, **claim.given)
     target = linear_part(claim.target, variable)
     for rule, other in ((claim.source, target), (claim.target, source)):
         distinct(rule, other.tableau.factors.values())
     if claim.preconditioners:  # which are not one gradient
         return _outside(source, source.absorbed), _outside(target, target.absorbed)
     return _outside(source, _elsewhere(source, target)), _outside(target, _elsewhere(target, source))
+
+
+def _variable(claim: Equivalence) -> tuple[str, ...]:
+    """The target's hyperparameters of which the map may say anything."""
+    declared = claim.target.hyperparameters.items()
+    return tuple(k for k, v in declared if not v.switch and k not in claim.derived)
 
 
 def _elsewhere(part: LinearPart, other: LinearPart) -> frozenset[str]:
@@ -301,15 +345,16 @@ class _Proof:
         source, target = linear_parts(claim)
         _set_aside(source, target)
         functions = {factor.symbol for part in (source, target) for factor in part.tableau.factors.values()}
-        functions |= {k for k, v in claim.source.hyperparameters.items() if isinstance(v.default, Recurrence)}
+        functions |= set(recurrences(claim.source))
         for name in claim.constant:
             if name not in functions:
                 raise unknown(f"function of t in {claim.source} or {claim.target}:", name, functions)
         self.source = self._steady(source)
-        self.recursions = self._recursions()
+        self.recursions = self._recursions() | self.source.sequences
         self.mapped = self._mapped(target)
         self.scales = self._scales(target)
-        self.target = self._steady(target.replaced({**self.mapped, **self.scales}))
+        self.target = self._steady(self._placed(target).replaced(self.scales))
+        self.recursions |= self.target.sequences.without(self.target.sequences.values)
         counts = [part.tableau.gradients for part in (self.source, self.target)]
         for name in functions & claim.sequences.keys():
             raise InputError(f"a sequence cannot be called {name!r}: it is given")
@@ -323,6 +368,30 @@ class _Proof:
         self.related = self._related() if claim.preconditioners else None
         self.up_to = set_aside(source, target, self.mapped.values(), claim.constant)
         self.squared: list[Any] = []  # what roots that identities square are taken of
+
+    def _placed(self, target: LinearPart) -> LinearPart:
+        """The target in the source's terms, its own sequences among them where they are multiples of the source's."""
+        import sympy
+
+        self._readable(target)
+        part = target.put({f.func: value for f, value in self.mapped.items()}).defined(self.claim.derived)
+        own = {f: sympy.Function(f"{f.__name__}{OF_TARGET}", real=True) for f in part.sequences.following}
+        part = part.renamed(own).closed()
+        return part.with_forms(related_forms(self.recursions | part.sequences, part.sequences.following))
+
+    def _readable(self, target: LinearPart) -> None:
+        """Raise `InputError` where a recurrence of the target is no formula, and not the source's at equal values."""
+        claim = self.claim
+        defined = {f.__name__ for f in (*target.sequences.values, *target.forms)}
+        for name in needed(target):
+            if name in claim.derived and name not in defined:
+                one, other = (rule.hyperparameters.get(name) for rule in (claim.source, claim.target))
+                equal = one == other and name in claim.open and name not in claim.anything
+                if not equal or not all(map(self._same, claim.map)):
+                    raise InputError(
+                        f"{name} of {claim.target} cannot be read as a formula in t, its memory and hyperparameters, "
+                        "so that nothing is known of it: free it, or write it without comparing, indexing or rounding"
+                    )
 
     def _steady(self, part: LinearPart) -> LinearPart:
         """The part with a symbol for each function of t that the claim has constant."""
@@ -346,12 +415,21 @@ class _Proof:
         for name in self.claim.source.hyperparameters:
             given = self.claim.given.get(name)
             if name in self.claim.open:
-                known[name] = sympy.Function(name, real=True)
+                known[name] = self._called(name)
             elif isinstance(given, str):
                 known[name] = partial(self._schedule, given)
             else:
                 known[name] = sympy.Symbol(name, real=True) if given is None else number(given)
+        known |= {name: self._called(name) for name in self.source.tableau.uniform}
         return known | {name: sympy.Function(name, real=True) for name in self.claim.sequences}
+
+    def _called(self, name: str) -> Any:
+        """A function of t of the source by its name: its closed form, where it has one."""
+        import sympy
+
+        function = sympy.Function(name, real=True)
+        form = self.source.forms.get(function)
+        return function if form is None else lambda t: form.subs(time(), t)
 
     def _recursions(self) -> Recursions:
         """The claim's own sequences."""
@@ -438,13 +516,13 @@ class _Proof:
         found = self._start()
         for name, columns, row, of_states in self._rows():
             special = special_steps(row)
-            if 0 in special and of_states:
-                special.remove(0)
-                first = self.recursions.at(row, 0)
+            alone = of_states and (0 in special or bool(self.recursions.early))
+            if alone:
                 for start, states in self._starts():
-                    found[f"{name} from the initial {start} at t = 0"] = reduced((first * states)[0])
+                    first = self._left((row * states)[0], 0)
+                    found[f"{name} from the initial {start} at t = 0"] = first
             for column, entry in zip(columns, row, strict=True):
-                found |= self._entry(f"{name}, coefficient of {column}", entry, special)
+                found |= self._entry(f"{name}, coefficient of {column}", entry, special, alone)
         found = {name: self._without_roots(value) for name, value in found.items()}
         return found | (self.related.residuals if self.related else {})
 
@@ -459,13 +537,40 @@ class _Proof:
         self.squared += [square for square in roots.positive if square not in self.squared]
         return left
 
-    def _entry(self, name: str, equation: Any, special: list[int]) -> dict[str, Any]:
-        """What is left of an equation at those of some special steps that are special to it, and elsewhere."""
+    def _entry(self, name: str, equation: Any, special: list[int], started: bool) -> dict[str, Any]:
+        """What is left of an equation at those of some special steps that are special to it, and elsewhere.
+
+        Where `started`, nothing is asked of the first step.
+        """
         own = special_steps(equation)
-        steps = [step for step in special if step in own]
-        found = {f"{name} at t = {step}": reduced(self.recursions.at(equation, step)) for step in steps}
-        found[f"{name} elsewhere" if own else name] = reduced(self.recursions.onward(elsewhere(equation)))
+        steps = [step for step in special if step in own and not (started and step == 0)]
+        found = {f"{name} at t = {step}": self._left(equation, step) for step in steps}
+        done = {*own, *({0} if started else ())}
+        found[f"{name} elsewhere" if own else name] = self._left(equation, None, done)
         return found
+
+    def _left(self, equation: Any, step: int | None, done: Collection[int] = ()) -> Any:
+        """What is left of an equation at a step, or (None) at all others than those that are done.
+
+        What is true of any values of the source's recurrences is seen without their recursions. With them, sequences
+        are written in those of some step t, and the steps before that looked at one by one: by induction that is all.
+        """
+        here = self.recursions
+        left = reduced(here.onward(elsewhere(equation)) if step is None else here.at(equation, step))
+        if left == 0 or not (here.early or here.values):
+            return left
+        full = here.defined(equation)
+        if step is not None:
+            return reduced(here.at(full, step))
+        special = {s for s in special_steps(full) if s >= 0}
+        lag = here.lag(full)
+        remainders = []
+        for begin in range(lag, lag + UNROLLED + 1):
+            remainders.append(reduced(here.onward(elsewhere(shifted(full, begin)))))
+            if remainders[-1] == 0:
+                early = sorted({*range(begin), *special} - set(done))
+                return next((x for x in (reduced(here.at(full, s)) for s in early) if x != 0), remainders[-1])
+        return remainders[0]
 
     def _rows(self) -> Iterator[tuple[str, list[str], Any, bool]]:
         """What vanishes at all steps: of each new state, query and return the coefficients of states or gradients."""
@@ -497,12 +602,12 @@ class _Proof:
 
     def _start(self) -> dict[str, Any]:
         """Same start: T_0 takes the initial point to the initial point and initial memories to initial memories."""
-        first = self.recursions.at(self.transform, 0)
         states = self.onto[1].tableau.states
         found: dict[str, Any] = {}
         for (what, left), (_, right) in zip(self._starts(), self._starts(after=True), strict=True):
             names = (f"initial {what} in {state}" for state in states)
-            found |= {name: reduced(value) for name, value in zip(names, first * left - right, strict=True)}
+            equations = self.transform * left - right
+            found |= {name: self._left(value, 0) for name, value in zip(names, equations, strict=True)}
         return found
 
     def conditions(self) -> tuple[str, ...]:
@@ -543,7 +648,7 @@ class _Proof:
     def _values(self) -> list[Any]:
         """What must exist for the claim to mean anything."""
         written = [*self.mapped.values(), *self.scales.values(), *self.transform, *(1 / d for d in self._divided_by())]
-        return [*self.recursions.values(), *map(self.recursions.onward, written)]
+        return [*self.recursions.expressions(), *map(self.recursions.onward, written)]
 
     def _divided_by(self) -> Iterator[Any]:
         """What is divided by in the rules and in what the claim says, as it is written."""
@@ -555,9 +660,9 @@ class _Proof:
         for text in (*claim.map.values(), *claim.transform.values(), *claim.given.values(), *own):
             if isinstance(text, str):
                 yield from divided_by(text, names)
-        variable = tuple(k for k, v in claim.target.hyperparameters.items() if not v.switch)
-        ours = self.source.tableau.divided_by(claim.varying, **claim.given)
-        theirs = (divisor.xreplace(self.mapped) for divisor in self.target.tableau.divided_by(variable))
+        mapped = {f.func: value for f, value in self.mapped.items()}
+        ours = (put(d, self.source.forms) for d in self.source.tableau.divided_by(claim.anything, **claim.given))
+        theirs = (put(put(d, mapped), self.target.forms) for d in self.target.tableau.divided_by(_variable(claim)))
         more = self.related.divided_by() if self.related else ()
         yield from (divisor.xreplace(self._held([divisor])) for divisor in (*ours, *theirs, *more))
 
@@ -642,7 +747,12 @@ class _Proof:
         notes = [f"{part.tableau.optimizer}: {note}" for part in parts for note in set_aside_notes(part)]
         given = [f"{name} = {value}" for name, value in self.claim.given.items()]
         given += [f"{name} does not vary in time" for name in self.claim.constant]
-        given += [f"{name} is any function of t" for name in self.claim.open]
+        anything = self.claim.anything
+        given += [f"{name} is any function of t" for name in anything if name not in self.claim.constant]
+        theirs = recurrences(self.claim.target, self.claim.derived)
+        placed = {k: self.claim.map[k] for k in theirs if k in self.claim.map}
+        given += [f"{k} of {self.claim.target} is {text} in place of {theirs[k]}" for k, text in placed.items()]
+        given += [f"{k} is {v}" for k, v in recurrences(self.claim.source, (*self.claim.given, *anything)).items()]
         given += [f"{k}(0) = {start}, {k}(t+1) = {following}" for k, (start, following) in self.claim.sequences.items()]
         if self.related:
             said = self.claim.preconditioners.items()
@@ -677,7 +787,9 @@ def parameters(claim: Equivalence, target: LinearPart) -> list[str]:
     """The target's hyperparameters that a run of it takes: of its linear part alone, where that alone is compared."""
     whole = target.tableau.nonlinearity is None or claim.preconditioners
     names = claim.target.program().reads if whole else target.tableau.reads
-    return [name for name in names if not claim.target.hyperparameters[name].switch]
+    own = [name for name in reads(claim.target, (*claim.free, *claim.replaced)) if name not in names]
+    declared = claim.target.hyperparameters
+    return [name for name in (*names, *own) if not declared[name].switch and name not in claim.derived]
 
 
 def mapping(claim: Equivalence, name: str) -> str:

@@ -19,13 +19,15 @@ from accelsim.symbolic.algebra.field import Field, divisors, elsewhere, shifted
 from accelsim.symbolic.check.equivalence import DRAWS, PRECONDITIONER, SIGN, TRIES, Equivalence, Verdict
 from accelsim.symbolic.check.runs import Replay
 from accelsim.symbolic.system.linear_part import LinearPart, left_behind, linear_part
+from accelsim.symbolic.system.rule_sequences import recurrences
 
 
 @dataclass(frozen=True)
 class Memories:
     """The claim that a rule has at least `count` memories beside its query point.
 
-    `varying` and `given` are as in `equivalence.Equivalence`; nothing is mapped and nothing transformed.
+    `varying` and `given` are as in `equivalence.Equivalence`; nothing is mapped and nothing transformed. Recurrences
+    may be any functions of t.
     """
 
     source: Optimizer
@@ -36,6 +38,12 @@ class Memories:
     transform: Mapping[str, str] = field(default_factory=dict, init=False)
     direction: str = field(default="", init=False)
 
+    @property
+    def own(self) -> Equivalence:
+        """The claim that the rule is itself, which knows what is a function of t."""
+        free = tuple(recurrences(self.source, self.given))
+        return Equivalence(self.source, self.source, {}, {}, varying=self.varying, given=self.given, free=free)
+
 
 def check(claim: Memories) -> Verdict:
     """Prove or refute that a rule has so many memories.
@@ -45,7 +53,7 @@ def check(claim: Memories) -> Verdict:
     InputError
         For a rule of several gradients a step, or one that does not move along with a translation.
     """
-    part = linear_part(claim.source, claim.varying, **claim.given)
+    part = linear_part(claim.source, claim.own.anything, **claim.given)
     if part.tableau.gradients > 1 or left_behind(part):
         raise InputError(f"memories are counted of rules with one gradient a step and no weight decay: {claim.source}")
     minor = _minor(part, claim.count)
@@ -86,11 +94,10 @@ def _minor(part: LinearPart, count: int) -> Any:
 
 def _confirmations(claim: Memories, part: LinearPart, nonzero: bool) -> int:
     """How many runs at rational hyperparameters have a determinant that is not 0, or all have 0, as is claimed."""
-    own = Equivalence(claim.source, claim.source, {}, {}, varying=claim.varying, given=claim.given)
     runs = 0
     for seed in range(TRIES):
         try:
-            found = _impulses(Replay(own, (part, part), seed), part, claim.count)
+            found = _impulses(Replay(claim.own, (part, part), seed), part, claim.count)
         except ZeroDivisionError:
             continue  # this draw violates a condition
         if found != 0 and not nonzero:

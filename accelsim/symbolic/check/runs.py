@@ -19,6 +19,8 @@ from accelsim.program import exact
 from accelsim.rule import Hyperparameter
 from accelsim.symbolic.algebra.recurrences import computed
 from accelsim.symbolic.system.linear_part import LinearPart
+from accelsim.symbolic.system.rule_sequences import Followed, in_exponents, reads, recurrences
+from accelsim.symbolic.system.specialization import switched
 
 if TYPE_CHECKING:
     from accelsim.symbolic.check.equivalence import Equivalence
@@ -31,6 +33,12 @@ def _draw(declared: Hyperparameter, chance: random.Random) -> Fraction:
     """A rational number inside a hyperparameter's range, not beyond 2 from 0."""
     low, high = (exact(min(max(edge, -2.0), 2.0)) for edge in (declared.low, declared.high))
     return low + (high - low) * Fraction(chance.randint(1, 11), 12)
+
+
+def _whole(declared: Hyperparameter, chance: random.Random) -> Fraction:
+    """A small whole number inside a hyperparameter's range, where there is one."""
+    choices = [n for n in range(-2, 4) if declared.holds(n)]
+    return Fraction(chance.choice(choices)) if choices else _draw(declared, chance)
 
 
 class Unclear(ArithmeticError):
@@ -49,14 +57,21 @@ class Replay:
         self.claim, self.parts, self.seed = claim, parts, seed
         self.names: dict[str, Any] = {}
         self.rational = True
-        for name in claim.source.program(claim.given).reads:
+        traced, whole = claim.source.program(claim.given), in_exponents(claim.source, claim.given)
+        own = [name for name in recurrences(claim.source, claim.given) if name not in claim.anything]
+        for name in dict.fromkeys((*traced.reads, *reads(claim.source, {*claim.given, *claim.anything}))):
             declared, given = claim.source.hyperparameters[name], claim.given.get(name)
             if given is not None:
                 self.names[name] = partial(_scheduled, given) if isinstance(given, str) else exact(given)
-            elif name in claim.open:
+            elif name in claim.anything and name not in claim.constant:
                 self.names[name] = self._sequence(name, declared)
-            else:
-                self.names[name] = declared.default if declared.switch else _draw(declared, self._chance(name))
+            elif name not in own:
+                draw = _whole if name in whole else _draw
+                self.names[name] = declared.default if declared.switch else draw(declared, self._chance(name))
+        self.names |= {name: partial(self._followed, name) for name in (*own, *traced.uniform)}
+        freed = {*claim.given, *claim.anything}
+        self.own = Followed(switched(claim.source, dict(claim.given)), freed, self.at, apply=inexact)
+        self.theirs = Followed(claim.target, claim.free, self._mapped, apply=inexact)
         for part in parts:
             for factor in part.tableau.factors.values():
                 name, positive = factor.symbol, Hyperparameter(low=0)
@@ -73,6 +88,12 @@ class Replay:
     def _sequence(self, name: str, declared: Hyperparameter) -> Callable[[Any], Fraction]:
         return lambda t: _draw(declared, self._chance(name, t))
 
+    def _followed(self, name: str, t: Any) -> Any:
+        """A recurrence or a uniform state of the source at a step; before the first one it may be anything."""
+        if t >= 0:
+            return self.own.at(int(t))[name]
+        return _draw(self.claim.source.hyperparameters.get(name, Hyperparameter(low=0)), self._chance(name, t))
+
     def source(self, t: int) -> dict[str, Any]:
         """The source's hyperparameters at step t."""
         return {k: self.at(k, t) for k in self.names if k in self.claim.source.hyperparameters}
@@ -84,13 +105,23 @@ class Replay:
 
     def target(self, t: int) -> dict[str, Any]:
         """The target's hyperparameters at step t."""
-        names = {**self.names, "t": Fraction(t)}
+        names = self._known(t)
         switches = {k: v.default for k, v in self.claim.target.hyperparameters.items() if v.switch}
         if self.claim.sequences:  # what no expression in t shows to exist exists here, or nothing is confirmed
             states = dict.fromkeys((*self.claim.source.states, *self.claim.target.states), Fraction(1))
             for text in self.claim.transform.values():
                 evaluated(text, {**names, **states}, apply=inexact)
-        return switches | {k: evaluated(text, names, apply=inexact) for k, text in self.claim.map.items()}
+        followed = {k: v for k, v in self.theirs.at(t).items() if k in self.claim.derived}
+        return switches | {k: evaluated(text, names, apply=inexact) for k, text in self.claim.map.items()} | followed
+
+    def _known(self, t: int) -> dict[str, Any]:
+        return {**self.names, "t": Fraction(t)}
+
+    def _mapped(self, name: str, t: int) -> Any:
+        """What the map says of a hyperparameter of the target at a step; 0 where it says nothing."""
+        if name not in self.claim.map:
+            return Fraction(0)
+        return evaluated(self.claim.map[name], self._known(t), apply=inexact)
 
     def positive(self, text: str) -> bool:
         """Whether what is written is positive at all steps."""
@@ -121,10 +152,13 @@ class Replay:
         table = part.tableau
         symbols = {factor.symbol for factor in table.factors.values()}
         given = {symbol: self.at(symbol, t) for symbol in symbols}
-        m = table.at(Fraction(t), h, exact, given | dict.fromkeys(part.absorbed, Fraction(1)), inexact)
+        known = h | {name: state[name] for name in table.uniform}
+        m = table.at(Fraction(t), known, exact, given | dict.fromkeys(part.absorbed, Fraction(1)), inexact)
         s = [state[name] for name in table.states]
         new = m.A.dot(s) + m.B.dot(gradients)
-        return tuple(m.C.dot(s) + m.D.dot(gradients)), dict(zip(table.states, new, strict=True))
+        after = table.optimizer.program(h).following(Fraction(t), known, exact, inexact)
+        after |= dict(zip(table.states, new, strict=True))
+        return tuple(m.C.dot(s) + m.D.dot(gradients)), after
 
     def difference(self) -> dict[str, Any] | None:
         """The first step at which the runs differ, None if they agree to the end."""

@@ -13,6 +13,7 @@ from accelsim.program import Node, Tape, exact, operate, reachable
 from accelsim.symbolic.check.equivalence import Equivalence, linear_parts
 from accelsim.symbolic.coq.divisors import Divisors
 from accelsim.symbolic.coq.rule import ATOM, Key, Rule, Terms, joined, names, shift, step_in_z
+from accelsim.symbolic.system.rule_sequences import recurrences
 
 
 class Texts:
@@ -191,6 +192,11 @@ class Same:
             raise InputError(f"{name}(t) is another formula in either rule, which is not exported")
         self.claim = claim
         source, target = linear_parts(claim)
+        own = dict.fromkeys(recurrences(claim.source, {*claim.given, *claim.anything}), claim.source)
+        own |= dict.fromkeys(claim.derived, claim.target)
+        own |= {name: part.tableau.optimizer for part in (source, target) for name in part.tableau.uniform}
+        for name, rule in own.items():
+            raise InputError(f"{name} of {rule} follows a recursion, which is not exported")
         self.source, self.target = Rule("Source", source, claim.given), Rule("Target", target, {})
         if self.source.several != self.target.several:
             raise InputError(f"{claim.source} and {claim.target} take different numbers of gradients a step")

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from accelsim.errors import InputError
 from accelsim.symbolic.algebra.field import reduced
-from accelsim.symbolic.check.equivalence import Equivalence
 from accelsim.symbolic.check.memories import Memories, check
 from accelsim.symbolic.coq.divisors import symbolic
 from accelsim.symbolic.coq.equivalence import Section, Texts, proof
@@ -23,9 +22,8 @@ class TwoMemories:
     def __init__(self, claim: Memories) -> None:
         if claim.count != 2:
             raise InputError(f"only two memories are told from one in Coq, not {claim.count} from {claim.count - 1}")
-        own = Equivalence(claim.source, claim.source, {}, {}, varying=claim.varying, given=claim.given)
-        rule = Rule("Source", linear_part(claim.source, claim.varying, **claim.given), claim.given)
-        texts = Texts(own, {factor.symbol for factor in rule.table.factors.values()})
+        rule = Rule("Source", linear_part(claim.source, claim.own.anything, **claim.given), claim.given)
+        texts = Texts(claim.own, {factor.symbol for factor in rule.table.factors.values()})
         self.minor = texts.node(check(claim).residuals["minor"])
         if reduced(symbolic(self.minor).subs(time(), 0)) == 0:
             raise InputError(f"the minor of {claim.source} at the first step is zero, which does not tell its memories")

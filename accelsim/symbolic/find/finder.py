@@ -19,7 +19,7 @@ from accelsim.errors import InputError
 from accelsim.rule import Optimizer
 from accelsim.symbolic.algebra.elimination import Clock, OutOfTime
 from accelsim.symbolic.algebra.field import Field, infinite
-from accelsim.symbolic.algebra.language import assignments, combination, entered, from_first, put_functions, text_of
+from accelsim.symbolic.algebra.language import assignments, combination, entered, from_first, text_of
 from accelsim.symbolic.algebra.recurrences import Recursions
 from accelsim.symbolic.certify import verifier as certificate
 from accelsim.symbolic.check.bisimulation import prove
@@ -27,6 +27,7 @@ from accelsim.symbolic.check.equivalence import (
     Equivalence,
     Verdict,
     check,
+    differs,
     given_sequences,
     needed,
     set_aside,
@@ -50,6 +51,7 @@ from accelsim.symbolic.system.homogeneity import LONG_ALIKE, long_alike, scale_f
 from accelsim.symbolic.system.linear_part import LinearPart, left_behind
 from accelsim.symbolic.system.markov import silent, step_sizes
 from accelsim.symbolic.system.pair import Question, Relation
+from accelsim.symbolic.system.rule_sequences import reads, recurrences
 from accelsim.symbolic.system.specialization import switched
 
 BUDGET = 10.0  # seconds of computing
@@ -75,6 +77,7 @@ def equivalent(
     set_b: Mapping[str, Any] | None = None,
     returned: bool = False,
     varying: Iterable[str] = (),
+    free: Iterable[str] = (),
     budget: float = BUDGET,
 ) -> Answer:
     """Decide whether, for every choice of a's hyperparameters, b is a at some choice of its own.
@@ -87,7 +90,8 @@ def equivalent(
     ----------
     set_a, set_b : hyperparameters that are known: numbers, or schedules written in t.
     returned : whether the rules are to return the same, beside querying the same points.
-    varying : hyperparameters of `a` that are unknown functions of t; recurrences always are.
+    varying : hyperparameters of `a` that are unknown functions of t.
+    free : recurrences of either rule that may be any functions of t; the others are what their recursions make of them.
     budget : of the search, in seconds of computing.
 
     Raises
@@ -97,7 +101,7 @@ def equivalent(
     """
     given_a = {name: entered(a, name, value) for name, value in (set_a or {}).items()}
     given_b = {name: entered(b, name, value) for name, value in (set_b or {}).items()}
-    question = Question(a, switched(b, given_b), given_a, given_b, returned, tuple(varying))
+    question = Question(a, switched(b, given_b), given_a, given_b, returned, tuple(varying), free=tuple(free))
     clock, tried = Clock(budget), list[str]()
     try:
         with clock.enforced():
@@ -220,7 +224,8 @@ class _Finder(Matching):
         clock = self.clock.at_most(HOPELESS if self._two_formulas else min(self.clock.left * share, most))
         try:
             with clock.enforced():
-                candidates = [c for solution in attempt(clock) for c in self._completed(*solution)]
+                completed = [c for solution in attempt(clock) for c in self._completed(*solution)]
+                candidates = [realized for c in completed for realized in self._realized(c)]
             if any(c.recursions for c in candidates):  # which is as much as a proof: what is left is to write it
                 clock = self.clock.at_most(self.clock.left * PROOF)
             with clock.enforced():
@@ -375,7 +380,7 @@ class _Finder(Matching):
         if not self.deep:
             return self._undecided("no solution was found")
         if self.beside:
-            return self._undecided(self.beside)
+            return found if (found := self._by_linear_parts()).status == REFUTED else self._undecided(self.beside)
         if self._fewer and self._both_decay:
             return self._undecided("no solution was found with weight decay")
         found = self._by_linear_parts()
@@ -418,12 +423,16 @@ class _Finder(Matching):
 
     def _by_linear_parts(self, otherwise: str = "neither a solution nor a counterexample was found") -> Answer:
         """Refuted, if linear parts tell; where the second rule has more memories, by that alone."""
-        for scheduled in (False,) if self._fewer else (True, False):
+        unreadable = tuple(k for k in self.q.claim.derived if k not in self._readable and k in needed(self.open))
+        loosened = tuple(k for k in self.q.claim.derived if k in needed(self.open))
+        anyhow = () if self.would_do else (loosened,)  # what is refuted whatever they are is so far sooner
+        ways = [(s, loose) for s in ((False,) if self._fewer else (True, False)) for loose in (*anyhow, unreadable)]
+        for scheduled, loose in dict.fromkeys(ways):
             try:
-                some = scheduled and not self._schedules_matter()
+                some = (scheduled and not self._schedules_matter()) or loose != ways[-1][1]
                 clock = self.clock.at_most(SCHEDULED) if some else self.clock
                 with clock.enforced():
-                    found = refute(self._refuting(scheduled), clock)
+                    found = refute(replace(self._refuting(scheduled), loose=loose), clock)
             except OutOfTime:
                 if not some:
                     raise
@@ -448,6 +457,11 @@ class _Finder(Matching):
             return self._undecided(f"{words}: a map in t, or gradients that no schedule follows, would decide it")
         return self._refuted(self._reason(found), found, self._special())
 
+    @property
+    def _readable(self) -> set[str]:
+        """The second rule's recurrences that can be read as formulas."""
+        return {f.__name__ for f in (*self.open.sequences.values, *self.open.forms)}
+
     def _schedules_matter(self) -> bool:
         """Whether schedules may do what constants cannot: with one memory, in what is returned, where a rule has t.
 
@@ -469,13 +483,17 @@ class _Finder(Matching):
 
     def _refuting(self, scheduled: bool, still: bool = False) -> Refuting:
         memories = (self.a.memory, self.b.memory)
-        b, unknown = self.open if scheduled else self.steady, tuple(self.unknown)
-        varying, returned = self._varying(), self.q.returned
-        return Refuting(self.a.part, b, self.q.set_a, varying, unknown, scheduled, memories, returned, still)
+        import sympy
+
+        unknown, varying, returned = tuple(self.unknown), self._varying(), self.q.returned
+        steady = () if scheduled else [name for name in unknown if name not in self.derived]
+        b = self.open.put({sympy.Function(k, real=True): sympy.Symbol(k, real=True) for k in steady})
+        known = (self.a.part, b, self.q.set_a, varying, unknown, scheduled, memories)
+        return Refuting(*known, returned, still, set_b=self.q.set_b)
 
     def _varying(self) -> tuple[str, ...]:
         """The first rule's hyperparameters that are unknown functions of t."""
-        return tuple(name for name, value in self.a_names.items() if not value.is_Symbol)
+        return self.q.claim.anything
 
     def _reason(self, found: Mapping[str, Any]) -> str:
         a, b = self.q.a, self.q.b
@@ -514,8 +532,7 @@ class _Finder(Matching):
         names = {x.name if x.is_Symbol else x.func.__name__ for x in factor.free_symbols | factor.atoms(AppliedUndef)}
         for name, value in roots(factor, self.q.a):
             fixed = self.a.part.replaced({sympy.Symbol(name, real=True): value})
-            matrices = put_functions(fixed.matrices, {sympy.Function(name, real=True): value})
-            return silent(replace(fixed, matrices=matrices), self.clock)
+            return silent(fixed.put({sympy.Function(name, real=True): value}), self.clock)
         return not names & set(self.q.a.hyperparameters)
 
     def _special(self) -> tuple[dict[str, Any], ...]:
@@ -543,6 +560,8 @@ class _Finder(Matching):
     def _look_at(self, first: bool, name: str, text: str, found: dict[str, dict[str, Any]]) -> None:
         """What becomes of the answer where a hyperparameter of one of the rules is special."""
         when = f"{name} = {text}" + ("" if first else f" in {self.q.b}")
+        if name in recurrences(self.q.a if first else self.q.b, self.q.free):  # which are what they are
+            return
         if when in found or name in (self.q.set_a if first else self.q.set_b):
             return
         found[when] = {}
@@ -568,8 +587,9 @@ class _Finder(Matching):
     def _proved(self, candidate: Candidate) -> Answer | None:
         """The answer at a candidate, once the checker has proved it."""
         if self._looked_at is not candidate.values:  # other starts of a sequence have the same
-            self._looked_at, self._found = candidate.values, self._transforms(candidate.values)
-        values = {k: self.unscaled(v) for k, v in candidate.values.items()}
+            self._looked_at = candidate.values
+            self._found = self._transforms({**candidate.values, **candidate.followed})
+        values = {k: self.unscaled(v) for k, v in {**candidate.values, **candidate.followed}.items()}
         for backward, transform in self._found:
             self.clock.check()
             pair, free = (self.a.part, self._unscaled), self._free
@@ -577,10 +597,14 @@ class _Finder(Matching):
             start = first_step(*pair, values, transform, backward, free, self.clock, recursions)
             if recursions and start is None and infinite(recursions.at(transform, 0)):
                 continue
-            if infinite(transform) or (start is not None and infinite(start.transform)):
+            unclear = start is not None and any(map(infinite, (start.transform, *start.values.values())))
+            if infinite(transform) or unclear:
                 continue
             claim = replace(self._claim(values, transform, backward, start), sequences=sequence_texts(recursions))
             self.reached = True
+            if (self.a.part.sequences or self.open.sequences) and differs(claim):
+                self.tried.append(f"{assignments(claim.map)}: runs differ")
+                continue
             verdict = check(claim)
             self.tried.append(f"{assignments(claim.map)} by a transform {claim.direction}: {verdict.status}")
             self.doubt = verdict.reason
@@ -603,28 +627,36 @@ class _Finder(Matching):
         first = transform if start is None else start.transform
         rows = {state: combination(transform.row(i), before, first.row(i)) for i, state in enumerate(after)}
         begun = {} if start is None else start.values
-        texts = {k: from_first(text_of(v), begun.get(k)) for k, v in values.items()}
+        texts = {k: from_first(text_of(v), begun.get(k)) for k, v in values.items() if k not in self.derived}
         texts |= {k: str(v) for k, v in self.q.set_b.items()}
         q = self.q
-        for name in q.b.program().reads:  # that no matrix contains, so that any value does
-            if name in self.unknown and name not in texts:
+        for name in (*q.b.program().reads, *reads(q.b, {*q.free, *q.set_b})):  # that no matrix contains: any value does
+            if name in self.unknown and name not in texts and name not in self.derived:
                 texts[name] = text_of(self._choices(name)[0])
         up_to = set_aside(self.a.part, self.open, values.values())
-        claim = Equivalence(q.a, q.b, texts, rows, backward, q.varying, given=dict(q.set_a), returned=q.returned)
-        claim = replace(claim, up_to=up_to)
+        claim = replace(q.claim, map=texts, transform=rows, backward=backward, returned=q.returned, up_to=up_to)
         return claim if self.related is None else _with_relation(claim, self.related)
 
     def _transforms(self, values: dict[str, Any]) -> list[tuple[bool, Any]]:
         """Candidate transforms of states, those first that divide by least."""
         import sympy
 
-        target = self._target(values)
+        target = self._target(values).defined(set(self.derived) - set(values)).closed()
         states = [part.tableau.states for part in (self.a.part, target)]
         pairs = zip(target.matrices, self.a.part.matrices, strict=True)
         if states[0] == states[1] and all(x == y for x, y in pairs):
             return [(False, sympy.eye(len(states[0])))]
-        found = transforms(self.a.part, target, self.at_t)
-        return [(backward, self.unscaled(transform)) for backward, transform in found]
+        plain = [(False, sympy.eye(len(states[0])))] if states[0] == states[1] and self.open.sequences else []
+        found = [(backward, self.unscaled(matrix)) for backward, matrix in transforms(self.a.part, target, self.at_t)]
+        return plain + [(backward, matrix) for backward, matrix in found if self._told(matrix)]
+
+    def _told(self, matrix: Any) -> bool:
+        """Whether a transform is written in nothing that only the second rule knows."""
+        from sympy.core.function import AppliedUndef
+
+        theirs = {*self.derived, *(f.__name__ for f in self.open.sequences.following)}
+        theirs -= {*self.q.claim.open, *self.a.part.tableau.uniform}
+        return not theirs & {f.func.__name__ for f in matrix.atoms(AppliedUndef)}
 
     def _free(self, name: str) -> Any:
         """What a hyperparameter is at the first step, where it may be anything."""
@@ -654,7 +686,7 @@ class _Finder(Matching):
             transform=claim.transform,
             direction=claim.direction,
             initial=start,
-            free=candidate.left,
+            free=tuple(name for name in candidate.left if name not in self.derived),
             conditions=(*verdict.conditions, *outside, *inside),
             assumptions=verdict.assumptions,
             reason=verdict.reason,

@@ -6,26 +6,30 @@ second rule's unknowns are equations, solved by elimination.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from itertools import combinations, count, product
+from functools import cached_property, partial
+from itertools import combinations, count, islice, product
 from typing import Any
 
+from accelsim.errors import InputError
+from accelsim.rule import Hyperparameter
 from accelsim.schedules import Recurrence
 from accelsim.symbolic.algebra import ranges
 from accelsim.symbolic.algebra.elimination import Clock, Outcome, OutOfTime, followed, solve
 from accelsim.symbolic.algebra.field import at_first, divisors, reduced, shifted, vanishes
-from accelsim.symbolic.algebra.language import assignments, given_value, number, put_functions, text_of
+from accelsim.symbolic.algebra.language import assignments, given_value, number, text_of
 from accelsim.symbolic.algebra.radicals import Roots
 from accelsim.symbolic.algebra.recurrences import Recursions
-from accelsim.symbolic.check.equivalence import Equivalence, linear_parts, needed
+from accelsim.symbolic.check.equivalence import linear_parts, needed
 from accelsim.symbolic.refute.impulses import drawn
 from accelsim.symbolic.system.linear_part import LinearPart
 from accelsim.symbolic.system.markov import Side, current, invariants, side_of, window
 from accelsim.symbolic.system.pair import Question
+from accelsim.symbolic.system.rule_sequences import Followed
 from accelsim.symbolic.system.tableau import time
 
 STARTS = 4  # of a sequence, that are tried
@@ -33,6 +37,9 @@ ENOUGH = 2  # solutions after which no more are looked for
 ALIKE = 1.0  # seconds for memories that decay alike
 CONSTANT = 3.0  # seconds for functions beside a constant, before such as follow a recursion
 RELATED = 0.5  # the same, where given sequences of both rules are known multiples
+SHOWN = range(1, 4)  # steps at which recurrences are compared with what they have to be, before that is proved
+NEAR = 1e-9  # up to which they then agree
+MOST = 2000  # choices of hyperparameters that are compared so
 CHOICES = 1.0  # seconds for other choices where hyperparameters are left free
 THREE = 3  # functions determine a rule of one memory
 PRODUCT = 2  # of two hyperparameters, where it may be any
@@ -44,12 +51,18 @@ Solution = tuple[dict[str, Any], tuple[str, ...]]  # values of hyperparameters, 
 
 @dataclass(frozen=True)
 class Candidate:
-    """Values of the second rule's hyperparameters; what in them was chosen; how often each is out of its range."""
+    """Values of the second rule's hyperparameters; what in them was chosen; how often each is out of its range.
+
+    Attributes
+    ----------
+    followed : what its recurrences and uniform states have to be, which no map says.
+    """
 
     values: dict[str, Any]
     left: tuple[str, ...]
     outside: Mapping[str, int]
     recursions: Recursions = field(default_factory=lambda: Recursions({}, {}))
+    followed: dict[str, Any] = field(default_factory=dict)
 
     @property
     def score(self) -> tuple[int, int]:
@@ -70,11 +83,16 @@ class Matching:
             self.following |= {f: (onward[f], back[f]) for f in back}
         self.shared = False  # whether schedules must be those of all coordinates, though the second rule is linear
         self.doubt: str | None = None  # why the last solution is none
+        self.would_do = False  # whether there was a solution but for what recurrences of the second rule are
         declared = question.b.hyperparameters.items()
         self.related = question.relation
         known = {*question.set_b, *(self.related.values if self.related else ())}
         self.unknown = [k for k, h in declared if not h.switch and k not in known]
+        self.derived = question.claim.derived  # recurrences of the second rule, which need not be what would do
         source, self.open = self._parts()
+        uniform = [f.__name__ for f in self.open.sequences.following if f.__name__ in self.open.tableau.uniform]
+        self.unknown += uniform
+        self.derived = (*self.derived, *uniform)
         self.a = side_of(source)
         self.b = side_of(self.steady).renamed(self._marked())
 
@@ -83,10 +101,10 @@ class Matching:
         import sympy
 
         q = self.q
-        source, target = linear_parts(Equivalence(q.a, q.b, {}, {}, varying=q.varying, given=q.set_a))
+        source, target = linear_parts(q.claim)
         given = {k: given_value(v) for k, v in q.set_b.items()} | dict(self.related.values if self.related else {})
-        matrices = put_functions(target.matrices, {sympy.Function(k, real=True): v for k, v in given.items()})
-        target = replace(target, matrices=matrices, fixed=frozenset(given))
+        target = target.put({sympy.Function(k, real=True): v for k, v in given.items()})
+        target = replace(target, fixed=frozenset(given))
         return source, self._rescaled(target) if self.related else target
 
     def _rescaled(self, part: LinearPart) -> LinearPart:
@@ -135,7 +153,7 @@ class Matching:
         import sympy
 
         symbols = {sympy.Function(k, real=True): sympy.Symbol(k, real=True) for k in self.unknown}
-        return replace(self.open, matrices=put_functions(self.open.matrices, symbols))
+        return self.open.put(symbols)
 
     def _marked(self) -> dict[Any, Any]:
         import sympy
@@ -163,14 +181,30 @@ class Matching:
 
     def _namesakes(self, clock: Clock) -> list[Solution]:
         """Every hyperparameter as the one of the same name, where that makes the same matrices."""
-        names = self._left({})
-        known = {k: given_value(v) for k, v in self.q.set_a.items() if k in names} | self.a_names
-        if not set(names) <= set(known) or self.q.a.states != self.q.b.states:
+        names = [k for k in (*self._left({}), *self._beside) if k not in self.derived]
+        known = {k: given_value(v) for k, v in self.q.set_a.items() if k in names} | self.a_names | self._a_beside
+        if not set(names) <= set(known) or self.a.part.tableau.states != self.open.tableau.states:
             return []
         values = {k: known[k] for k in names}
         pairs = zip(self._target(values).matrices, self.a.part.matrices, strict=True)
         same = all(x == y or (x.shape == y.shape and all(map(_zero, x - y))) for x, y in pairs)
-        return [(values, ())] if same else []
+        return [(values, tuple(self.derived))] if same or self.open.sequences or self.a.part.forms else []
+
+    @cached_property
+    def _beside(self) -> list[str]:
+        """The second rule's hyperparameters that its recurrences and uniform states read, and no matrix does."""
+        own = self.open.sequences
+        read = {f.func.__name__ for e in (*own.following.values(), *own.values.values()) for f in _functions(e)}
+        return [k for k in self.unknown if k in read and k not in (*self._left({}), *self.derived)]
+
+    @cached_property
+    def _a_beside(self) -> dict[str, Any]:
+        """The first rule's hyperparameters in its sequences: symbols, or functions of t."""
+        own = self.a.part.sequences
+        read = [*own.following.values(), *own.values.values(), *self.a.part.forms.values()]
+        found = {s.name: s for e in read for s in e.free_symbols if s != time()}
+        found |= {f.func.__name__: f.func(time()) for e in read for f in _functions(e)}
+        return {k: v for k, v in found.items() if k in self.q.a.hyperparameters}
 
     def _with_constants(self, clock: Clock) -> list[Solution]:
         self.tried.append("constant hyperparameters")
@@ -371,7 +405,9 @@ class Matching:
         """The solution with all that is left open in it chosen, inside declared ranges where that can be."""
         import sympy
 
-        left = self._left(solution)
+        inside = {f.func.__name__.removesuffix(MARK) for v in solution.values() for f in _functions(v)}
+        inside |= {x.name.removesuffix(MARK) for v in solution.values() for x in v.free_symbols}
+        left = tuple(k for k in self._left(solution) if k not in pinned and (k in inside or k not in self.derived))
         found = []
         for choice in product(*(self._choices(name) for name in left)):
             chosen = dict(zip(left, choice, strict=True))
@@ -392,6 +428,58 @@ class Matching:
                 break
         return sorted(found, key=lambda c: c.score)[: STARTS if found and found[0].recursions else 1]
 
+    def _realized(self, candidate: Candidate) -> Iterator[Candidate]:
+        """The candidate with values with which the second rule's recurrences are what they have to be."""
+        values = {k: v for k, v in candidate.values.items() if k not in self.derived}
+        wanted = {k: v for k, v in candidate.values.items() if k in self.derived}
+        rest = [k for k in self._beside if k not in values]
+        if not wanted and not rest:
+            yield candidate
+            return
+        found = list(islice(self._followed(rest, values, wanted), STARTS))
+        if not found:
+            texts = assignments({k: text_of(v) for k, v in wanted.items()})
+            self.would_do = True
+            self.doubt = f"{texts} would do, which no recursion of {self.q.b} was found to give"
+            self.tried.append(self.doubt)
+        for chosen in found:
+            yield replace(candidate, values={**values, **chosen}, followed=wanted)
+
+    def _followed(self, rest: list[str], values: dict[str, Any], wanted: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Values of what recurrences alone read with which sequences are as wanted, at numbers and the first steps."""
+        chance = self._at_step
+        known = {k: given_value(v) for k, v in self.q.set_b.items()} | values
+        try:
+            numbers = {(k, t): chance(v, t) for k, v in known.items() for t in range(SHOWN.stop)}
+            aim = {(k, t): chance(v, t) for k, v in wanted.items() for t in SHOWN}
+            choices = {k: {x: chance(x, 0) for x in self._plain_choices(k)} for k in rest}
+        except (TypeError, InputError):  # no number: it divides by zero
+            return
+        for chosen in islice(product(*choices.values()), MOST):
+            self.clock.check()
+            picked = dict(zip(rest, chosen, strict=True))
+            here = {k: choices[k][x] for k, x in picked.items()}
+            freed = {*self.q.free, *self.q.set_b}
+            followed = Followed(self.q.b, freed, partial(_number_of, here, numbers), float)
+            with suppress(ArithmeticError, TypeError):
+                if all(math.isclose(followed.at(t)[k], x, rel_tol=NEAR) for (k, t), x in aim.items()):
+                    yield picked
+
+    def _plain_choices(self, name: str) -> list[Any]:
+        """Candidates for a hyperparameter of recurrences: its namesake, its default, plain numbers, a's others."""
+        same = {**self.a_names, **self._a_beside, **{k: given_value(v) for k, v in self.q.set_a.items()}}
+        plain = [*self._choices(name), *map(number, (2, -1, 3, -2))]
+        return list(dict.fromkeys([*([same[name]] if name in same else []), *plain, *same.values()]))
+
+    def _at_step(self, expression: Any, t: int) -> float:
+        """An expression in the first rule's hyperparameters and sequences at a step, at numbers that are drawn."""
+        own = self.a.part.sequences
+        here = own.at(own.defined(expression), t)
+        declared, anything = self.q.a.hyperparameters, Hyperparameter(low=0)
+        atoms = {x: x.name if x.is_Symbol else x.func.__name__ for x in (*here.free_symbols, *_functions(here))}
+        names = {x: number(drawn(declared.get(k, anything), f"followed {x}")) for x, k in atoms.items()}
+        return float(here.xreplace(names))
+
     def _begun(self, values: Mapping[str, Any]) -> Iterator[tuple[Recursions, tuple[str, ...]]]:
         """The sequences in values from each start that might do, so that nothing early divides by zero; the starts."""
         from sympy.core.function import AppliedUndef
@@ -402,7 +490,8 @@ class Matching:
         for start in product(*(self._starts() for _ in used)):
             recursions = Recursions(following, dict(zip(following, start, strict=True)))
             declared, texts = self.q.b.hyperparameters, sequence_texts(recursions)
-            places = ((text_of(value), declared[k], self.q.a, texts) for k, value in values.items())
+            own = {k: value for k, value in values.items() if k not in self.derived}
+            places = ((text_of(value), declared[k], self.q.a, texts) for k, value in own.items())
             if not used or not any(ranges.nowhere(*each) for each in places):
                 yield recursions, chosen
 
@@ -439,13 +528,22 @@ class Matching:
         return False
 
     def _left(self, solution: dict[str, Any]) -> tuple[str, ...]:
-        return tuple(k for k in needed(self.open) if k in self.unknown and k not in solution)
+        return tuple(k for k in self._in_matrices if k not in solution)
+
+    @cached_property
+    def _in_matrices(self) -> list[str]:
+        uniform = [k for k in self.derived if k in self.open.tableau.uniform]
+        called = {f.func.__name__ for m in self.open.matrices for f in _functions(m)}
+        return [k for k in needed(self.open) if k in self.unknown] + [k for k in uniform if k in called]
 
     def _choices(self, name: str) -> list[Any]:
         import sympy
 
         if name in self._within_formulas:
             return [self._within_formulas[name]]
+        if name in self.derived:
+            same = [f(time()) for f in (sympy.Function(name, real=True),) if name in self.q.claim.open]
+            return [*same, *map(sympy.Rational, (0, 1, "1/2"))]
         default = self.q.b.hyperparameters[name].default
         first = [] if default is None or isinstance(default, Recurrence) else [number(default)]
         return list(dict.fromkeys([*first, *map(sympy.Rational, (0, 1, "1/2"))]))
@@ -471,20 +569,32 @@ class Matching:
     def _outside(self, values: dict[str, Any], recursions: Recursions) -> dict[str, int]:
         """At how many of some values of the first rule's hyperparameters each of the second's is out of range."""
         declared, texts = self.q.b.hyperparameters, sequence_texts(recursions)
-        return {k: ranges.usually_outside(text_of(v), declared[k], self.q.a, texts) for k, v in values.items()}
+        own = {k: v for k, v in values.items() if k not in self.derived}
+        return {k: ranges.usually_outside(text_of(v), declared[k], self.q.a, texts) for k, v in own.items()}
 
     def _target(self, values: Mapping[str, Any]) -> LinearPart:
         """The second rule's matrices at values of its hyperparameters."""
         import sympy
 
         functions = {sympy.Function(k, real=True): v for k, v in values.items()}
-        return replace(self.open, matrices=put_functions(self.open.matrices, functions))
+        return self.open.put(functions)
 
 
 def sequence_texts(recursions: Recursions) -> dict[str, tuple[str, str]]:
     """Sequences in the language of claims."""
     start = recursions.start
     return {f.__name__: (text_of(start[f]), text_of(value)) for f, value in recursions.following.items()}
+
+
+def _number_of(chosen: Mapping[str, float], known: Mapping[tuple[str, int], float], name: str, t: int) -> float:
+    """A hyperparameter's number at a step: what is chosen for it, or known; what does not matter is 0."""
+    return chosen.get(name, known.get((name, t), 0.0))
+
+
+def _functions(expression: Any) -> set[Any]:
+    from sympy.core.function import AppliedUndef
+
+    return set(expression.atoms(AppliedUndef))
 
 
 def _called(value: Any, names: Mapping[Any, Any]) -> Any:

@@ -19,7 +19,7 @@ from accelsim.program import Node
 from accelsim.symbolic.algebra.elimination import Clock, solve
 from accelsim.symbolic.algebra.field import Field, reduced
 from accelsim.symbolic.algebra.language import combination, from_first, text_of
-from accelsim.symbolic.check.bisimulation import Bisimulation, Both, Early, prove
+from accelsim.symbolic.check.bisimulation import Bisimulation, Both, Early, moving, prove
 from accelsim.symbolic.system.functions import Beyond
 from accelsim.symbolic.system.tableau import time
 
@@ -204,11 +204,10 @@ class _Search:
 
 def _applies(node: Node) -> bool:
     """Whether a node is no sum or multiple of states and gradients."""
-    if node.kind == "uniform" or not node.args or node.op in ("add", "sub", "neg", "where"):
+    if not moving(node) or not node.args or node.op in ("add", "sub", "neg", "where"):
         return False
-    return not (node.op in ("mul", "div") and "uniform" in (node.args[0].kind, node.args[1].kind)) or (
-        node.op == "div" and node.args[0].kind == "uniform"
-    )
+    of_states = [moving(arg) for arg in node.args]
+    return not (node.op in ("mul", "div") and not all(of_states)) or (node.op == "div" and not of_states[0])
 
 
 class _Linear:

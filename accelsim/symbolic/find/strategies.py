@@ -5,18 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from itertools import islice, permutations, product
 from typing import Any
 
 from accelsim.errors import InputError
-from accelsim.schedules import Recurrence
 from accelsim.symbolic.algebra import ranges
 from accelsim.symbolic.algebra.elimination import Clock, OutOfTime
 from accelsim.symbolic.algebra.language import text_of
 from accelsim.symbolic.algebra.recurrences import Texts
 from accelsim.symbolic.certify import verifier as certificate
 from accelsim.symbolic.check.bisimulation import DRAWS, Bisimulation, differ, prove, runs, states
-from accelsim.symbolic.check.equivalence import Equivalence, check
+from accelsim.symbolic.check.equivalence import check
 from accelsim.symbolic.check.positivity import condition
 from accelsim.symbolic.find.answer import EQUIVALENT, OUTSIDE, REFUTED, Answer
 from accelsim.symbolic.find.relations import related
@@ -24,6 +24,7 @@ from accelsim.symbolic.refute.cases import refute_by_cases
 from accelsim.symbolic.refute.replay import seen
 from accelsim.symbolic.system.linear_part import linear_part, without_decay
 from accelsim.symbolic.system.pair import Question
+from accelsim.symbolic.system.rule_sequences import recurrences
 from accelsim.symbolic.system.specialization import switched
 from accelsim.symbolic.system.tableau import tableau
 
@@ -84,17 +85,15 @@ def other_names(question: Question, clock: Clock) -> Answer | None:
 
 def _renamings(question: Question) -> Iterator[dict[str, str]]:
     """Maps of the second rule's hyperparameters to different ones of the first rule, at constants."""
-    own, theirs = question.b.hyperparameters, question.a.hyperparameters
-    read = [name for name in question.b.program().reads if not own[name].switch and name not in question.set_b]
+    theirs = question.a.hyperparameters
+    read = [name for name in claimed(question, {}).mapped if name not in question.set_b]
     given = {name: str(value) for name, value in question.set_b.items()}
     varies = {*question.varying, *(name for name, value in question.set_a.items() if isinstance(value, str))}
-    if any(isinstance(own[name].default, Recurrence) for name in read):
+    if {*recurrences(question.b)} - {*question.set_b}:
         return
-    known = [
-        name
-        for name in question.a.program(question.set_a).reads
-        if not theirs[name].switch and not isinstance(theirs[name].default, Recurrence) and name not in varies
-    ]
+    varies |= {*recurrences(question.a)}
+    reads = question.a.program(question.set_a).reads
+    known = [name for name in reads if not theirs[name].switch and name not in varies]
     for chosen in permutations(known, len(read)):
         forms = [[name] if theirs[name].high != 1 else [name, f"1 - {name}"] for name in chosen]
         for texts in product(*forms):
@@ -106,9 +105,8 @@ def cases(question: Question, clock: Clock) -> Answer | None:
     """Refuted where, run as they are on a few gradients, the second rule cannot query what the first one does."""
     q = question
     found = None
-    varying = Bisimulation(q.a, q.b, {}, {}, varying=q.varying, given=q.set_a).open
     with suppress(OutOfTime), clock.enforced():
-        found = refute_by_cases(q, varying, clock)
+        found = refute_by_cases(q, q.claim.anything, clock)
     reason = f"{q.b} is not {q.a}, as they are, whatever schedules its hyperparameters are"
     return None if found is None else refuted(q, reason, found)
 
@@ -116,10 +114,11 @@ def cases(question: Question, clock: Clock) -> Answer | None:
 def refuted(question: Question, reason: str, counterexample: Mapping[str, Any]) -> Answer | None:
     """Refuted, if both rules as they are, run on a counterexample's gradients, show it."""
     q = question
-    shown = seen(switched(q.a, dict(q.set_a)), q.b, q.set_b, counterexample)
+    shown = seen(switched(q.a, dict(q.set_a)), q.b, q.set_b, counterexample, q.free)
     if shown is None:
         return None
-    document = certificate.of_refutation(q.a, q.b, q.set_a, q.set_b, q.varying, {**counterexample, "shown": shown})
+    known = (q.a, q.b, q.set_a, q.set_b, q.varying)
+    document = certificate.of_refutation(*known, {**counterexample, "shown": shown}, q.free)
     found, assumed = document["counterexample"], q.assumptions
     return Answer(q.a, q.b, REFUTED, reason=reason, counterexample=found, assumptions=assumed, certificate=document)
 
@@ -130,39 +129,38 @@ def _namesakes(question: Question) -> Iterator[dict[str, str]]:
     A zero takes something from the second rule. One that has a sequence of its own has no such map.
     """
     a, b = question.a, question.b
-    functions = {*Bisimulation(a, b, {}, {}, varying=question.varying, given=question.set_a).open}
+    claim = claimed(question, {})
+    functions = {*claim.open}
     functions |= {name for name, value in question.set_a.items() if isinstance(value, str)}
     _, decay = without_decay(linear_part(b))
     choices: dict[str, list[str]] = {}
-    for name in b.program().reads:
-        declared = b.hyperparameters[name]
-        if declared.switch:
-            continue
+    for name in claim.mapped:
+        default = b.hyperparameters[name].default
         if name in question.set_b:
             choices[name] = [str(question.set_b[name])]
-        elif isinstance(declared.default, Recurrence):
-            same = name in a.hyperparameters and a.hyperparameters[name].default == declared.default
-            choices[name] = [f"{name}(t)"] if same and name not in question.set_a else []
         elif name in a.hyperparameters:
             choices[name] = [f"{name}(t)" if name in functions else name]
         else:
-            choices[name] = ["0"] if name == decay else [str(declared.default)] if declared.default else []
+            known = default and name not in recurrences(b)
+            choices[name] = ["0"] if name == decay else [str(default)] if known else []
     return (dict(zip(choices, texts, strict=True)) for texts in product(*choices.values()))
 
 
 def claimed(question: Question, texts: Mapping[str, str]) -> Bisimulation:
     """The claim that the second rule is the first one at a map, without a relation."""
     q = question
-    return Bisimulation(q.a, q.b, texts, {}, varying=q.varying, given=q.set_a, returned=q.returned)
+    replaced = q.claim.replaced
+    return Bisimulation(
+        q.a, q.b, texts, {}, varying=q.varying, given=q.set_a, returned=q.returned, free=q.free, replaced=replaced
+    )
 
 
 def at_values(question: Question, values: Mapping[str, Any], others: Callable[[str], Any]) -> dict[str, str]:
     """A map as texts, from values in SymPy and what is given; hyperparameters that are in neither from `others`."""
     texts = {name: text_of(value) for name, value in values.items()}
     texts |= {name: str(value) for name, value in question.set_b.items()}
-    own = question.b.hyperparameters
-    read = [name for name in question.b.program().reads if not own[name].switch]
-    return {name: texts[name] if name in texts else text_of(others(name)) for name in read}
+    mapped = claimed(question, {}).mapped
+    return {name: texts[name] if name in texts else text_of(others(name)) for name in mapped}
 
 
 def by_relation(question: Question, claim: Bisimulation, clock: Clock) -> Answer | None:
@@ -218,9 +216,8 @@ def _by_transform(question: Question, claim: Bisimulation, inside: Iterable[str]
     for backward, own, rule in ((False, "b", claim.target), (True, "a", claim.source)):
         if set(states(own, rule)) == set(claim.relation) and not any(f"{own}[" in x for x in claim.relation.values()):
             rows = {_bare(name): _bare(text) for name, text in claim.relation.items()}
-            given = dict(claim.given)
-            transformed = Equivalence(
-                claim.source, claim.target, claim.map, rows, backward, claim.varying, given, returned=claim.returned
+            transformed = replace(
+                question.claim, map=claim.map, transform=rows, backward=backward, returned=claim.returned
             )
             verdict = check(transformed)
             if verdict.status != "proved":

@@ -11,18 +11,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache, partial
-from itertools import islice
 from typing import Any
 
 from accelsim.errors import InputError
 from accelsim.program import exact
 from accelsim.rule import Hyperparameter
-from accelsim.schedules import Recurrence, Schedule
 from accelsim.symbolic.algebra.elimination import Clock
 from accelsim.symbolic.algebra.groebner import Elimination, Line, made, premises
 from accelsim.symbolic.check.cases import Trial
 from accelsim.symbolic.system.functions import Beyond
 from accelsim.symbolic.system.pair import Question
+from accelsim.symbolic.system.rule_sequences import reads, recurrences, values_of
 
 # first steps at several lengths, then gradients that do and do not agree with those before, and none
 STEPS = 6  # more than there are gradients in a sequence
@@ -91,35 +90,23 @@ def refute_by_cases(
                 trial = partial(Trial, question.a, question.b, values, question.set_b, sequences)
                 found = _closed(trial, {}, clock)
                 if found is not None:
-                    return _document(values, sequences, found)
+                    return _document(question, values, sequences, found)
     return None
 
 
 def numbers(question: Question, varying: Sequence[str], seed: int) -> dict[str, Any]:
     """Rule a's hyperparameters: what is given, and numbers in their ranges, by step for those that vary."""
     found: dict[str, Any] = {}
-    computed = []
-    for i, name in enumerate(question.a.program(question.set_a).reads):
-        declared = question.a.hyperparameters[name]
-        if declared.switch:
-            continue
-        if isinstance(declared.default, Recurrence) and name not in question.set_a:
-            computed.append(name)
+    rule, given = question.a, question.set_a
+    freed = {*given, *varying}
+    own = recurrences(rule, freed)
+    for i, name in enumerate(dict.fromkeys((*rule.program(given).reads, *reads(rule, freed)))):
+        declared = rule.hyperparameters[name]
+        if declared.switch or name in own:
             continue
         row = [str(_number(declared, i + seed + t, seed)) for t in range(STEPS)]
-        found[name] = str(question.set_a[name]) if name in question.set_a else row if name in varying else row[0]
-    if computed:  # as the rule itself has them
-        own = {name: _scheduled(value) for name, value in found.items()}
-        rows = [row for _, row in islice(question.a.rows(exact, **{**question.set_a, **own}), STEPS)]
-        found |= {name: [str(row[name]) for row in rows] for name in computed}
-    return found
-
-
-def _scheduled(value: str | list[str]) -> Any:
-    if isinstance(value, str):
-        return value
-    row = list(map(Fraction, value))
-    return Schedule(lambda t: row[min(int(t), len(row) - 1)], "drawn")
+        found[name] = str(given[name]) if name in given else row if name in varying else row[0]
+    return found | values_of(rule, freed, {**given, **found}, STEPS)
 
 
 def _number(declared: Hyperparameter, i: int, seed: int) -> Fraction:
@@ -206,12 +193,15 @@ def _late(symbol: Any) -> tuple[int, str]:
     return -int(step.removesuffix("]")), name
 
 
-def _document(values: Mapping[str, Any], sequences: Sequence[Any], cases: list[Case]) -> dict[str, Any]:
+def _document(
+    question: Question, values: Mapping[str, Any], sequences: Sequence[Any], cases: list[Case]
+) -> dict[str, Any]:
     shown = cases[0].trial.shown
     return {
         "kind": "cases",
         "hyperparameters": dict(values),
         "unknown": "one a step",
+        "loose": list(recurrences(question.b, question.set_b)),
         "gradients": [list(map(str, row)) for row in sequences],
         "answers": [{"gradients": i, "step": t} for i, t in shown],
         "values": [str(value) for value in shown.values()],

@@ -20,7 +20,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import pairwise, product
 from typing import Any, NamedTuple
@@ -31,7 +31,7 @@ from accelsim.rule import Hyperparameter, Optimizer
 from accelsim.symbolic.algebra.cofactors import Member, bare, combination, combined, spanned, without_units
 from accelsim.symbolic.algebra.elimination import Clock
 from accelsim.symbolic.algebra.field import Field, cancelled, determinant, differs, reduced
-from accelsim.symbolic.algebra.language import number, text_of
+from accelsim.symbolic.algebra.language import given_value, number, text_of, to_sympy
 from accelsim.symbolic.algebra.nonvanishing import turns
 from accelsim.symbolic.check.equivalence import given_sequences
 from accelsim.symbolic.check.positivity import never_zero
@@ -40,6 +40,7 @@ from accelsim.symbolic.refute.replay import queries, row_of
 from accelsim.symbolic.system.gradients import RETURNED, Key, answers, runs
 from accelsim.symbolic.system.homogeneity import blind_to_signs
 from accelsim.symbolic.system.linear_part import LinearPart, left_behind
+from accelsim.symbolic.system.rule_sequences import Followed, in_exponents, reads, recurrences, values_of
 from accelsim.symbolic.system.specialization import switched
 from accelsim.symbolic.system.tableau import time
 
@@ -61,11 +62,12 @@ class Refuting:
     Attributes
     ----------
     a, b : the rules' linear parts, all that is not given being symbols or unknown functions of t.
-    set_a, varying : what is known of a's hyperparameters, and what varies.
+    set_a, set_b, varying : what is known of the rules' hyperparameters, and what varies of those of a.
     unknown : the hyperparameters of b.
     scheduled : whether those may vary from step to step; b's part then has functions of t for them.
     memories : of a and b, beside the query point; None where unknown.
     returned : whether what the rules return is compared, beside their queries.
+    loose : recurrences of b that may be anything; the others are what their recursions make of b's hyperparameters.
     still : whether starts alone may be looked at, as what a sign is applied to says nothing of the rules themselves.
     """
 
@@ -78,6 +80,8 @@ class Refuting:
     memories: tuple[int | None, int | None]
     returned: bool = False
     still: bool = False
+    loose: tuple[str, ...] = ()
+    set_b: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def given(self) -> set[str]:
@@ -128,17 +132,19 @@ def _realized(claim: Refuting) -> Iterator[Realized]:
     """Choices of rational numbers at which rule a is run, where its roots are rational."""
     rule = claim.rule
     for seed in range(SEEDS):
-        plain = numbers(rule, claim.set_a, claim.varying, seed)
-        if not claim.turned:
-            yield Realized(plain, [], [])
-            continue
-        for values in (plain, _squared(rule, plain), _squared(rule, plain, complement=True)):
-            row = row_of(rule, {**values, **claim.known})
-            rows = [rational_gradients(rule, row, LONGEST, i) for i in range(COORDINATES)]
-            found = [each for each in rows if each]
-            if len(found) == len(rows):
-                yield Realized(values, [row for row, _ in found], [alike for _, alike in found])
-                break
+        with suppress(InputError):  # a recurrence is irrational, or there is none
+            plain = numbers(rule, claim.set_a, claim.varying, seed)
+            if not claim.turned:
+                yield Realized(plain, [], [])
+                continue
+            for squared in ({}, {"complement": False}, {"complement": True}):
+                values = _squared(claim, plain, **squared) if squared else plain
+                row = row_of(rule, {**values, **claim.known})
+                rows = [rational_gradients(rule, row, LONGEST, i) for i in range(COORDINATES)]
+                found = [each for each in rows if each]
+                if len(found) == len(rows):
+                    yield Realized(values, [row for row, _ in found], [alike for _, alike in found])
+                    break
 
 
 def scaled(claim: Refuting, first_alone: bool = False) -> dict[str, Any] | None:
@@ -146,10 +152,12 @@ def scaled(claim: Refuting, first_alone: bool = False) -> dict[str, Any] | None:
 
     That of the first alone, from 1 on, if `first_alone`; then the second query must show it.
     """
-    rule = claim.rule
-    plain = numbers(rule, claim.set_a, claim.varying, seed=0)
     pairs, longest = (LENGTHS[:1], 1) if first_alone else (LENGTHS, LONGEST)
-    for values, pair in product((plain, _squared(rule, plain)), pairs):
+    choices = []
+    with suppress(InputError):  # a recurrence is irrational
+        choices.append(numbers(claim.rule, claim.set_a, claim.varying, seed=0))
+        choices.append(_squared(claim, choices[0]))
+    for values, pair in product(choices, pairs):
         for last in range(1, longest + 1):
             found = {
                 "kind": "scale",
@@ -170,15 +178,19 @@ def _seen(claim: Refuting, values: Mapping[str, Any], found: Mapping[str, Any]) 
     return answers(found, {place: queries(claim.rule, row, run) for place, run in made.items()})
 
 
-def _squared(rule: Optimizer, values: Mapping[str, Any], complement: bool = False) -> dict[str, Any]:
+def _squared(claim: Refuting, values: Mapping[str, Any], complement: bool = False) -> dict[str, Any]:
     """The squares of numbers, of which roots are rational, or 1 less those, where these are in their ranges too."""
+    rule, freed = claim.rule, {*claim.set_a, *claim.varying}
+    own = recurrences(rule, freed)
 
     def one(name: str, text: str) -> str:
         square = Fraction(text) ** 2
         square = 1 - square if complement else square
         return str(square) if rule.hyperparameters[name].holds(square) else text
 
-    return {k: [one(k, x) for x in v] if isinstance(v, list) else one(k, v) for k, v in values.items()}
+    drawn = {k: v for k, v in values.items() if k not in own}
+    found = {k: [one(k, x) for x in v] if isinstance(v, list) else one(k, v) for k, v in drawn.items()}
+    return found | values_of(rule, freed, {**claim.set_a, **found}, 2 * LONGEST)
 
 
 Leaf = Callable[[str, int | None], Any]  # what a symbol is, or a function at a step
@@ -237,11 +249,14 @@ def _with_roots(claim: Refuting, real: Realized, steps: int, begin: int) -> dict
     """What the linear part of rule a answers, which is linear, in SymPy."""
 
     def known(name: str, step: int | None) -> Any:
+        if name in claim.set_a:
+            return given_value(claim.set_a[name]).subs(time(), step or 0)
         value = real.values[name]
         return number(Fraction(value if isinstance(value, str) else value[step or 0]))
 
+    here = _with(Followed(claim.rule, recurrences(claim.rule), known, number, to_sympy), known)
     parts = (dict[Any, int](),) if begin else (None, dict[Any, int]())
-    shown = [_run(claim.a, (known, known), steps, claim, alike, begin) for alike in parts]
+    shown = [_run(claim.a, (here, here), steps, claim, alike, begin) for alike in parts]
     found = {(*key, 0): value for run in shown for key, value in run.items()}
     return {key: value for key, value in found.items() if key[2] < 0 or not claim.still}
 
@@ -251,9 +266,14 @@ def _theirs(claim: Refuting, real: Realized, steps: int, coordinates: int, begin
     import sympy
 
     def unknown(name: str, step: int | None) -> Any:
-        return sympy.Symbol(unknown_at(name, step) if claim.scheduled and step is not None else name)
+        varies = step is not None and (claim.scheduled or name in claim.loose)
+        return sympy.Symbol(unknown_at(name, step) if varies else name)
 
-    part = claim.b
+    def known(name: str, step: int) -> Any:
+        return given_value(claim.set_b[name]).subs(time(), step) if name in claim.set_b else unknown(name, step)
+
+    own = Followed(claim.b_rule, {*claim.loose, *claim.set_b}, known, number, to_sympy)
+    part, here = claim.b, _with(own, unknown)
     for name in part.absorbed:
         factor = sympy.Function(name, positive=True)(time())
         part = replace(part, matrices=part.matrices._replace(B=part.matrices.B * factor))
@@ -265,9 +285,14 @@ def _theirs(claim: Refuting, real: Realized, steps: int, coordinates: int, begin
             return sympy.Symbol(unknown_at(name, step, coordinate))
 
         if i < 0 or not claim.still:
-            run = _run(part, (unknown, given), steps, claim, None if i < 0 else shared[i], begin)
+            run = _run(part, (here, given), steps, claim, None if i < 0 else shared[i], begin)
             found |= {(*key, max(i, 0)): value for key, value in run.items()}
     return found
+
+
+def _with(own: Followed, other: Leaf) -> Leaf:
+    """What hyperparameters are at a step, and recurrences and uniform states."""
+    return lambda name, step: own.at(step)[name] if step is not None and name in own.names else other(name, step)
 
 
 def unknown_at(name: str, *places: int | None) -> str:
@@ -345,6 +370,7 @@ def _document(claim: Refuting, real: Realized, keys: Sequence[Key]) -> dict[str,
         "gradients": [[list(map(str, row)) for row in rows] for rows in kept(real.gradients)],
         "alike": kept(real.alike),
         "unknown": "one a step" if claim.scheduled else "constant",
+        "loose": [name for name in claim.loose if name in recurrences(claim.b.tableau.optimizer)],
         "answers": [dict(zip(names, key, strict=True)) for key in keys],
     }
 
@@ -361,39 +387,50 @@ def _minor(claim: Refuting, real: Realized, clock: Clock) -> dict[str, Any] | No
         return None
     moving = not (left_behind(claim.a) or left_behind(claim.b))
     size = min(counts) + (1 if moving else 2)
-    rows, columns = range(size + moving, 2 * size + moving), range(size)
     small = len(claim.b.tableau.states) - moving < size  # so b's determinants vanish, whatever varies
-    if not small and claim.scheduled:
+    if not small and (claim.scheduled or claim.loose):
         return None
-    clock.check()
-    one = _mine(claim, real, rows[-1], 1)
-    other = {} if small else _theirs(claim, real, rows[-1], 1)
-    before = [size] if moving else []
-    keys = [(row, 0, column, 0, 0) for row in (*before, *rows) for column in columns]
+    for first in (0, 1) if _has_sequences(claim) else (0,):  # the first step's weight of an average forgets a gradient
+        clock.check()
+        columns = range(first, first + size)
+        rows = range(first + size + moving, first + 2 * size + moving)
+        before = [first + size] if moving else []
+        one = _mine(claim, real, rows[-1], 1)
+        other = {} if small else _theirs(claim, real, rows[-1], 1)
+        keys = [(row, 0, column, 0, 0) for row in (*before, *rows) for column in columns]
 
-    def shown(run: Mapping[Key, Any]) -> Any:
-        """What the past shows: for rules that move, from one query to the next, which is the same determinant."""
-        seen = [[run[row, 0, j, 0, 0] for j in columns] for row in (*before, *rows)]
-        if moving:
-            seen = [[y - x for x, y in zip(*pair, strict=True)] for pair in pairwise(seen)]
-        return sympy.Matrix(seen)
+        def shown(run: Mapping[Key, Any], at: Sequence[int] = (*before, *rows), columns: range = columns) -> Any:
+            """What the past shows: for rules that move, from one query to the next, which is the same determinant."""
+            seen = [[run[row, 0, j, 0, 0] for j in columns] for row in at]
+            if moving:
+                seen = [[y - x for x, y in zip(*pair, strict=True)] for pair in pairwise(seen)]
+            return sympy.Matrix(seen)
 
-    left, right = determinant(shown(one)), sympy.Integer(0) if small else determinant(shown(other))
-    if left != 0 if right.free_symbols else not differs(left - right):
-        return None
-    return {
-        "kind": "minor",
-        **_document(claim, real, keys),
-        "values": [text_of(one[key]) for key in keys],
-        "since": before,
-        "determinant": text_of(left),
-        "other": text_of(right),
-        "unless": [str(f) for f, _ in sympy.factor_list(sympy.fraction(right)[0])[1]] if right.free_symbols else [],
-    }
+        left, right = determinant(shown(one)), sympy.Integer(0) if small else determinant(shown(other))
+        if left != 0 if right.free_symbols else not differs(left - right):
+            continue
+        over = Field([right])
+        return {
+            "kind": "minor",
+            **_document(claim, real, keys),
+            "values": [text_of(one[key]) for key in keys],
+            "since": before,
+            "determinant": text_of(left),
+            "other": text_of(right),
+            "unless": list(map(text_of, over.factors(over.element(right)))) if right.free_symbols else [],
+        }
+    return None
+
+
+def _has_sequences(claim: Refuting) -> bool:
+    """Whether a rule has sequences, which may be others later."""
+    return any(recurrences(part.tableau.optimizer) or part.tableau.uniform for part in (claim.a, claim.b))
 
 
 def _identity(claim: Refuting, real: Realized, clock: Clock) -> dict[str, Any] | None:
     longest = min(LONGEST, len(claim.a.tableau.states) + len(claim.b.tableau.states) + 1)
+    if _has_sequences(claim):
+        longest = LONGEST
     canonical = claim.memories == (1, 1) and not left_behind(claim.a) and not left_behind(claim.b)
     coordinates = COORDINATES if claim.turned and (claim.scheduled or claim.given) else 1
     for last in range(1, longest + 1):
@@ -559,18 +596,32 @@ def _freed(member: Member, factor: Any, number: Any, difference: Member) -> Memb
 
 
 def numbers(rule: Optimizer, given: Mapping[str, Any], varying: Sequence[str], seed: int) -> dict[str, Any]:
-    """Rational values of a rule's hyperparameters inside their ranges; by step for those that vary."""
+    """Rational values of a rule's hyperparameters inside their ranges; by step for those that vary, and recurrences.
+
+    Raises
+    ------
+    InputError
+        If a recurrence is irrational, or does not exist, at what was drawn.
+    """
     found: dict[str, Any] = {}
-    for name in rule.program(given).reads:
+    freed, whole = {*given, *varying}, in_exponents(rule, given)
+    own = recurrences(rule, freed)
+    for name in dict.fromkeys((*rule.program(given).reads, *reads(rule, freed))):
         declared = rule.hyperparameters[name]
-        if name in given or declared.switch:
+        if name in given or declared.switch or name in own:
             continue
+
+        def draw(key: int, declared: Hyperparameter = declared, name: str = name) -> str:
+            choices = [n for n in range(-2, 4) if declared.holds(n)] if name in whole else []
+            place = f"{seed} {name} {key}"
+            return str(random.Random(place).choice(choices) if choices else drawn(declared, place))
+
         if name in varying:
-            found[name] = [str(drawn(declared, f"{seed} {name} {t}")) for t in range(2 * LONGEST)]
+            found[name] = list(map(draw, range(2 * LONGEST)))
             continue
-        choices = [str(drawn(declared, f"{seed} {name} {k}")) for k in range(LONGEST)]
-        found[name] = next((x for x in choices if x not in found.values()), choices[0])
-    return found
+        tried = list(map(draw, range(LONGEST)))
+        found[name] = next((x for x in tried if x not in found.values()), tried[0])
+    return found | values_of(rule, freed, {**given, **found}, 2 * LONGEST)
 
 
 def drawn(declared: Hyperparameter, key: str) -> Fraction:

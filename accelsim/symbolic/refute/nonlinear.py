@@ -29,6 +29,7 @@ from accelsim.symbolic.algebra.field import number_of, rational_root
 from accelsim.symbolic.algebra.groebner import Elimination, Line, divided, made, premises
 from accelsim.symbolic.check.positivity import never_zero
 from accelsim.symbolic.system.pair import Question
+from accelsim.symbolic.system.rule_sequences import in_exponents, reads, recurrences, values_of
 
 # each alone, two that meet, and none, where a rule divides by what is added to a root
 GRADIENTS = ((1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (0, 1, 1), (0, 0, 0))
@@ -404,17 +405,21 @@ def root_name(end: str, t: int, sequence: int, place: int) -> str:
 def numbers(rule: Optimizer, given: Mapping[str, Any], varying: Sequence[str], seed: int, last: int) -> dict[str, Any]:
     """Short rational values of a rule's hyperparameters inside their ranges, by step for those that vary; as given.
 
-    For one step they are 1 less a square, so that roots of 1 less a rate are rational.
+    For one step they are 1 less a square, so that roots of 1 less a rate are rational. Exponents are whole numbers.
     """
     found: dict[str, Any] = {}
-    for name in rule.program(given).reads:
+    freed, whole = {*given, *varying}, in_exponents(rule, given)
+    own = recurrences(rule, freed)
+    for name in dict.fromkeys((*rule.program(given).reads, *reads(rule, freed))):
         declared = rule.hyperparameters[name]
-        if declared.switch:
+        if declared.switch or name in own:
             continue
         drawn = [_drawn(declared, f"{seed} {name} {t}") for t in range(last + 1)]
-        steps = [str(_less_a_square(x, declared) if last == 1 else x) for x in drawn]
+        if name in whole:
+            drawn = [next((n for n in map(Fraction, (1, 0)) if declared.holds(n)), x) for x in drawn]
+        steps = [str(_less_a_square(x, declared) if last == 1 and name not in whole else x) for x in drawn]
         found[name] = str(given[name]) if name in given else steps if name in varying else steps[0]
-    return found
+    return found | values_of(rule, freed, {**given, **found}, last + 1)
 
 
 def _less_a_square(x: Fraction, declared: Hyperparameter) -> Fraction:
@@ -456,6 +461,7 @@ def _document(runs: _Runs, last: Line) -> dict[str, Any]:
         "kind": "itself",
         "hyperparameters": runs.values | {k: str(v) for k, v in runs.q.set_a.items() if k not in runs.values},
         "unknown": "one a step",
+        "loose": list(recurrences(runs.q.b, runs.q.set_b)),
         "gradients": [list(map(str, runs.gradients[i][: answers[-1][0]])) for i in kept],
         "lengths": list(map(str, runs.lengths)),
         "answers": [{"step": t, "gradients": kept.index(i), "length": n} for t, i, n in answers],

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from numbers import Rational, Real
@@ -24,6 +24,7 @@ from accelsim.language import evaluated
 from accelsim.program import exact
 from accelsim.rule import Hyperparameter, Optimizer
 from accelsim.symbolic.system.gradients import Place, Run, runs
+from accelsim.symbolic.system.rule_sequences import Followed, independent
 
 DIGITS = 4  # of a hyperparameter of the example
 NEAR = 1e-6  # a short fraction is taken for it that is so near
@@ -98,12 +99,19 @@ def rational(value: Any) -> Fraction:
 
 
 def row_of(rule: Optimizer, values: Mapping[str, Any], number: Callable[[Any], Any] = exact) -> Row:
-    """Hyperparameters of a rule by step: switches as they are, texts in t, and lists of those."""
+    """Hyperparameters of a rule by step: switches as they are, texts in t, lists of those, and other recurrences."""
     switches = {name: h.default for name, h in rule.hyperparameters.items() if h.switch}
 
+    def told(name: str, t: int) -> Any:
+        value = values[name]
+        value = value[t] if isinstance(value, list | tuple) else value
+        return _read(value, t, number) if isinstance(value, str) else number(value)
+
+    followed = Followed(rule, values, told, number if number is float else rational)
+
     def row(t: int) -> Mapping[str, Any]:
-        here = {k: v[t] if isinstance(v, list | tuple) else v for k, v in values.items() if k not in switches}
-        return switches | {k: _read(v, t, number) if isinstance(v, str) else number(v) for k, v in here.items()}
+        own = {name: followed.at(t)[name] for name in followed.own}
+        return switches | own | {name: told(name, t) for name in values if name not in switches}
 
     return row
 
@@ -118,8 +126,12 @@ def _read(text: str, t: int, number: Callable[[Any], Any]) -> Any:
     return exact(value)
 
 
-def seen(a: Optimizer, b: Optimizer, set_b: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any] | None:
+def seen(
+    a: Optimizer, b: Optimizer, set_b: Mapping[str, Any], found: Mapping[str, Any], free: Collection[str] = ()
+) -> dict[str, Any] | None:
     """What both rules query on a counterexample's gradients, as a document; None where that is the same, or unclear.
+
+    Recurrences of b are what they are, unless they are free or known.
 
     The document has `hyperparameters` of b, and for each of the `runs` its `start`, its `gradients` (by step), and what
     `a` and `b` query at each step: fractions, or decimals.
@@ -129,7 +141,8 @@ def seen(a: Optimizer, b: Optimizer, set_b: Mapping[str, Any], found: Mapping[st
         mine = {place: _told(a, found["hyperparameters"], run) for place, run in made.items()}
     except (InputError, ArithmeticError, ValueError, TypeError):
         return None
-    for values in _examples(b, set_b, list(made.values()), list(mine.values()), found.get("unless", ())):
+    names = [name for name in independent(b, {*set_b, *free}) if name not in set_b]
+    for values in _examples(b, names, set_b, list(made.values()), list(mine.values()), found.get("unless", ())):
         with suppress(InputError, ArithmeticError, ValueError, TypeError):
             theirs = {place: _told(b, values, run, other=True) for place, run in made.items()}
             if any(_apart(x, y) for place in made for x, y in zip(mine[place], theirs[place], strict=True)):
@@ -179,6 +192,7 @@ def _text(value: Any) -> str:
 
 def _examples(
     b: Optimizer,
+    free: Sequence[str],
     set_b: Mapping[str, Any],
     made: Sequence[Run],
     mine: Sequence[Sequence[tuple[Any, ...]]],
@@ -191,33 +205,36 @@ def _examples(
     """
     known = {k: str(v) for k, v in set_b.items() if not b.hyperparameters[k].switch}
     with suppress(InputError, ArithmeticError):
-        yield (found := _fitted(b, known, made, mine))
+        yield (found := _fitted(b, free, known, made, mine))
         for text in unless:
             with suppress(InputError):
                 if abs(float(evaluated(text, _floats(found), float))) < VANISHING:
-                    found = _fitted(b, _held(b, [text], known), made, mine)
+                    found = _fitted(b, free, _held(b, free, [text], known), made, mine)
                     yield found
     with suppress(InputError, ArithmeticError):
-        yield _fitted(b, _held(b, unless, known), made, mine)
-    yield _held(b, b.program().reads, known)
+        yield _fitted(b, free, _held(b, free, unless, known), made, mine)
+    yield _held(b, free, free, known)
 
 
 def _floats(values: Mapping[str, Any]) -> dict[str, float]:
     return {name: float(_read(str(value), 0, float)) for name, value in values.items()}
 
 
-def _held(b: Optimizer, texts: Sequence[str], known: Mapping[str, str]) -> dict[str, str]:
+def _held(b: Optimizer, free: Sequence[str], texts: Sequence[str], known: Mapping[str, str]) -> dict[str, str]:
     """What is known of a rule, and hyperparameters in texts at where a search begins."""
-    free = [k for k in b.program().reads if k not in known and not b.hyperparameters[k].switch]
     names = [k for k in free if any(re.search(rf"\b{k}\b", text) for text in texts)]
     *_, begun = _begun(b, names, [_ends(b.hyperparameters[k]) for k in names])
     return {**known, **{k: str(_rounded(x, b.hyperparameters[k])) for k, x in zip(names, begun, strict=True)}}
 
 
 def _fitted(
-    b: Optimizer, known: Mapping[str, str], made: Sequence[Run], mine: Sequence[Sequence[tuple[Any, ...]]]
+    b: Optimizer,
+    free: Sequence[str],
+    known: Mapping[str, str],
+    made: Sequence[Run],
+    mine: Sequence[Sequence[tuple[Any, ...]]],
 ) -> dict[str, Any]:
-    free = [k for k in b.program().reads if k not in known and not b.hyperparameters[k].switch]
+    free = [name for name in free if name not in known]
     aim = [[np.array(list(map(float, points))) for points in shown] for shown in mine]
     weights = [10.0**-t for t in range(len(aim[0]))]
 

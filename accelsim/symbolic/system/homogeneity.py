@@ -23,10 +23,10 @@ def scale_free(rule: Optimizer) -> bool:
     degrees: dict[int, int | None] = {}
     for node in program.nodes:
         below = [degrees[arg.index] for arg in node.args]
-        if node.op in ("gradient", "state"):
-            degrees[node.index] = int(node.op == "gradient" or node.value in rule.memories)
-        elif node.op == "sign" or node.kind == "uniform":
+        if node.op == "sign" or node.kind == "uniform":
             degrees[node.index] = None if None in below else 0
+        elif node.op in ("gradient", "state"):
+            degrees[node.index] = int(node.op == "gradient" or node.value in rule.memories)
         elif None in below:
             degrees[node.index] = None
         elif node.op in ("add", "sub"):
@@ -36,8 +36,10 @@ def scale_free(rule: Optimizer) -> bool:
         else:
             degrees[node.index] = below[0] if node.op == "neg" else None
     points = [point for stage in program.queries for point in stage]
-    steady = all(degrees[point.index] == 0 for point in points) and not any(rule.memories.values())
-    return steady and all(degrees[n.index] == int(k in rule.memories) for k, n in program.updates.items())
+    vectors = [name for name in rule.states if name not in program.uniform]
+    memories = {name: rule.memories[name] for name in vectors if name in rule.memories}
+    steady = all(degrees[point.index] == 0 for point in points) and not any(memories.values())
+    return steady and all(degrees[program.updates[k].index] == int(k in memories) for k in vectors)
 
 
 def long_alike(rule: Optimizer) -> bool:

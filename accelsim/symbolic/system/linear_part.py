@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from accelsim.errors import InputError, unknown
 from accelsim.program import Program, rounded
 from accelsim.rule import Optimizer
 from accelsim.symbolic.algebra.field import at_first, reduced, shifted
+from accelsim.symbolic.algebra.recurrences import Recursions, put
+from accelsim.symbolic.system.closed_forms import closed_forms, merged, related_forms
+from accelsim.symbolic.system.rule_sequences import sequences
 from accelsim.symbolic.system.tableau import Matrices, Tableau, tableau, time
 
 
@@ -21,6 +24,8 @@ class LinearPart:
     ----------
     fixed : hyperparameters that are no symbols.
     absorbed : symbols of the given sequences that were taken into the gradient.
+    sequences : uniform states without a closed form, memories of recurrences, and what the recurrences are in them.
+    forms : closed forms of the others, which the matrices contain in their place.
     """
 
     tableau: Tableau
@@ -28,11 +33,58 @@ class LinearPart:
     assumptions: tuple[str, ...]
     fixed: frozenset[str]
     absorbed: frozenset[str] = frozenset()
+    sequences: Recursions = field(default_factory=lambda: Recursions({}, {}))
+    forms: Mapping[Any, Any] = field(default_factory=dict)
 
     def replaced(self, symbols: Mapping[Any, Any], *assumptions: str) -> LinearPart:
         """The part with symbols replaced, and why."""
-        matrices = Matrices(*(m.xreplace(symbols) for m in self.matrices))
-        return replace(self, matrices=matrices, assumptions=(*self.assumptions, *assumptions))
+        changed = self.changed(lambda e: e.xreplace(symbols))
+        return replace(changed, assumptions=(*self.assumptions, *assumptions))
+
+    def put(self, functions: Mapping[Any, Any]) -> LinearPart:
+        """The part with unknown functions of t replaced by expressions in t."""
+        return self.changed(lambda e: put(e, functions))
+
+    def changed(self, change: Callable[[Any], Any]) -> LinearPart:
+        """The part with every expression changed, and closed forms that are then found in place of sequences."""
+        sequences, forms = self.sequences.replaced(change), {f: change(e) for f, e in self.forms.items()}
+        return replace(self, matrices=Matrices(*map(change, self.matrices)), sequences=sequences, forms=forms).closed()
+
+    def closed(self) -> LinearPart:
+        """The part with closed forms in place of sequences, and of recurrences that are expressions in t alone."""
+        if not self.sequences.following and not self.sequences.values:
+            return self
+        part = self.with_forms(closed_forms(self.sequences))
+        return part.with_forms(related_forms(part.sequences, part.sequences.following))
+
+    def with_forms(self, forms: Mapping[Any, Any]) -> LinearPart:
+        """The part with these forms in place of sequences, and with the values of recurrences that then are known."""
+        from sympy.core.function import AppliedUndef
+
+        rest = self.sequences.without(forms).replaced(lambda e: merged(put(e, forms)))
+        plain = {f: e for f, e in rest.values.items() if e.free_symbols <= {time()} and not e.atoms(AppliedUndef)}
+        forms = {**forms, **{f: reduced(e) for f, e in plain.items()}}
+        if not forms:
+            return self
+        matrices = Matrices(*(put(m, forms).applyfunc(merged) for m in self.matrices))
+        known = {f: put(e, forms) for f, e in self.forms.items()} | forms
+        return replace(self, matrices=matrices, sequences=rest.without(plain), forms=known)
+
+    def renamed(self, names: Mapping[Any, Any]) -> LinearPart:
+        """The part with sequences called otherwise."""
+        calls = {f: new(time()) for f, new in names.items()}
+        own = self.sequences.replaced(lambda e: put(e, calls))
+        following, start = ({names[f]: e for f, e in part.items()} for part in (own.following, own.start))
+        matrices = Matrices(*(put(m, calls) for m in self.matrices))
+        forms = {f: put(e, calls) for f, e in self.forms.items()} | calls
+        sequences = Recursions(following, start, own.values, following)
+        return replace(self, matrices=matrices, sequences=sequences, forms=forms)
+
+    def defined(self, names: Iterable[str]) -> LinearPart:
+        """The part with some recurrences written out in their memories."""
+        values = {f: e for f, e in self.sequences.values.items() if f.__name__ in names}
+        matrices = Matrices(*(put(m, values) for m in self.matrices))
+        return replace(self, matrices=matrices, forms={**self.forms, **values})
 
 
 def linear_part(optimizer: Optimizer, varying: Iterable[str] = (), **values: Any) -> LinearPart:
@@ -59,7 +111,7 @@ def linear_part(optimizer: Optimizer, varying: Iterable[str] = (), **values: Any
             part = replace(part, absorbed=part.absorbed | {factor.symbol})
         else:
             part = replace(part, assumptions=(*part.assumptions, f"{factor.symbol}(t) is {what}"))
-    return part
+    return replace(part, sequences=sequences(table, varying, values)).closed()
 
 
 def _rounded(traced: Program) -> Iterator[str]:

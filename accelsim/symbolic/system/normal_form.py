@@ -170,7 +170,8 @@ def canonical(optimizer: Optimizer, /, varying: Iterable[str] = (), **values: An
 
     Parameters
     ----------
-    varying : hyperparameters that are unknown functions of t; recurrences always are.
+    varying : hyperparameters that are unknown functions of t. Recurrences and uniform states without a closed form are
+        functions of t, too: what is said of them holds whatever these are.
     **values : hyperparameters that are known (numbers, schedules, text); the others stay symbols.
 
     Raises

@@ -4,24 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import wraps
 from typing import Any
 
 from accelsim.language import evaluated
 from accelsim.language import names as names_in
-from accelsim.rule import Optimizer
+from accelsim.rule import Hyperparameter, Optimizer
+from accelsim.schedules import Recurrence
 
 
 def specialized(rule: Optimizer, values: Mapping[str, str]) -> Optimizer:
     """The rule with hyperparameters written in its others, as ``{"beta1": "beta3"}``."""
-    names = {text: names_in(text) & set(rule.hyperparameters) for text in values.values()}
 
     def run(s: Any, t: Any, h: Any) -> Any:
-        fixed = {k: evaluated(v, {"t": t, **{n: getattr(h, n) for n in names[v]}}) for k, v in values.items()}
-        return (yield from rule.rule(s, t, _Overlaid(h, fixed)))
+        return (yield from rule.rule(s, t, _Overlaid(h, t, values)))
 
     run.__doc__ = rule.rule.__doc__
-    kept = {k: v for k, v in rule.hyperparameters.items() if k not in values}
+    kept = {k: _overlaid(v, values) for k, v in rule.hyperparameters.items() if k not in values}
     return replace(rule, rule=run, hyperparameters=kept)
+
+
+def _overlaid(declared: Hyperparameter, values: Mapping[str, str]) -> Hyperparameter:
+    """A hyperparameter; a recurrence reads others as they are fixed."""
+    if not isinstance(declared.default, Recurrence):
+        return declared
+    update = declared.default.update
+
+    @wraps(update)
+    def fixed(memory: Any, t: Any, h: Any) -> Any:
+        return update(memory, t, _Overlaid(h, t, values))
+
+    return replace(declared, default=Recurrence(fixed, declared.default.start))
 
 
 def switched(rule: Optimizer, values: dict[str, Any]) -> Optimizer:
@@ -34,10 +47,13 @@ def switched(rule: Optimizer, values: dict[str, Any]) -> Optimizer:
 
 
 class _Overlaid:
-    """Hyperparameters, some of them fixed; the others are read where they are asked for."""
+    """Hyperparameters at a step, some of them written in the others; these are read where they are asked for."""
 
-    def __init__(self, h: Any, fixed: Mapping[str, Any]) -> None:
-        self._h, self._fixed = h, fixed
+    def __init__(self, h: Any, t: Any, values: Mapping[str, str]) -> None:
+        self._h, self._t, self._values = h, t, values
 
     def __getattr__(self, name: str) -> Any:
-        return self._fixed[name] if name in self._fixed else getattr(self._h, name)
+        if name not in self._values:
+            return getattr(self._h, name)
+        text = self._values[name]
+        return evaluated(text, {"t": self._t, **{k: getattr(self._h, k) for k in names_in(text) - {"t"}}})

@@ -192,6 +192,7 @@ class Tableau:
     a, b, c, d, f : entries as uniform nodes by (row, column); what is absent is zero.
     factors : given sequences in the coefficients (preconditioners, clipping), by node index.
     maps : elementwise functions replaced by the identity, as (name, "before" or "after" the momentum).
+    uniform : the updates of the uniform states (see `program`), which entries may read.
     """
 
     optimizer: Optimizer
@@ -205,6 +206,7 @@ class Tableau:
     f: Entries
     factors: Mapping[int, Factor]
     maps: frozenset[tuple[str, str]]
+    uniform: Mapping[str, Node]
 
     @property
     def gradients(self) -> int:
@@ -213,8 +215,9 @@ class Tableau:
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """Names of the hyperparameters in the matrices."""
-        leaves = {leaf.value for leaf in self._leaves() if leaf.op == "hyperparameter"}
+        """Names of the hyperparameters in the matrices and in uniform states."""
+        below = reachable([*self._nodes(), *self.uniform.values()])
+        leaves = {leaf.value for leaf in below if leaf.op == "hyperparameter"}
         return tuple(name for name in self.optimizer.hyperparameters if name in leaves)
 
     def _leaves(self) -> list[Node]:
@@ -224,9 +227,9 @@ class Tableau:
         return reachable(node for name in self.shapes() for node in getattr(self, name).values())
 
     def divided_by(self, varying: tuple[str, ...] = (), /, **values: Any) -> Iterator[Any]:
-        """What entries divide by, before any cancellation; arguments and unknowns as those of `symbolic`."""
+        """Divisors of entries and uniform states before any cancellation; arguments and unknowns as in `symbolic`."""
         translate = Translation(self, varying, values)
-        for node in self._nodes():
+        for node in reachable([*self._nodes(), *self.uniform.values()]):
             if node.op == "div":
                 yield translate(node.args[1])
             elif node.op == "pow" and not translate(node.args[1]).is_nonnegative:
@@ -301,7 +304,7 @@ class Tableau:
         def leaf(node: Node) -> Any:
             if node.op == "given":
                 return (given or {})[self.factors[node.index].symbol]
-            if node.op == "hyperparameter":
+            if node.op in ("hyperparameter", "state"):
                 return h[node.value]
             return t if node.op == "step" else number(node.value)
 
@@ -317,7 +320,7 @@ class Tableau:
     def symbolic(self, varying: tuple[str, ...] = (), /, **values: Any) -> Matrices:
         """The matrices in SymPy, in the step t.
 
-        Hyperparameters not given stay symbols; those in `varying`, and recurrences, are unknown functions of t.
+        Hyperparameters not given stay symbols; those in `varying`, recurrences and uniform states are functions of t.
         """
         import sympy
 
@@ -341,13 +344,16 @@ class Translation:
         self.known: dict[int, Any] = {}
 
     def __call__(self, node: Node) -> Any:
-        return evaluate(node, self._leaf, to_sympy, self.known)
+        return evaluate(node, self.leaf, to_sympy, self.known)
 
-    def _leaf(self, node: Node) -> Any:
+    def leaf(self, node: Node) -> Any:
+        """A node without arguments; a uniform state is a function of t."""
         import sympy
 
         if node.op == "step":
             return time()
+        if node.op == "state":
+            return sympy.Function(node.value, real=True)(time())
         if node.op == "const":
             return number(node.value)
         if node.op == "given":
@@ -365,7 +371,7 @@ class Translation:
         if name in self.texts:
             return expression(self.texts[name], {"t": time()})
         if isinstance(value, Schedule):
-            return evaluate(value.node(), self._leaf, to_sympy, {})
+            return evaluate(value.node(), self.leaf, to_sympy, {})
         if value is None:
             return sympy.Symbol(name, real=True)
         return number(value)
@@ -383,7 +389,7 @@ def tableau(optimizer: Optimizer, /, **values: Any) -> Tableau:
     dropped: dict[str, str] = {}
     while True:
         analysis = _Analysis(program, set(dropped))
-        forms = {state: analysis.affine(node) for state, node in program.updates.items()}
+        forms = {s: analysis.affine(node) for s, node in program.updates.items() if s not in program.uniform}
         new = {s: form.reason for s, form in forms.items() if isinstance(form, Given) and s not in dropped}
         if not new:
             break
@@ -394,7 +400,8 @@ def tableau(optimizer: Optimizer, /, **values: Any) -> Tableau:
 
 
 def _assembled(optimizer: Optimizer, program: Program, analysis: _Analysis, dropped: dict[str, str]) -> Tableau:
-    states = tuple(state for state in optimizer.states if state not in dropped)
+    uniform = {state: program.updates[state] for state in program.uniform}
+    states = tuple(state for state in optimizer.states if state not in dropped and state not in uniform)
     tape = analysis.tape
     place = {tape.node("state", value=s, kind="vector").index: i for i, s in enumerate(states)}
     gradient = {tape.node("gradient", value=j, kind="vector").index: j for j in range(program.gradients)}
@@ -428,7 +435,7 @@ def _assembled(optimizer: Optimizer, program: Program, analysis: _Analysis, drop
     stages = tuple(len(stage) for stage in program.queries)
     given = _factors(tape, factors)
     distinct(optimizer, given.values())
-    return Tableau(optimizer, states, dropped, stages, a, b, c, d, f, given, frozenset(maps))
+    return Tableau(optimizer, states, dropped, stages, a, b, c, d, f, given, frozenset(maps), uniform)
 
 
 def _factors(tape: Any, found: set[tuple[int, str]]) -> dict[int, Factor]:
