@@ -340,6 +340,22 @@ def test_floors_of_terms_that_cancel_are_right_or_refused(tmp_path):
         rates.floor(rule("ema(sgd)"), table, lr=0.05, decay=1 - 1e-9)
 
 
+def test_a_rule_that_divides_by_zero_says_so():
+    @optimizer(positions="w", returns="w", lr=step_size())
+    def divided(s, t, h):
+        g = yield s.w
+        return dict(w=s.w - h.lr * g / (1 - h.c))
+
+    for ask in (rates.rate, rates.floor, lambda *args, **values: moments.risk(*args, 5, **values)):
+        with pytest.raises(InputError, match="divided divides by zero at t = 0"):
+            ask(divided, made("linear_regression"), lr=0.1, c=1)
+
+
+def test_a_floor_without_noise_is_zero():
+    assert rates.floor(find("heavy_ball"), made("linear_regression", label_noise=0.0), lr=0.1, beta=0.5) == 0
+    assert rates.floor(find("heavy_ball"), made("linear_regression", label_noise=1.0), lr=0.1, beta=0.5) > 0
+
+
 def test_stability_is_asked_at_one_itself_where_bounds_lie_on_both_sides():
     problem = problems.make("one_hot", kurtosis=20, label_noise=1.0, spectrum=[3211.6811317889114])
     values = dict(lr=3.1668223305174143e-15, beta=0.999999999913548)

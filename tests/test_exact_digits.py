@@ -13,6 +13,7 @@ from accelsim.errors import InputError
 from accelsim.exact import moments, spans, travel
 from accelsim.exact.roots import Roots
 from accelsim.exact.tables import Tables
+from accelsim.exact.tuning import tune
 from accelsim.optimizers import find
 from accelsim.program import exact
 from accelsim.rule import real, step_size, weight
@@ -356,6 +357,9 @@ def test_states_that_play_no_part_end_no_run():
         plain = moments.risk(find("sgd"), problem, 3000, lr=lr)
         assert found.diverged is None
         np.testing.assert_allclose(found.risk, plain.risk, rtol=1e-12)
+    tuned, other = (tune(rule, problem, "risk@3000", budget=60) for rule in (burdened, find("sgd")))
+    assert tuned.value == pytest.approx(other.value, rel=1e-9)
+    assert not tuned.failed.get("diverged", 0) > other.failed.get("diverged", 0)
     reached = replace(burdened, memories={**burdened.memories, "unreached": 1e-3})
     assert moments.risk(reached, problem, 3000, lr=0.01).diverged is not None
 

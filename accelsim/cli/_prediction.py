@@ -13,6 +13,7 @@ from accelsim.cli._common import Json, Steps, Unit, app, assigned, emit, lines_o
 from accelsim.cli._problem import columns_of, in_samples, on_problem
 from accelsim.errors import InputError
 
+_WIDEST = 1e100  # axis of a map, last over first
 _ENVELOPE = "the envelope is accelerated SGD with constant beta, eta and alpha free, which returns its query point"
 
 
@@ -106,6 +107,8 @@ def _axes(rule: Any, mapped: list[str], out: Path | None) -> dict[str, Any]:
         first, last = (low, high) if bound == math.inf else (bound - high, bound - low)
         if not 0 < first < last:
             raise InputError(f"--map {name}={text} must be 0 < LOW < HIGH, HIGH below the bound of {name}")
+        if last / first > _WIDEST:
+            raise InputError(f"--map {name}={text} is too wide to draw: take HIGH at most {_WIDEST:g} LOW")
         places = np.geomspace(first, last, 60)
         if bound == math.inf:
             axes[name] = name, places, places

@@ -175,11 +175,13 @@ class Judge:
         x = self.solve(0.0, forcing)
         x = x + self.solve(0.0, self._rest(x, forcing)[0])
         sizes = self._rest(x, forcing)[1]
+        if not sizes.any():
+            return x, 0 * x
         own = moments.diagonal(sizes)
         own = own + _NOTHING * (own / self.scale**2).max() * self.scale**2
         if not own.all():
-            return x, 0 * x
-        least = self._spread(sizes, np.sqrt(own))
+            raise np.linalg.LinAlgError("units are beyond the range of float64")
+        least = np.maximum(self._spread(sizes, np.sqrt(own)), own)
         witness = self.solve(0.0, self._diagonal(least))
         root = np.sqrt(least)
         if not (self._spread(self._rest(witness, self._diagonal(least))[1], root) <= least / 2).all():

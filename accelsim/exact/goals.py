@@ -21,12 +21,12 @@ import numpy as np
 from accelsim import program
 from accelsim.errors import InputError
 from accelsim.exact import moments, rates, secular, thresholds
-from accelsim.exact.minimal import minimal
+from accelsim.exact.minimal import minimal, pruned_tableau
 from accelsim.exact.tables import System, Tables
 from accelsim.problems import Problem, Uncoupled
 from accelsim.rule import Optimizer
 from accelsim.spectra import Array
-from accelsim.symbolic.system.tableau import Numeric, Tableau, linear_tableau
+from accelsim.symbolic.system.tableau import Numeric, Tableau
 
 Score = Callable[[dict[str, Any]], float]
 NONE = 1000.0  # scores above have no value: beyond the logarithm of any float64
@@ -86,7 +86,7 @@ class RiskAt:
     def on(self, optimizer: Optimizer, problem: Problem, like: Mapping[str, Any]) -> Score:
         """The score on a rule and a problem."""
 
-        tableau = linear_tableau(optimizer, **like)
+        tableau = pruned_tableau(optimizer, **like)
         near = isinstance(problem, Uncoupled) and self.horizon * problem.spectrum.size <= _MODE_STEPS
         quickly = _quick(problem, tableau, like)
 
@@ -111,7 +111,7 @@ class RiskAt:
 
     def again(self, optimizer: Optimizer, problem: Problem, values: dict[str, Any], score: float) -> float:
         """The score by a second route: in extended precision, or by another recursion where that would take long."""
-        tableau = linear_tableau(optimizer, **values)
+        tableau = pruned_tableau(optimizer, **values)
         found = thresholds.confirmed_risk(problem, tableau, values, self.horizon, _CONFIRMED)
         return self._far(optimizer, problem, values) if found is None else self._scored(found)
 
@@ -126,7 +126,7 @@ class StepsTo:
 
     def limits(self, optimizer: Optimizer, problem: Problem, like: Mapping[str, Any]) -> list[int]:
         """Numbers of steps within which to look for it, one after the other, with hyperparameters like those given."""
-        tableau = linear_tableau(optimizer, **like)
+        tableau = pruned_tableau(optimizer, **like)
         if thresholds.unstepped(problem, Tables(tableau, dict(like))):
             most = 2**thresholds.DOUBLINGS
         elif problem.coupled or tableau.gradients > 1:
@@ -137,7 +137,7 @@ class StepsTo:
 
     def on(self, optimizer: Optimizer, problem: Problem, like: Mapping[str, Any]) -> Score:
         """The score on a rule and a problem: the logarithm of a step between whole ones, where risks would cross it."""
-        tableau = linear_tableau(optimizer, **like)
+        tableau = pruned_tableau(optimizer, **like)
         quickly = _quick(problem, tableau, like)
 
         def score(values: dict[str, Any]) -> float:
@@ -159,7 +159,7 @@ class StepsTo:
 
     def again(self, optimizer: Optimizer, problem: Problem, values: dict[str, Any], score: float) -> float:
         """The score, where a second route finds the risk at the target after that many steps; else `LOST`."""
-        steps, tableau = math.ceil(math.exp(score)), linear_tableau(optimizer, **values)
+        steps, tableau = math.ceil(math.exp(score)), pruned_tableau(optimizer, **values)
         near = self.target * (1 + _AGREED)
         other = thresholds.confirmed(problem, tableau, values, near, steps, _CONFIRMED)
         if other is None:
@@ -252,7 +252,7 @@ def _quick(
 
 def _rated(optimizer: Optimizer, problem: Problem, like: Mapping[str, Any]) -> Score:
     """The score of a rate, by the secular equation in floats where it holds."""
-    tableau, others = linear_tableau(optimizer, **like), optimizer.resolve(**like)
+    tableau, others = pruned_tableau(optimizer, **like), optimizer.resolve(**like)
     if not tableau.constant(**like):
         varying = (
             ", ".join(name for name in optimizer.program(like).reads if not isinstance(others[name], Real))

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from accelsim.symbolic.system.tableau import Numeric, Tableau
+from accelsim.rule import Optimizer
+from accelsim.symbolic.system.tableau import Numeric, Tableau, linear_tableau
 
 Exact = np.ndarray[Any, np.dtype[np.object_]]
 
@@ -28,11 +29,17 @@ class Realization(NamedTuple):
     translation: Exact
 
 
-def pruned(tableau: Tableau) -> Tableau:
-    """The tableau without states that are always zero, or that no query and no returned point ever feels.
+def pruned_tableau(optimizer: Optimizer, /, **hyperparameters: Any) -> Tableau:
+    """A linear rule's tableau without states that are always zero, or that no query and no returned point ever feels.
 
     Seen from which entries there are alone, so for any schedules; `minimal` also sees what cancels.
+
+    Raises
+    ------
+    InputError
+        If the rule is not linear.
     """
+    tableau = linear_tableau(optimizer, **hyperparameters)
     reached = {i for i, state in enumerate(zip(tableau.translation, tableau.start, strict=True)) if any(state)}
     reached = _closed(reached | {row for row, _ in tableau.b}, [(j, i) for i, j in tableau.a])
     felt = _closed({column for _, column in [*tableau.c, *tableau.f]}, list(tableau.a))

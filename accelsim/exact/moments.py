@@ -19,14 +19,14 @@ import numpy as np
 from accelsim.errors import InputError
 from accelsim.exact import rounding
 from accelsim.exact.kernel import OVERFLOW, Drift, Kernel
-from accelsim.exact.minimal import pruned
+from accelsim.exact.minimal import pruned_tableau
 from accelsim.exact.roots import Roots
 from accelsim.exact.tables import Moments, System, Tables, left_mapped, mapped, mapped_pair, right_mapped
 from accelsim.problems import Problem, Uncoupled
 from accelsim.rule import Optimizer
 from accelsim.spectra import Array, fits
 from accelsim.stats import log_spaced
-from accelsim.symbolic.system.tableau import Tableau, linear_tableau
+from accelsim.symbolic.system.tableau import Tableau
 from accelsim.threads import single_threaded
 
 POINTS = {"returned": "returned iterate", "query": "query point"}
@@ -293,7 +293,7 @@ def risk(optimizer: Optimizer, problem: Problem, steps: int, of: str = "returned
         raise InputError(f"{steps:.3g} steps are more than can be counted exactly: take at most {_MOST:.3g}")
     if of not in POINTS:
         raise InputError(f"the risk is that of the point {' or '.join(POINTS)}, not of {of!r}")
-    tableau = pruned(linear_tableau(optimizer, **hyperparameters))
+    tableau = pruned_tableau(optimizer, **hyperparameters)
     tables = Tables(tableau, hyperparameters)
     _check_memory(problem, len(tableau.states) + 1 + tableau.gradients)
     way = travel.way(problem, tables, int(steps))

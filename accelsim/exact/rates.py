@@ -280,9 +280,10 @@ def floor(optimizer: Optimizer, problem: Problem, /, **hyperparameters: Any) -> 
     )
     judge: Judge = solver.judge
     try:
-        settled, doubt = judge.settled(forced(judge.problem, judge.system, noise))
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            settled, doubt = judge.settled(forced(judge.problem, judge.system, noise))
     except np.linalg.LinAlgError:
-        raise InputError("the floor was not found: the run is too close to its edge of stability") from None
+        raise InputError("the floor was not found: rounding leaves too little of its equation") from None
     found, error = (problem.spectrum @ _directions(judge.system.F, second) / 2 for second in (settled, doubt))
     found += problem.spectrum @ returned**2 / 2
     if not error <= _DOUBT * found:

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from accelsim import program
+from accelsim.exact.minimal import pruned_tableau
 from accelsim.exact.moments import advance, mapped, starts
 from accelsim.exact.tables import anchored
 from accelsim.problems import Uncoupled
 from accelsim.rule import Optimizer
-from accelsim.symbolic.system.tableau import linear_tableau
 
 
 def bias_and_variance(
@@ -29,7 +29,7 @@ def bias_and_variance(
     InputError
         If the rule is not linear, or computes what is not rational.
     """
-    tableau = linear_tableau(optimizer, **hyperparameters)
+    tableau = pruned_tableau(optimizer, **hyperparameters)
     parts = []
     for noisy in (False, True):
         case = _in_fractions(problem, noisy)

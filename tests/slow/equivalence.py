@@ -51,6 +51,12 @@ def test_preconditioners_that_are_multiples_beside_a_recursion_are_found(a, b):
     assert not verify_certificate(document).holds
 
 
+def test_what_only_equal_preconditioners_would_refute_is_undecided():
+    """Their linear parts differ at constants; that the rules do, where each has its own p(t), no runs show so far."""
+    answer = equivalent(find("schedule_free_adamw"), find("adan"), budget=BUDGET)
+    assert (answer.status, answer.counterexample) == ("undecided", None)
+
+
 @pytest.mark.parametrize(
     ("a", "b", "unknown", "special"),
     [

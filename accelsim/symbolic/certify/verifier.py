@@ -288,13 +288,10 @@ def claim_of(document: Mapping[str, Any], source: Optimizer, target: Optimizer) 
     return Equivalence(
         source,
         target,
-        map=document["map"],
+        **_asked(document),
         transform=document["transform"],
         backward=document["backward"],
-        varying=tuple(document["varying"]),
         constant=tuple(document["constant"]),
-        given={name: _given(text) for name, text in document["given"].items()},
-        returned=document["returned"],
         sequences={name: (texts["start"], texts["next"]) for name, texts in document["sequences"].items()},
         preconditioners=document["preconditioners"],
         nonlinear=document["nonlinear"],
@@ -318,16 +315,17 @@ def _bisimulation(document: Mapping[str, Any], source: Optimizer, target: Optimi
 
 def relation_of(document: Mapping[str, Any], source: Optimizer, target: Optimizer) -> Bisimulation:
     """The claim that a certificate of a bisimulation is about."""
-    return Bisimulation(
-        source,
-        target,
-        map=document["map"],
-        relation=document["relation"],
-        since=document["since"],
-        varying=tuple(document["varying"]),
-        given={name: _given(text) for name, text in document["given"].items()},
-        returned=document["returned"],
-    )
+    return Bisimulation(source, target, **_asked(document), relation=document["relation"], since=document["since"])
+
+
+def _asked(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The question that any claim of an equivalence answers, and its map."""
+    return {
+        "map": document["map"],
+        "varying": tuple(document["varying"]),
+        "given": {name: _given(text) for name, text in document["given"].items()},
+        "returned": document["returned"],
+    }
 
 
 def _given(text: str) -> Any:

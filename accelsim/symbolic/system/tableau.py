@@ -296,7 +296,13 @@ class Tableau:
         given: Mapping[str, Any] | None = None,
         apply: Any = operate,
     ) -> Numeric:
-        """The matrices of one step, from its hyperparameters and what the given sequences are there, by symbol."""
+        """The matrices of one step, from its hyperparameters and what the given sequences are there, by symbol.
+
+        Raises
+        ------
+        InputError
+            Where the rule divides by zero.
+        """
 
         def leaf(node: Node) -> Any:
             if node.op == "given":
@@ -310,7 +316,11 @@ class Tableau:
         for name, shape in self.shapes().items():
             matrix = np.full(shape, number(0), dtype=np.float64 if number is float else object)
             for place, node in getattr(self, name).items():
-                matrix[place] = evaluate(node, leaf, apply, known)
+                try:
+                    matrix[place] = evaluate(node, leaf, apply, known)
+                except ZeroDivisionError:
+                    where = f"{self.optimizer} divides by zero at t = {t}"
+                    raise InputError(f"{where}: take other hyperparameters") from None
             matrices.append(matrix)
         return Numeric(*matrices)
 
