@@ -289,6 +289,25 @@ def test_a_check_in_a_process_of_its_own_ends_when_its_time_is_over(certificates
     assert (late.holds, late.reason) == (False, "it could not be checked within 0.01 s")
 
 
+def test_a_check_knows_files_of_rules_and_no_modules_beside_them(tmp_path, monkeypatch):
+    (tmp_path / "rules.py").write_text(
+        "from accelsim import optimizer, step_size\n"
+        "print('hello')\n"
+        "@optimizer(positions='w', returns='w', lr=step_size())\n"
+        "def plain(s, t, h):\n"
+        "    g = yield s.w\n"
+        "    return dict(w=s.w - h.lr * g)\n"
+    )
+    (tmp_path / "sympy.py").write_text("raise SystemExit('a module of this folder was run')")
+    document = equivalent(find(f"{tmp_path}/rules.py:plain"), find("sgd")).certificate
+    document["source"]["name"] = "plain"
+    (tmp_path / "certificate.json").write_text(json.dumps(document))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="unknown optimizer"):
+        verify_file(tmp_path / "certificate.json")
+    assert verify_file(tmp_path / "certificate.json", ["rules.py"]).holds
+
+
 @pytest.mark.parametrize("content", ["[" * 100_000 + "]" * 100_000, "1" * 100_000, "", "{", "\x00"], ids=range(5))
 def test_a_file_that_is_no_certificate_is_told_in_one_line(tmp_path, content):
     path = tmp_path / "certificate.json"

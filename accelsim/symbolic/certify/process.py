@@ -29,13 +29,13 @@ def verify_file(path: Path, rules: Iterable[str] = (), seconds: float = SECONDS)
     InputError
         If the file holds no certificate, or names a rule that does not exist.
     """
-    command = [sys.executable, "-m", __spec__.name, str(path), *rules]
+    command = [sys.executable, "-P", "-m", __spec__.name, str(path), *rules]  # without modules of this folder
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, stdin=subprocess.DEVNULL)
     except subprocess.TimeoutExpired:
         return Verified(False, f"it could not be checked within {seconds:g} s")
     try:
-        answer = json.loads(done.stdout)
+        answer = json.loads(done.stdout.strip().rpartition("\n")[2])  # a file of rules may print, too
     except ValueError:
         said = done.stderr.strip().rpartition("\n")[2]
         raise InputError(f"the check of {path} ended with code {done.returncode}: {said}") from None
