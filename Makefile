@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: test reproduce figures machines rates-check fuzz oracles coq slow gpu-check lint clean
+.PHONY: test reproduce figures machines flint rates-check fuzz oracles coq slow gpu-check lint clean
 
 $(VENV)/ready: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -30,6 +30,12 @@ figures: $(VENV)/ready  ## every experiment at full size, into figures/
 
 machines: $(VENV)/ready  ## numerical tests under three BLAS kernels, two threads, without AVX2; reproduce on another kernel
 	$(BIN)/python -m pytest tests/slow/machines.py
+
+flint: ## the symbolic engine's tests with python-flint, which must change no answer
+	$(PYTHON) -m venv $(VENV)-flint
+	$(VENV)-flint/bin/python -m pip install --quiet --editable '.[test]' python-flint
+	$(VENV)-flint/bin/python -m pytest --numprocesses 2 tests/test_factor.py tests/test_finder.py tests/test_equivalence.py \
+		tests/test_certificates.py tests/test_verdicts.py
 
 rates-check: $(VENV)/ready  ## rates on random tables under several BLAS kernels, against sixty digits
 	$(BIN)/python -m pytest tests/slow/rates_on_tables.py
