@@ -319,8 +319,8 @@ class Tableau:
                 try:
                     matrix[place] = evaluate(node, leaf, apply, known)
                 except ZeroDivisionError:
-                    where = f"{self.optimizer} divides by zero at t = {t}"
-                    raise InputError(f"{where}: take other hyperparameters") from None
+                    here = ", ".join(f"{name} = {h[name]}" for name in self.reads)
+                    raise InputError(f"{self.optimizer} divides by zero at t = {t}, at {here}") from None
             matrices.append(matrix)
         return Numeric(*matrices)
 
