@@ -2,8 +2,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Tests start many processes: what they import is compiled once, whatever the shell says of it.
+export PYTHONDONTWRITEBYTECODE :=
+export PYTHONPYCACHEPREFIX := $(abspath $(VENV))/pycache
 
-.PHONY: test reproduce figures machines flint rates-check fuzz oracles coq slow gpu-check lint clean
+.PHONY: test reproduce figures machines flint versions rates-check fuzz oracles coq latex slow gpu-check lint clean
 
 $(VENV)/ready: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -37,6 +40,9 @@ flint: ## the symbolic engine's tests with python-flint, which must change no an
 	$(VENV)-flint/bin/python -m pytest --numprocesses 2 tests/test_factor.py tests/test_finder.py tests/test_equivalence.py \
 		tests/test_certificates.py tests/test_verdicts.py
 
+versions: ## tests with the lowest versions of everything, and with the newest Python at hand
+	.ci/versions
+
 rates-check: $(VENV)/ready  ## rates on random tables under several BLAS kernels, against sixty digits
 	$(BIN)/python -m pytest tests/slow/rates_on_tables.py
 
@@ -46,8 +52,12 @@ oracles: $(VENV)/oracles  ## the rules against real implementations, live
 coq: $(VENV)/ready  ## every derivation checked by Coq's kernel (Debian's package coq), every near miss refused
 	$(BIN)/python -m pytest tests/slow/coq.py
 
-slow: $(VENV)/ready  ## equivalences of rules made by chance, five hundred each way; mutants of certificates; python-control's transfer functions; every kernel
-	$(BIN)/python -m pytest --numprocesses 2 tests/slow/equivalence.py tests/slow/certificates.py tests/slow/kernels.py
+latex: $(VENV)/ready  ## answers of every kind and the documents of all rules compiled with LaTeX (Debian's texlive-latex-base)
+	$(BIN)/python -m pytest -rs tests/slow/latex.py
+
+slow: $(VENV)/ready  ## equivalences of rules made by chance, five hundred each way; verdicts derived by hand; mutants of certificates; python-control's transfer functions; every kernel; spoiled command lines
+	$(BIN)/python -m pytest --numprocesses 2 tests/slow/equivalence.py tests/slow/certificates.py tests/slow/kernels.py \
+		tests/slow/own_verdicts.py tests/slow/command_lines.py
 
 fuzz: $(VENV)/ready  ## random questions of many kinds against independent references: SEED=n [COUNT=n]
 	$(BIN)/python tests/slow/fuzz.py --seed $(or $(SEED),0) --count $(or $(COUNT),1000)
@@ -61,7 +71,8 @@ gpu-check: $(VENV)/ready  ## on an NVIDIA GPU: kernels against the reference, an
 
 lint: $(VENV)/lint  ## lint and types
 	$(BIN)/ruff check .
-	$(BIN)/mypy accelsim derivations experiments
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy accelsim derivations experiments tests benchmarks
 
 clean:
 	rm -rf $(VENV) build *.egg-info

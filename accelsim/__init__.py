@@ -3,26 +3,41 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from accelsim.elementary import cos, exp, first, log, maximum, minimum, sign, sqrt, total, where
 from accelsim.rule import Hyperparameter, momentum, optimizer, positive, real, step_size, switch, weight
-from accelsim.schedules import recurrence, warmup
+from accelsim.schedules import ratio, recurrence, warmup
 
+if TYPE_CHECKING:
+    from accelsim import optimizers, problems
+    from accelsim.exact.risk import risk
+    from accelsim.exact.stationary.rates import rate
+    from accelsim.exact.tune.comparing import compare
+    from accelsim.exact.tune.tuning import tune
+    from accelsim.simulation.driver import simulate
+    from accelsim.symbolic.certify.verifier import verify_certificate
+    from accelsim.symbolic.find.finder import equivalent
+    from accelsim.symbolic.system.normal_form import canonical
+    from accelsim.symbolic.verify import verify
+
+_ROOMS = "optimizers", "problems"
 _HOMES = {
     "canonical": "accelsim.symbolic.system.normal_form",
+    "compare": "accelsim.exact.tune.comparing",
     "equivalent": "accelsim.symbolic.find.finder",
     "verify": "accelsim.symbolic.verify",
     "verify_certificate": "accelsim.symbolic.certify.verifier",
-    "rate": "accelsim.exact.rates",
-    "risk": "accelsim.exact.moments",
+    "rate": "accelsim.exact.stationary.rates",
+    "risk": "accelsim.exact.risk",
     "simulate": "accelsim.simulation.driver",
-    "tune": "accelsim.exact.tuning",
+    "tune": "accelsim.exact.tune.tuning",
 }
 
 __all__ = [
     "Hyperparameter",
     "canonical",
+    "compare",
     "cos",
     "equivalent",
     "exp",
@@ -32,8 +47,11 @@ __all__ = [
     "minimum",
     "momentum",
     "optimizer",
+    "optimizers",
     "positive",
+    "problems",
     "rate",
+    "ratio",
     "real",
     "recurrence",
     "risk",
@@ -54,6 +72,16 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # Loaded when first asked for: a rule needs none of the heavy packages.
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("accelsim")
+    if name in _ROOMS:
+        return import_module(f"accelsim.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'accelsim' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

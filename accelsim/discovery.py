@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import pkgutil
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
-from accelsim.errors import InputError
+from accelsim import files
+from accelsim.errors import UserCode
 
 T = TypeVar("T")
 
@@ -28,23 +27,17 @@ def load(path: str) -> ModuleType:
     Raises
     ------
     InputError
-        If there is no such file, or if it raises.
+        If it cannot be read, or raises.
     """
-    file = Path(path)
-    if not file.is_file():
-        raise InputError(f"no Python file at {path}")
+    content, file = files.content(path, "Python file"), Path(path)
     module = ModuleType(f"accelsim_rules_{file.stem}")
     module.__file__ = str(file)
-    try:
-        with contextlib.redirect_stdout(sys.stderr):  # stdout may be the one JSON document
-            exec(compile(file.read_bytes(), str(file), "exec"), vars(module))  # an import would leave a cache beside it
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
-    except (Exception, SystemExit) as error:
-        raise InputError(f"{path} raised {type(error).__name__}: {error}") from None
+    with UserCode(path):
+        exec(compile(content, str(file), "exec"), vars(module))  # an import would leave a cache beside it
     return module
 
 
 def members(module: ModuleType, kind: type[T]) -> dict[str, T]:
     """The objects of a kind that a module holds, by their own name."""
-    return {str(value): value for value in vars(module).values() if isinstance(value, kind)}
+    # by type: an object of a user's may raise when it is asked for its class
+    return {str(value): value for value in vars(module).values() if issubclass(type(value), kind)}

@@ -23,7 +23,8 @@ _HASHED = re.compile(r"\b([a-z])[0-9a-f]{10}\b")
 
 def same(form: str, stored: bytes, drawn: bytes) -> bool:
     """Whether two drawings of a format (``svg``, ``png``) are the same but for rounding; other files, byte for byte."""
-    return stored == drawn or _SAME.get(form, lambda *_: False)(stored, drawn)
+    alike = _SAME.get(form)
+    return stored == drawn or (alike is not None and alike(stored, drawn))
 
 
 def _same_vectors(stored: bytes, drawn: bytes) -> bool:

@@ -73,7 +73,7 @@ def cos(x: Any) -> Any:
 
 def sign(x: Any) -> Any:
     """-1, 0 or 1 by coordinate."""
-    return _apply("sign", lambda value: (value > 0) - (value < 0), x)
+    return _apply("sign", lambda value: int(value > 0) - int(value < 0), x)
 
 
 def _exactly(choose: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:

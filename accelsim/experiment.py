@@ -1,4 +1,4 @@
-"""What an experiment is: one claim, one file in experiments/, discovered like everything else.
+"""Experiments: one claim, one file in experiments/, discovered like everything else.
 
 A file holds ``CLAIM`` (one falsifiable sentence), ``ASSUMPTIONS``, ``EXPECTED`` (the verdict our evidence gives),
 a frozen ``Config`` with the instances ``FULL`` and ``TINY``, ``run(config, progress) -> Outcome`` and
@@ -22,7 +22,7 @@ Progress = Callable[[float, str], None]  # fraction done, what is being done
 
 @dataclass(frozen=True)
 class Outcome:
-    """What `run` returns.
+    """Measured and predicted numbers of an experiment, and its verdict: the value of `run`.
 
     Attributes
     ----------
@@ -46,7 +46,13 @@ def known() -> dict[str, ModuleType]:
 
 
 def select(names: list[str]) -> dict[str, ModuleType]:
-    """The experiments of these names, all where none is named."""
+    """Experiments by name; all for an empty list.
+
+    Raises
+    ------
+    InputError
+        For an unknown name.
+    """
     every = known()
     for name in names:
         if name not in every:

@@ -200,8 +200,9 @@ def shown(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def read(text: str) -> Node:
-    """A text as the last node of a program of its own, with leaves `const` and `name`; a call of no known function is
-    `call`.
+    """A text as the last node of a program of its own, with leaves `const` and `name`.
+
+    A call of a function that is not known is a node `call`.
 
     Raises
     ------
@@ -226,9 +227,7 @@ def called(text: str) -> set[str]:
 Apply = Callable[[Node, list[Any]], Any]
 
 
-def evaluated(
-    text: str, known: Mapping[str, Any], number: Callable[[Any], Any] = exact, apply: Apply = operate
-) -> Any:
+def evaluated(text: str, known: Mapping[str, Any], number: Callable[[Any], Any] = exact, apply: Apply = operate) -> Any:
     """A written expression in any arithmetic.
 
     Parameters
@@ -253,10 +252,20 @@ def evaluated(
     return _Evaluation(text, known, number, apply)(read(text))
 
 
-def divided_by(text: str, known: Mapping[str, Any], number: Callable[[Any], Any], apply: Apply) -> Iterator[Any]:
-    """What a written expression divides by in SymPy, as it is written; arguments as those of `evaluated`.
+def operands(
+    text: str,
+    known: Mapping[str, Any],
+    number: Callable[[Any], Any],
+    apply: Apply,
+    chosen: Callable[[Node, Callable[[Node], Any]], tuple[Node, ...]],
+) -> Iterator[Any]:
+    """Some operands in a written expression, before any simplification; other arguments as those of `evaluated`.
 
-    What is divided by in one branch of ``where`` alone is 1 in the other.
+    An operand that is in one branch of ``where`` alone is 1 in the other.
+
+    Parameters
+    ----------
+    chosen : function from a node, and the one that evaluates nodes, to the operands that are wanted.
     """
     value = _Evaluation(text, known, number, apply)
     pending: list[tuple[Node, tuple[tuple[Node, int], ...]]] = [(read(text), ())]  # nodes, and the branches around them
@@ -265,16 +274,12 @@ def divided_by(text: str, known: Mapping[str, Any], number: Callable[[Any], Any]
         if node.op == "where":
             pending += [(node.args[branch], (*around, (node, branch))) for branch in (2, 1)]
             continue
-        divisor = None
-        if node.op == "div":
-            divisor = value(node.args[1])
-        elif node.op == "pow" and not value(node.args[1]).is_nonnegative:
-            divisor = value(node.args[0])
-        if divisor is not None:
+        for each in chosen(node, value):
+            operand = value(each)
             for choice, branch in reversed(around):
-                branches = [divisor if branch == i else number(1) for i in (1, 2)]
-                divisor = apply(choice, [value(choice.args[0]), *branches])
-            yield divisor
+                branches = [operand if branch == i else number(1) for i in (1, 2)]
+                operand = apply(choice, [value(choice.args[0]), *branches])
+            yield operand
         pending += [(part, around) for part in reversed(node.args)]
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
+import re
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from accelsim import experiment, results
 from accelsim.errors import InputError, reason
@@ -19,6 +22,12 @@ MARKERS = "osD^v<>P*X"
 FORMATS = ("svg", "png")
 _DECADES = 1e-5  # of the largest coefficient: what a schedule brings below it on its way to zero is not drawn
 _SALT = 14746  # with it those that figures compare most differ in color and marker
+# Neither the date nor the version of the drawing library belongs to a figure.
+_METADATA: Any = {
+    "svg": {"Date": None, "Creator": None},
+    "png": {"Software": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
 _RC: Any = {
     "figure.figsize": (6.4, 4.0),
     "figure.dpi": 100,
@@ -54,24 +63,35 @@ def render(result: Result) -> dict[str, bytes]:
     return _rendered(lambda figure: module.draw(result, figure))
 
 
-def _rendered(draw: Callable[[Any], None]) -> dict[str, bytes]:
+def _rendered(draw: Callable[[Any], None], forms: Iterable[str] = FORMATS) -> dict[str, bytes]:
     """The bytes of a figure by format, from what draws on it."""
-    import matplotlib
+    matplotlib = _matplotlib()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     drawn = {}
-    with matplotlib.rc_context(_RC):
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()  # whatever the user's own settings are: the same bytes everywhere
+        matplotlib.rcParams.update(_RC)
         figure = Figure()
         FigureCanvasAgg(figure)
         draw(figure)
-        for form in FORMATS:
+        for form in forms:
             stream = io.BytesIO()
-            # Neither the date nor the version of the drawing library belongs to the figure.
-            metadata = {"Date": None, "Creator": None} if form == "svg" else {"Software": None}
-            figure.savefig(stream, format=form, metadata=metadata)
+            figure.savefig(stream, format=form, metadata=_METADATA[form])
             drawn[form] = stream.getvalue()
     return drawn
+
+
+def _matplotlib() -> Any:
+    """The package; the backend that the environment names is for others, and need not be there."""
+    asked = os.environ.pop("MPLBACKEND", None)
+    try:
+        import matplotlib
+    finally:
+        if asked is not None:
+            os.environ["MPLBACKEND"] = asked
+    return matplotlib
 
 
 def coefficients(name: str, beta: Any, eta: Any, alpha: Any) -> dict[str, bytes]:
@@ -133,6 +153,87 @@ def against_envelope(name: str, own: tuple[Any, Any], envelope: tuple[Any, Any])
     return _rendered(draw)
 
 
+def by_batch(objective: str, series: Mapping[str, Any], form: str) -> bytes:
+    """The bytes of a figure of values over batch sizes.
+
+    Parameters
+    ----------
+    objective : what the values are, as ``risk@300``.
+    series : by optimizer, pairs of a batch size and a value.
+    form : ``svg``, ``png`` or ``pdf``.
+
+    Raises
+    ------
+    InputError
+        If no value is above 0: their logarithms are drawn.
+    """
+    kind, _, number = objective.partition("@")
+    what = {"rate": "time constant, in steps", "risk": f"excess risk after {number} steps"}
+    sizes = {batch for pairs in series.values() for batch, value in pairs if value > 0}
+    if not sizes:
+        raise InputError("no value can be drawn: none is above 0")
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots()
+        for name, pairs in series.items():
+            if pairs:
+                axes.loglog(*zip(*pairs, strict=True), **look(name))
+        axes.set(xlabel="batch size", ylabel=what.get(kind, f"steps to an excess risk of {number}"))
+        if len(sizes) == 1:
+            axes.set_xscale("linear")
+            axes.set_xticks([*sizes])
+        axes.legend()
+
+    return _rendered(draw, [form])[form]
+
+
+def over_steps(name: str, unit: str, run: Mapping[str, Any], form: str) -> bytes:
+    """The bytes of a figure of a run's risk.
+
+    Parameters
+    ----------
+    name : the optimizer.
+    unit : what its length is counted in, ``steps`` or ``samples``.
+    run : arrays of one length: lengths by that unit, ``risk``, and where there are some ``bias`` and ``variance`` of an
+        exact risk, ``standard_error`` and the ``exact`` risk of a simulated one.
+    form : ``svg``, ``png`` or ``pdf``.
+
+    Raises
+    ------
+    InputError
+        If no risk after the first step is finite: lengths are drawn by their logarithm, and the start has none.
+    """
+    import numpy as np
+
+    run = {column: np.asarray(values)[np.asarray(run[unit]) > 0] for column, values in run.items()}
+    if not np.isfinite(run["risk"]).any():
+        raise InputError("no risk can be drawn: none after the start is finite")
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots()
+        x, risk = run[unit], run["risk"]
+        style = look(name) | {"marker": "", "linestyle": "-"}
+        style["label"] += ", simulated" * ("standard_error" in run)
+        axes.loglog(x, risk, **style)
+        for part, dash in (("bias", (0, (4, 2))), ("variance", (0, (1, 1.5)))):
+            if part in run and (run[part] > 0).any():
+                axes.plot(x, run[part], color="0.45", linestyle=dash, linewidth=1.1, label=part)
+        if "standard_error" in run:
+            near, apart = np.isfinite(risk), 2 * run["standard_error"]
+            bottom = axes.get_ylim()[0]  # lower there is nothing to be seen
+            low, high = np.maximum(risk[near] - apart[near], bottom), risk[near] + apart[near]
+            axes.fill_between(
+                x[near], low, high, color=style["color"], alpha=0.25, linewidth=0, label="2 standard errors"
+            )
+            axes.set_ylim(bottom=bottom)
+        if "exact" in run:
+            axes.plot(x, run["exact"], color="black", linestyle=":", label="exact")
+        axes.set(xlabel=unit, ylabel="excess risk")
+        axes.legend()
+
+    return _rendered(draw, [form])[form]
+
+
 def stability(name: str, axes: dict[str, Any], tau: Any) -> dict[str, bytes]:
     """The bytes of a map of time constants over two hyperparameters, by format; what is unstable stays white.
 
@@ -175,7 +276,10 @@ def stored(folder: Path) -> list[Result]:
     InputError
         If there is none.
     """
-    paths = sorted(folder.glob("*.json"))
+    try:
+        paths = sorted(folder.glob("*.json"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"no stored results in {folder}: {error}") from None
     if not paths:
         raise InputError(f"no stored results in {folder}; make some with: accelsim run --out {folder}")
     return [results.load(path) for path in paths]
@@ -190,15 +294,25 @@ def gallery(found: list[Result], undrawn: Mapping[str, str]) -> str:
     """
     parts = ["# Figures\n\nDrawn by `accelsim figures` from the results stored beside them; not edited by hand.\n"]
     for result in found:
-        name, conditions = result.name, f"Size: {result.config['size']}. Assumptions: {'; '.join(result.assumptions)}."
-        figure = f"**Not drawn**: {undrawn[name]}" if name in undrawn else f"![{name}]({name}.svg)"
+        name = result.name
+        assumptions = "; ".join(map(str, result.assumptions))
+        conditions = _told(f"Size: {result.config.get('size')}. Assumptions: {assumptions}.")
+        figure = f"![{_told(name)}]({quote(name)}.svg)"
+        if name in undrawn:
+            figure = f"**Not drawn**: {_told(undrawn[name])}"
         verdict = "holds" if result.holds else "does not hold"
         expected = "as expected" if result.as_expected else "**not as expected**"
-        shown = f"{figure}\n\nVerdict: {verdict}, {expected} ({result.relation})."
+        shown = f"{figure}\n\nVerdict: {verdict}, {expected} ({_told(result.relation)})."
         if result.error is not None:
-            shown = f"**Failed**: {result.error}."
-        parts.append(f"## {name.replace('_', ' ')}\n\n{result.claim}\n\n{shown} {conditions}\n")
+            shown = f"**Failed**: {_told(result.error)}."
+        parts.append(f"## {_told(name.replace('_', ' '))}\n\n{_told(result.claim)}\n\n{shown} {conditions}\n")
     return "\n".join(parts)
+
+
+def _told(text: str) -> str:
+    """A stored text in one line of Markdown, in which it makes no tags, links or pictures."""
+    line = re.sub(r"<(?=[a-zA-Z/!?])", "&lt;", " ".join(text.split()))
+    return re.sub(r"[\[\]]", r"\\\g<0>", line)
 
 
 def _pages(folder: Path, undrawn: dict[str, str]) -> Iterator[tuple[Path, bytes | None]]:

@@ -2,15 +2,20 @@
 
 Every other reader of a rule (tableau, normal form, LaTeX, moments, kernels) reads this program. A node is
 
-* ``uniform``: made of the step t and hyperparameters only, one number a step, computed on the host;
+* ``uniform``: made of the step t, hyperparameters and uniform states only, one number a step, computed on the host;
 * ``vector``:  made of state or gradient, one number a coordinate;
 * ``total``:   a vector reduced over its coordinates, one number a replica.
+
+A *uniform state* is a memory whose update reads nothing but the step, hyperparameters and uniform states (a counter, a
+product of momenta, a sum of weights, the last step size): a sequence with a start and a recursion, the same for all
+coordinates. One that is added to vectors is a memory like others, which may be a part of a linear rule.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterable, Mapping
+import sys
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from numbers import Rational, Real
@@ -18,12 +23,13 @@ from types import SimpleNamespace
 from typing import Any
 
 from accelsim.elementary import FUNCTIONS, OPERATORS
-from accelsim.errors import InputError
+from accelsim.errors import InputError, UserCode
 
 LARGEST_DENOMINATOR, ROUNDING = 10_000, 1e-15  # of a literal that Python has rounded, and its relative error
 SHORT = 15  # characters of a float that was hardly rounded
 MOST_GRADIENTS = 64  # a step: a rule that never stops yielding is told so
 _INFIX = {"add": (" + ", 0), "sub": (" - ", 0), "mul": ("*", 2), "div": ("/", 2), "pow": ("**", 4)}
+_LONGEST = 20_000  # characters of an expression that is shown
 _RANK = {"uniform": 0, "total": 1, "vector": 2}
 
 
@@ -35,6 +41,7 @@ class Tape:
         self._known: dict[tuple[Any, ...], Node] = {}
 
     def node(self, op: str, *args: Node, value: Any = None, kind: str | None = None) -> Node:
+        """The node of an operation on others, made if there is none; its kind is the widest of theirs unless given."""
         key = (op, type(value).__name__, repr(value), *(arg.index for arg in args))
         if key not in self._known:
             if kind is None:
@@ -56,6 +63,9 @@ class Tape:
         if isinstance(value, Real) and not isinstance(value, bool):
             if not isinstance(value, Rational) and not math.isfinite(value):
                 raise InputError(f"a rule may not compute with {value}")
+            size: Any = abs(value)
+            if size > sys.float_info.max:
+                raise InputError("a rule may not compute with numbers above 1.8e308, which no float holds")
             return self.node("const", value=value, kind="uniform")
         raise InputError(f"a rule computes with numbers, states, gradients and hyperparameters, not with {value!r}")
 
@@ -70,23 +80,35 @@ class Node:
         self.tape, self.index, self.op, self.args, self.value, self.kind = tape, index, op, args, value, kind
 
     def __repr__(self) -> str:
-        """The expression as a person writes it."""
+        """The expression as a person writes it; where a part of it is too long to be read, that is dots."""
+        texts: dict[int, str] = {}
+        for node in reachable([self]):
+            text = node._written(texts)
+            texts[node.index] = text if len(text) <= _LONGEST else "(...)"
+        return texts[self.index]
+
+    def _written(self, texts: Mapping[int, str]) -> str:
+        """The expression, from those of its arguments."""
         if not self.args:
             return {"gradient": f"g{self.value or ''}", "step": "t"}.get(self.op, str(self.value))
+
+        def within(arg: Node, rank: int) -> str:
+            own = {"neg": 0}.get(arg.op, _INFIX.get(arg.op, ("", 9))[1])
+            return f"({texts[arg.index]})" if own < rank else texts[arg.index]
+
         if self.op == "neg":
-            return f"-{self.args[0]._within(2)}"
+            return f"-{within(self.args[0], 2)}"
         if self.op in _INFIX:
             sign, rank = _INFIX[self.op]
             left, right = self.args
-            return left._within(rank) + sign + right._within(rank + (self.op in ("sub", "div", "pow")))
-        return f"{self.op}({', '.join(map(repr, self.args))})"
-
-    def _within(self, rank: int) -> str:
-        own = {"neg": 0}.get(self.op, _INFIX.get(self.op, ("", 9))[1])
-        return f"({self!r})" if own < rank else repr(self)
+            return within(left, rank) + sign + within(right, rank + (self.op in ("sub", "div", "pow")))
+        return f"{self.op}({', '.join(texts[arg.index] for arg in self.args)})"
 
     def _binary(self, op: str, other: Any, swap: bool = False) -> Node:
         lifted = self.tape.lift(other)
+        divisor = self if swap else lifted
+        if op == "div" and divisor.op == "const" and divisor.value == 0:
+            raise InputError("a rule may not divide by the number 0")
         return self.tape.node(op, lifted, self) if swap else self.tape.node(op, self, lifted)
 
     def __add__(self, other: Any) -> Node:
@@ -162,73 +184,148 @@ class Program:
     queries : one entry a `yield`: the nodes of the points at which that yield asks for gradients.
     updates : the node of each state's next value.
     reads : names of the hyperparameters that the rule reads.
+    uniform : the uniform states.
     """
 
     nodes: tuple[Node, ...]
     queries: tuple[tuple[Node, ...], ...]
     updates: Mapping[str, Node]
     reads: tuple[str, ...]
+    uniform: tuple[str, ...] = ()
 
     @property
     def gradients(self) -> int:
         """Number of gradients taken in a step."""
         return sum(map(len, self.queries))
 
+    def lines(self) -> list[str]:
+        """The program as text: of equal programs the same."""
+        lines = [f"{n.index} {n.op} {n.value!r} {[a.index for a in n.args]}" for n in self.nodes]
+        lines += [f"query {[point.index for point in stage]}" for stage in self.queries]
+        return lines + [f"{state} {node.index}" for state, node in self.updates.items()]
 
-class _Reader:
+    def following(
+        self,
+        t: Any,
+        h: Mapping[str, Any],
+        number: Callable[[Any], Any] = lambda value: value,
+        apply: Callable[[Node, list[Any]], Any] | None = None,
+    ) -> dict[str, Any]:
+        """The uniform states after a step, from those before it and the hyperparameters, both in `h`."""
+
+        def leaf(node: Node) -> Any:
+            if node.op in ("state", "hyperparameter"):
+                return h[node.value]
+            return t if node.op == "step" else number(node.value)
+
+        known: dict[int, Any] = {}
+        return {name: evaluate(self.updates[name], leaf, apply or operate, known) for name in self.uniform}
+
+
+class Reader:
     """Stands for `h` in a trace: a switch is its number, everything else a node."""
 
     def __init__(self, tape: Tape, switches: Mapping[str, Any]) -> None:
-        self._tape, self._switches, self._reads = tape, switches, dict[str, None]()
+        self._tape, self._switches, self._names = tape, switches, dict[str, None]()
 
     def __getattr__(self, name: str) -> Any:
-        self._reads[name] = None
+        self._names[name] = None
         if name in self._switches:
             return self._switches[name]
         return self._tape.node("hyperparameter", value=name, kind="uniform")
 
 
+def names_read(reader: Reader) -> tuple[str, ...]:
+    """The names that a reader was asked for."""
+    return tuple(reader._names)
+
+
 Rule = Callable[[Any, Any, Any], Generator[Any, Any, Any]]
 
 
-def trace(name: str, rule: Rule, states: tuple[str, ...], switches: Mapping[str, Any]) -> Program:
-    """Run a rule once on nodes.
+def trace(
+    name: str, rule: Rule, states: tuple[str, ...], switches: Mapping[str, Any], memories: Iterable[str] = ()
+) -> Program:
+    """Run a rule on nodes, once more to see that it does the same, and again where `memories` are uniform states.
 
     Raises
     ------
     InputError
-        If the rule branches on a traced value, asks for no gradient, returns other names than its states, or
-        raises anything of its own.
+        If the rule branches on a traced value, asks for no gradient, returns other names than its states,
+        raises anything of its own, or does something else the second time.
     """
+    traced, again = (_traced(name, rule, states, switches, frozenset()) for _ in range(2))
+    if traced.lines() != again.lines():
+        raise InputError(f"rule {name!r} is not a function of s, t and h alone: run again, it computes something else")
+    uniform = _uniform(traced, memories)
+    return _traced(name, rule, states, switches, uniform) if uniform else traced
+
+
+def _traced(
+    name: str, rule: Rule, states: tuple[str, ...], switches: Mapping[str, Any], uniform: Collection[str]
+) -> Program:
     tape = Tape()
-    reader = _Reader(tape, switches)
-    state = SimpleNamespace(**{s: tape.node("state", value=s, kind="vector") for s in states})
+    reader = Reader(tape, switches)
+    kinds = {s: "uniform" if s in uniform else "vector" for s in states}
+    state = SimpleNamespace(**{s: tape.node("state", value=s, kind=kind) for s, kind in kinds.items()})
     queries: list[tuple[Node, ...]] = []
     try:
-        run = rule(state, tape.node("step", kind="uniform"), reader)
-        point = next(run)
-        while True:
-            points = point if isinstance(point, tuple) else (point,)
-            if not points or sum(map(len, queries)) + len(points) > MOST_GRADIENTS:
-                raise InputError(f"a step takes from 1 to {MOST_GRADIENTS} gradients, each `yield` at least one")
-            queries.append(tuple(map(tape.lift, points)))
-            taken = sum(map(len, queries))
-            first = taken - len(points)
-            grads = tuple(tape.node("gradient", value=k, kind="vector") for k in range(first, taken))
-            point = run.send(grads if isinstance(point, tuple) else grads[0])
+        with UserCode(f"rule {name!r}", passing=(StopIteration,)):
+            run = rule(state, tape.node("step", kind="uniform"), reader)
+            point = next(run)
+            while True:
+                points = point if isinstance(point, tuple) else (point,)
+                if not points or sum(map(len, queries)) + len(points) > MOST_GRADIENTS:
+                    raise InputError(f"a step takes from 1 to {MOST_GRADIENTS} gradients, each `yield` at least one")
+                queries.append(tuple(map(tape.lift, points)))
+                taken = sum(map(len, queries))
+                first = taken - len(points)
+                grads = tuple(tape.node("gradient", value=k, kind="vector") for k in range(first, taken))
+                point = run.send(grads if isinstance(point, tuple) else grads[0])
     except StopIteration as stop:
         returned = stop.value
-    except InputError as error:
-        raise InputError(f"rule {name!r}: {error}") from None
-    except Exception as error:
-        raise InputError(f"rule {name!r} raised {type(error).__name__}: {error}") from error
     if not queries:
         raise InputError(f"rule {name!r} never asks for a gradient: it must `yield` the point it is taken at")
     if not isinstance(returned, dict) or set(returned) != set(states):
-        got = ", ".join(returned) if isinstance(returned, dict) else repr(returned)
+        got = ", ".join(map(str, returned)) if isinstance(returned, dict) else repr(returned)
         raise InputError(f"rule {name!r} must return dict({', '.join(f'{s}=...' for s in states)}), not {got}")
-    updates = {s: tape.lift(returned[s]) for s in states}
-    return Program(tuple(tape.nodes), tuple(queries), updates, tuple(reader._reads))
+    with UserCode(f"rule {name!r}"):
+        updates = {s: tape.lift(returned[s]) for s in states}
+    ordered = tuple(s for s in states if s in uniform)
+    return Program(tuple(tape.nodes), tuple(queries), updates, names_read(reader), ordered)
+
+
+def _uniform(traced: Program, memories: Iterable[str]) -> frozenset[str]:
+    """The uniform states among some memories: the largest set that is closed, less what vectors are added to."""
+    found = set(memories)
+    while found:
+        depends = _uniform_nodes(traced, found)
+        open_ = {s for s in found if traced.updates[s].index not in depends}
+        ends = [point for stage in traced.queries for point in stage]
+        ends += [node for state, node in traced.updates.items() if state not in found]
+        added = [node for node in ends if node.index in depends]
+        for node in traced.nodes:
+            if node.op in ("add", "sub", "where") and node.index not in depends:
+                added += [arg for arg in node.args if arg.index in depends]
+        lost = open_ or set().union(*(depends[node.index] for node in added))
+        if not lost:
+            break
+        found -= lost
+    return frozenset(found)
+
+
+def _uniform_nodes(traced: Program, states: Collection[str]) -> dict[int, set[str]]:
+    """By index of each node that is uniform where some states are, those states that it depends on."""
+    found: dict[int, set[str]] = {}
+    for node in traced.nodes:
+        if node.args:
+            if node.op != "total" and all(arg.index in found for arg in node.args):
+                found[node.index] = set().union(*(found[arg.index] for arg in node.args))
+        elif node.kind == "uniform":
+            found[node.index] = set()
+        elif node.op == "state" and node.value in states:
+            found[node.index] = {node.value}
+    return found
 
 
 def evaluate(

@@ -8,6 +8,7 @@ name and then renamed: it is there whole or not at all.
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import math
 import os
@@ -19,6 +20,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
+from accelsim import files
 from accelsim.errors import InputError
 
 FORMAT = "accelsim result 1"
@@ -74,7 +76,7 @@ def _spelled(value: Any) -> Any:
 
 
 def numbers(value: Any) -> Any:
-    """What `jsonable` made of numbers, arrays and collections of them, with the strings for numbers read back."""
+    """Inverse of `jsonable` on numbers, arrays and collections of them: strings for numbers are read back."""
     if isinstance(value, dict):
         return {key: numbers(part) for key, part in value.items()}
     if isinstance(value, list):
@@ -84,7 +86,7 @@ def numbers(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Result:
-    """What an experiment found. Arrays and tuples are held as lists, as they are when it is read back.
+    """Result of an experiment. Arrays and tuples are held as lists, as they are when it is read back.
 
     Attributes
     ----------
@@ -121,6 +123,7 @@ class Result:
 
     @property
     def as_expected(self) -> bool:
+        """Whether it ran, and its verdict is the expected one."""
         return self.error is None and self.holds == self.expected
 
 
@@ -192,8 +195,14 @@ def write_document(path: Path | str, form: str, document: Mapping[str, Any]) -> 
     InputError
         If it cannot be written.
     """
-    text = json.dumps({"format": form, **jsonable(document)}, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
-    write(path, text.encode())
+    content = jsonable(document)
+    whole = {"format": form, "checksum": _checksum(content), **content}
+    write(path, (json.dumps(whole, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode())
+
+
+def _checksum(content: Mapping[str, Any]) -> str:
+    """SHA-256 of a document, however it is laid out."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def read_document(path: Path | str, form: str) -> dict[str, Any]:
@@ -202,16 +211,18 @@ def read_document(path: Path | str, form: str) -> dict[str, Any]:
     Raises
     ------
     InputError
-        If the file cannot be read, or is of another format.
+        If the file cannot be read, is of another format, or is not as it was written.
     """
     try:
-        document = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
-    except ValueError:
+        document = json.loads(files.content(path))
+    except InputError:
+        raise
+    except (ValueError, RecursionError):
         raise InputError(f"{path} is not a stored result: it is not JSON, or was cut short") from None
     if not isinstance(document, dict) or document.pop("format", None) != form:
         raise InputError(f"{path} is not a stored result: its format must be {form!r}")
+    if document.pop("checksum", None) != _checksum(document):
+        raise InputError(f"{path} is not as it was stored, its checksum is another: remove it and run again")
     return document
 
 
@@ -244,6 +255,8 @@ def load(path: Path | str) -> Result:
     wrong |= {name for name in set(document) - wrong if not isinstance(document[name], _KINDS.get(name, dict))}
     if not wrong and (document["holds"] is None) != ("error" in document):
         wrong = {"holds"}
+    if not wrong and document["name"] != Path(path).stem:  # what is drawn of it would be written elsewhere
+        wrong = {"name"}
     if wrong:
         raise InputError(f"{path} is not a stored result: wrong or missing {', '.join(sorted(wrong))}")
     return Result(**{name: value if name in _KINDS else numbers(value) for name, value in document.items()})

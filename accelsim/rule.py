@@ -1,4 +1,4 @@
-"""What an optimizer is: a rule, written once as its paper prints it, and what the rule cannot say of itself."""
+"""Optimizers: a rule, written once as its paper prints it, with its states, hyperparameters, ranges and source."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
-from numbers import Real
+from numbers import Rational, Real
 from types import SimpleNamespace
 from typing import Any
 from unicodedata import normalize
@@ -42,10 +42,23 @@ class Hyperparameter:
     open_high: bool = False
     switch: bool = False
 
+    def __post_init__(self) -> None:
+        for end in (self.low, self.high):
+            if not isinstance(end, Real) or math.isnan(end):
+                raise InputError(f"a hyperparameter's range must be given by two numbers, not {end!r}")
+        if isinstance(self.default, complex):
+            raise InputError(
+                f"a hyperparameter's default must be a real number, a schedule or a text, not {self.default}"
+            )
+
     def holds(self, value: Any) -> bool:
-        """Whether a number lies in the range."""
-        above = value > self.low if self.open_low else value >= self.low
-        below = value < self.high if self.open_high else value <= self.high
+        """Whether a number lies in the range; a fraction is held against the ends as they are written, 0.1 as 1/10."""
+        low: Any = self.low
+        high: Any = self.high
+        if isinstance(value, Rational):
+            low, high = (program.exact(end) if math.isfinite(end) else end for end in (low, high))
+        above = value > low if self.open_low else value >= low
+        below = value < high if self.open_high else value <= high
         return bool(above and below)
 
     @property
@@ -168,7 +181,8 @@ class Optimizer:
     def _trace(self, switches: Mapping[str, Any]) -> program.Program:
         key = tuple(sorted(switches.items()))
         if key not in self._programs:
-            traced = program.trace(self.name, self.rule, self.states, switches)
+            memories = [name for name in self.memories if name != self.returns]
+            traced = program.trace(self.name, self.rule, self.states, switches, memories)
             hidden = [name for name in traced.reads if name not in self.hyperparameters]
             if hidden:
                 raise InputError(f"rule {self.name!r} reads {hidden[0]} only where a switch is set: declare it")
@@ -230,8 +244,24 @@ class Optimizer:
     def rows(
         self, number: Callable[[Any], Any] = float, begin: int = 0, /, **given: Any
     ) -> Iterator[tuple[Any, dict[str, Any]]]:
-        """Step by step from step `begin`, (t, this step's hyperparameters); see `schedules.rows`."""
-        return rows(self.resolve(**given), number, self.check, begin)
+        """Step by step from step `begin`, (t, this step's hyperparameters and uniform states); see `schedules.rows`."""
+        values = self.resolve(**given)
+        traced = self.program(values)
+        if not traced.uniform:
+            return rows(values, number, self.check, begin)
+        return islice(self._with_uniform(traced, rows(values, number, self.check), number), begin, None)
+
+    def _with_uniform(self, traced: Any, plain: Iterator[Any], number: Any) -> Iterator[Any]:
+        """Rows from step 0 on, with what the uniform states are before each step."""
+        states = {name: number(self.memories[name]) for name in traced.uniform}
+        for t, h in plain:
+            row = h | states
+            yield t, row
+            try:
+                states = traced.following(t, row, number)
+            except (ArithmeticError, ValueError, TypeError) as error:
+                what = f"{type(error).__name__} at step {t}: {error}"
+                raise InputError(f"rule {self.name!r} raised {what}") from None
 
     def start(self, point: Any) -> dict[str, Any]:
         """The states before the first step, from an initial point of any arithmetic."""
@@ -243,7 +273,7 @@ def optimizer(
     returns: str,
     memories: str | Mapping[str, float] = "",
     source: str = "",
-    **hyperparameters: Hyperparameter,
+    **hyperparameters: Hyperparameter | float,
 ) -> Callable[[program.Rule], Optimizer]:
     """Decorator that makes an `Optimizer` of a rule.
 
@@ -252,7 +282,8 @@ def optimizer(
     positions, memories : names separated by spaces; memories start at 0, or as a mapping says.
     returns : the state that the user gets.
     source : where the rule is printed.
-    **hyperparameters : ranges and defaults, from `step_size`, `momentum`, `weight`, `positive`, `real`, `switch`.
+    **hyperparameters : ranges and defaults, from `step_size`, `momentum`, `weight`, `positive`, `real`, `switch`; a
+        number is a default alone.
 
     Examples
     --------
@@ -268,9 +299,18 @@ def optimizer(
 
     def make(rule: program.Rule) -> Optimizer:
         name = getattr(rule, "__name__", "rule")
-        return Optimizer(name, rule, tuple(positions.split()), starts, returns, source, hyperparameters)
+        declared = {key: _declared(name, key, value) for key, value in hyperparameters.items()}
+        return Optimizer(name, rule, tuple(positions.split()), starts, returns, source, declared)
 
     return make
+
+
+def _declared(rule: str, name: str, value: Any) -> Hyperparameter:
+    if isinstance(value, Hyperparameter):
+        return value
+    if isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value):
+        return real(float(value))
+    raise InputError(f"{name} of rule {rule!r} must be a number or declared, as by step_size(), not {value!r}")
 
 
 def step(
@@ -287,6 +327,10 @@ def step(
     state : one value (number, `Fraction`, array) a state.
     t, h : a row of `Optimizer.rows`.
     gradient : called once a `yield` with its points; returns the gradient there (a tuple for several points).
+
+    Returns
+    -------
+    The states after the step, by name.
     """
     run = rule.rule(SimpleNamespace(**state), t, SimpleNamespace(**h))
     point = next(run)
@@ -301,12 +345,14 @@ def step(
 
 
 def program_hash(rule: Optimizer, switches: Mapping[str, Any] | None = None) -> str:
-    """SHA-256 of a rule's traced program, its states and where they start, its switches and its ranges."""
+    """SHA-256 of a rule's traced program, its states and where they start, its switches, ranges and recurrences."""
     program = rule.program(switches)
-    lines = [f"{n.index} {n.op} {n.value!r} {[a.index for a in n.args]}" for n in program.nodes]
-    lines += [f"query {[point.index for point in stage]}" for stage in program.queries]
-    lines += [f"{state} {node.index}" for state, node in program.updates.items()]
-    lines += [f"{rule.positions} {dict(rule.memories)} {rule.returns}"]
+    lines = [*program.lines(), f"{rule.positions} {dict(rule.memories)} {rule.returns}"]
     set_to = {name: (switches or {}).get(name, h.default) for name, h in rule.hyperparameters.items() if h.switch}
     lines += [f"{name} {set_to.get(name)} {h.range}" for name, h in sorted(rule.hyperparameters.items())]
+    for name, declared in sorted(rule.hyperparameters.items()):
+        if isinstance(declared.default, Recurrence):
+            formula = declared.default.formula(set_to)
+            said = formula and (formula.value, dict(formula.following))
+            lines.append(f"{name} {declared.default} {dict(declared.default.start)} {said}")
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from numbers import Real
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 from accelsim import language
-from accelsim.errors import InputError
+from accelsim.errors import InputError, UserCode
 from accelsim.language import cosine as cosine
 from accelsim.language import linear as linear
 from accelsim.language import warmup as warmup
-from accelsim.program import Node, Tape, evaluate, exact, operate
+from accelsim.program import Node, Reader, Tape, evaluate, exact, names_read, operate
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,8 @@ class Schedule:
             Where it has none, or none that is finite.
         """
         try:
-            value = float(self.function(t)) if number is float else self._exactly(t)
+            with UserCode(str(self), f" at step {t}", (ArithmeticError, TypeError, ValueError, AttributeError)):
+                value = float(self.function(t)) if number is float else self._exactly(t)
         except InputError:
             raise
         except (ArithmeticError, TypeError, ValueError, AttributeError) as error:
@@ -95,7 +96,7 @@ class Schedule:
 class Recurrence:
     """A hyperparameter that remembers: ``update(memory, t, h) -> value, new memory`` on the host.
 
-    In a proof its values are an unknown function of t.
+    A proof reads it as a start and a recursion (`formula`), unless it is freed: then it is any function of t.
     """
 
     update: Callable[[Any, Any, Any], tuple[Any, dict[str, Any]]]
@@ -103,6 +104,51 @@ class Recurrence:
 
     def __str__(self) -> str:
         return self.update.__name__
+
+    def following(self, memory: Mapping[str, Any], t: Any, h: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Its value at a step and its memory after it, in numbers.
+
+        Raises
+        ------
+        InputError
+            Where the update gives something else. What it raises is passed on.
+        """
+        given = self.update(SimpleNamespace(**memory), t, SimpleNamespace(**h))
+        if not (isinstance(given, tuple) and len(given) == 2 and isinstance(given[1], Mapping)):
+            raise InputError("a recurrence must return its value and a dict of its memory")
+        value, after = given
+        if set(after) != set(self.start):
+            raise InputError(f"a recurrence must return the memory it began with: {', '.join(self.start) or 'none'}")
+        for number in (value, *after.values()):
+            if not isinstance(number, Real):
+                raise InputError(f"a recurrence computes with numbers, not with a {type(number).__name__}")
+        return value, dict(after)
+
+    def formula(self, switches: Mapping[str, Any]) -> Formula | None:
+        """The update as nodes; None where it asks what nodes do not answer, as how large t or its memory is."""
+        tape = Tape()
+        memory = SimpleNamespace(**{name: tape.node("state", value=name, kind="uniform") for name in self.start})
+        reader = Reader(tape, switches)
+        try:
+            with UserCode(str(self)):
+                value, new = self.update(memory, tape.node("step", kind="uniform"), reader)
+                following = {name: tape.lift(new[name]) for name in self.start}
+                return Formula(tape.lift(value), following, names_read(reader))
+        except InputError:
+            return None
+
+
+class Formula(NamedTuple):
+    """A recurrence's value at a step and its memory after that, as nodes; and the hyperparameters that these read."""
+
+    value: Node
+    following: Mapping[str, Node]
+    reads: tuple[str, ...]
+
+
+def ratio(part: Any, whole: Any) -> Any:
+    """A part over a whole, 0 where the whole is 0: a share of nothing."""
+    return part / whole if isinstance(whole, Node) or whole else 0 * part
 
 
 Value = Any  # a number, a Schedule or a Recurrence
@@ -141,7 +187,7 @@ def rows(
     check: Callable[[str, Any, int], None] = lambda name, value, t: None,
     begin: int = 0,
 ) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """Step by step, the pair (t, this step's hyperparameters), without end.
+    """Hyperparameters step by step, without end.
 
     Parameters
     ----------
@@ -149,6 +195,15 @@ def rows(
     number : `float`, or `program.exact` for rational runs (then t is a `Fraction` too).
     check : called with (name, value, t) for everything that varies; may raise.
     begin : the first step wanted; recurrences are followed up to it.
+
+    Yields
+    ------
+    t, and the values of that step by name.
+
+    Raises
+    ------
+    InputError
+        Where a schedule or a recurrence has no value at a step.
     """
     constants = {k: number(v) for k, v in values.items() if isinstance(v, Real) and not isinstance(v, bool)}
     schedules = {k: v for k, v in values.items() if isinstance(v, Schedule)}
@@ -164,10 +219,8 @@ def rows(
                 raise InputError(f"{name} = {error}") from None
             check(name, h[name], step)
         for name, recursion in recurrences.items():
-            try:
-                h[name], memories[name] = recursion.update(SimpleNamespace(**memories[name]), t, SimpleNamespace(**h))
-            except ArithmeticError as error:
-                raise InputError(f"{name} = {recursion} cannot be computed at step {step}: {error}") from None
+            with UserCode(f"{name} = {recursion}", f" at step {step}"):
+                h[name], memories[name] = recursion.following(memories[name], t, h)
             check(name, h[name], step)
         if step >= begin:
             yield t, h

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
-import os
 from collections.abc import Callable, Mapping
 from numbers import Real
-from pathlib import Path
+from tokenize import TokenError
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
+from accelsim import files, limits
 from accelsim.errors import InputError, unknown
 
 DIM = 12  # where neither a dimension nor an array is given
@@ -28,8 +28,8 @@ def load(path: str, what: str) -> Array:
         If there is no such file, or if it holds anything but finite numbers.
     """
     try:
-        values = np.load(Path(path), allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        values = np.load(files.regular(path), allow_pickle=False)
+    except (OSError, ValueError, EOFError, BadZipFile, SyntaxError, TokenError):  # its header is read as Python
         raise InputError(f"cannot read {what} from {path}: it must be a .npy file of numbers") from None
     return numbers(values, f"{what} in {path}")
 
@@ -59,21 +59,19 @@ def numbers(values: Any, what: str) -> Array:
 
 def whole(value: Any, what: str) -> int:
     """A whole number of at least 1, else an `InputError`."""
-    number = math.nan if isinstance(value, bool) or not isinstance(value, Real) else float(value)
-    if not number.is_integer() or number < 1:
+    real = isinstance(value, Real) and not isinstance(value, bool)
+    if not real or value != value // 1 or value < 1:
         raise InputError(f"the {what} must be a whole number of at least 1, not {value}")
-    if number > 2**53:
+    if value > 2**53:
         raise InputError(f"the {what} must be at most 2^53, not {value}")
-    return int(number)
+    return int(value)
 
 
 def fits(count: float, what: str) -> None:
-    """Raise `InputError` where that many floats are more than the machine's memory."""
-    if not hasattr(os, "sysconf"):
-        return  # the system then says so itself
-    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    """Raise `InputError` where that many floats are more than the memory that this process may have."""
+    there = limits.memory()
     if 8 * count > there:
-        sizes = f"{8e-9 * count:.3g} GB of the {1e-9 * there:.3g} GB of memory here"
+        sizes = f"{8 * count / 1e9:.3g} GB of the {there / 1e9:.3g} GB of memory here"
         raise InputError(f"{what}: they take {sizes}; take a smaller dimension")
 
 
@@ -99,7 +97,7 @@ def _geometric(text: str, dim: int) -> Array:
     return condition ** -np.linspace(0, 1, dim) if dim > 1 else np.ones(1)
 
 
-def _ones(text: str, dim: int) -> Array:
+def _ones(_: str, dim: int) -> Array:
     return np.ones(dim)
 
 

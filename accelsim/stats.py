@@ -36,6 +36,10 @@ def z_scores(simulation: Simulation, exact: Any) -> Any:
     ----------
     exact : (n,) risk at `simulation.steps`; shorter where the exact record ended in overflow, infinite from there on.
 
+    Returns
+    -------
+    array (n,) of scores.
+
     Notes
     -----
     The score is one of a standard normal only where the replicas' risks have a variance and there are enough replicas

@@ -23,6 +23,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import jax
 import numpy as np
 
+import accelsim
 from accelsim.exact import moments
 from accelsim.exact.kernel import Kernel
 from accelsim.exact.tables import Tables
@@ -85,7 +86,9 @@ def in_jax(problem: Any, steps: int) -> Callable[[], float]:
 
     @jax.jit
     def run(u: Any, v: Any, w: Any) -> Any:
-        moved = jax.lax.scan(lambda s, _: (recursion(*s, lam, problem.batch, 0.0), None), (u, v, w), None, length=steps)
+        moved = jax.lax.scan(
+            lambda s, _: (recursion(*s, lam=lam, batch=problem.batch, noise=0.0), None), (u, v, w), None, length=steps
+        )
         return lam @ moved[0][0] / 2
 
     zero = 0 * lam
@@ -100,11 +103,13 @@ def against_plain(shrink: int) -> dict[str, Any]:
     noisy = make("linear_regression", dim=d, spectrum="power:1", batch=4, label_noise=1.0)
     rule = find("accelerated_sgd")
     jitted = in_jax(problem, fewer)
-    np.testing.assert_allclose(moments.risk(rule, problem, fewer, **CANONICAL).risk[-1], in_numpy(problem, fewer), 1e-9)
+    np.testing.assert_allclose(
+        accelsim.risk(rule, problem, fewer, **CANONICAL).risk[-1], in_numpy(problem, fewer), 1e-9
+    )
     np.testing.assert_allclose(jitted(), in_numpy(problem, fewer), 1e-9)
     took = {
-        "accelsim": timed(lambda: moments.risk(rule, problem, steps, **CANONICAL)),
-        "accelsim, bias and variance on two cores": timed(lambda: moments.risk(rule, noisy, steps, **CANONICAL)),
+        "accelsim": timed(lambda: accelsim.risk(rule, problem, steps, **CANONICAL)),
+        "accelsim, bias and variance on two cores": timed(lambda: accelsim.risk(rule, noisy, steps, **CANONICAL)),
         "numpy": timed(lambda: in_numpy(problem, fewer)),
         "jax": timed(jitted),
     }
@@ -149,15 +154,15 @@ def on_digits(shrink: int) -> dict[str, float]:
     """Milliseconds a step on the digits: risk, bias and variance together."""
     problem = make("dataset", data="digits", batch=16)
     steps = max(100 // shrink, 5)
-    took = timed(lambda: moments.risk(find("sgd"), problem, steps, lr=0.01))
+    took = timed(lambda: accelsim.risk(find("sgd"), problem, steps, lr=0.01))
     return {kind: 1e3 * seconds / steps for kind, seconds in took.items()}
 
 
 def leapt() -> dict[str, Any]:
     """A billion steps at d = 300."""
     problem = make("linear_regression", dim=300, batch=4, label_noise=1.0)
-    took = timed(lambda: moments.risk(find("accelerated_sgd"), problem, 10**9, eta=1e-4, alpha=2e-3, beta=0.99))
-    found = moments.risk(find("accelerated_sgd"), problem, 10**9, eta=1e-4, alpha=2e-3, beta=0.99)
+    took = timed(lambda: accelsim.risk(find("accelerated_sgd"), problem, 10**9, eta=1e-4, alpha=2e-3, beta=0.99))
+    found = accelsim.risk(find("accelerated_sgd"), problem, 10**9, eta=1e-4, alpha=2e-3, beta=0.99)
     return {"seconds": took, "relative error": float((found.error / found.risk).max())}
 
 
@@ -166,7 +171,7 @@ def grown(shrink: int) -> float:
     problem = make("linear_regression", dim=100)
     most = []
     for steps in (10**5 // shrink, 10**6 // shrink):
-        moments.risk(find("sgd"), problem, steps, lr="1/(t+10)")
+        accelsim.risk(find("sgd"), problem, steps, lr="1/(t+10)")
         most.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
     return (most[1] - most[0]) / 1024
 

@@ -1,8 +1,9 @@
-"""How long a rate takes without dense eigenvalues, and with them, in one process on one core.
+"""How long a rate takes, with its bounds and without, and with dense eigenvalues, in one process on one core.
 
     python benchmarks/rates.py [largest dimension] [dimension of the dense comparison]
 
-Writes benchmarks/results/rates.json: seconds of processor time, each the least of three, and the machine.
+Writes benchmarks/results/rates.json: seconds of processor time, each the least of three or the median of eleven pairs,
+and the machine.
 """
 
 from __future__ import annotations
@@ -16,15 +17,18 @@ import platform
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from time import process_time
 from typing import Any
 
 from accelsim import problems
-from accelsim.exact import dense, norms
-from accelsim.exact.rates import constant_system, edge, gap
-from accelsim.exact.secular import Secular
+from accelsim.exact.stationary import dense, norms
+from accelsim.exact.stationary.rates import constant_system, edge, gap, guess
+from accelsim.exact.stationary.secular import Secular
 from accelsim.optimizers import find
+from accelsim.problems import Uncoupled
 from accelsim.problems.linear_regression import LinearRegression
+from accelsim.problems.quadratic import Quadratic
 
 OUT = Path(__file__).parent / "results" / "rates.json"
 RULES: dict[str, dict[str, float]] = {
@@ -33,6 +37,7 @@ RULES: dict[str, dict[str, float]] = {
     "ademamix_sgd": dict(lr=1e-3, beta1=0.5, beta3=0.99, alpha=2.0),
     "mars_exact_sgd": dict(lr=1e-2, beta=0.9, gamma=0.025),
 }
+PAIRS = 11  # runs with bounds and without, in turns
 
 
 def seconds(work: Callable[[], Any], repeats: int = 3) -> float:
@@ -48,6 +53,32 @@ def seconds(work: Callable[[], Any], repeats: int = 3) -> float:
 def regression(dim: int) -> LinearRegression:
     """Gaussian regression at a batch size at which these rules are stable in every dimension."""
     return LinearRegression(dim=dim, spectrum="geometric:1e6", batch=max(1, dim // 10))
+
+
+def quadratic(dim: int) -> Quadratic:
+    """The noisy quadratic, where the rate is the mean's alone."""
+    return Quadratic(dim=dim, spectrum="geometric:1e6")
+
+
+def bounded(name: str, problem: Uncoupled) -> dict[str, float]:
+    """A rate with its bounds and as a solver finds it, in turns: medians of the times and of their ratios."""
+    rule, values = find(name), RULES[name]
+    gap(rule, problem, **values)
+    pairs = [
+        (
+            seconds(lambda: gap(rule, problem, **values), repeats=1),
+            seconds(lambda: guess(rule, problem, **values), repeats=1),
+        )
+        for _ in range(PAIRS)
+    ]
+    ratios = [slow / quick for slow, quick in pairs]
+    return {
+        "rate": median(slow for slow, _ in pairs),
+        "guess": median(quick for _, quick in pairs),
+        "rate over guess": median(ratios),
+        "least ratio": min(ratios),
+        "largest ratio": max(ratios),
+    }
 
 
 def timed(name: str, dim: int) -> dict[str, float]:
@@ -104,6 +135,10 @@ def main() -> None:
             "python": platform.python_version(),
         },
         "seconds": {name: {str(dim): timed(name, dim) for dim in dims} for name in RULES},
+        "bounds": {
+            kind: {name: {str(dim): bounded(name, make(dim)) for dim in dims} for name in RULES}
+            for kind, make in (("linear_regression", regression), ("quadratic", quadratic))
+        },
         f"against dense eigenvalues, d = {compared}": {
             name: against_dense(name, compared) for name in ("sgd", "accelerated_sgd")
         },

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from accelsim import optimizer
-from accelsim.exact import goals, search, tuning
+from accelsim.exact.tune import goals, search, tuning
 from accelsim.optimizers import find
 from accelsim.problems import Problem, make
 from accelsim.rule import Hyperparameter, Optimizer, momentum, step_size, weight
@@ -163,7 +163,7 @@ def measured(name: str) -> dict[str, dict[str, float]]:
     rule, problem, objective = cases()[name]
     goal, scale = goals.parse(objective), float(problem.spectrum.max())
     free = [tuning._freed(rule, one, scale, "constant", goal.horizon) for one in tuning._chosen(rule, None, {}, {})]
-    space = tuning._Space(rule, problem, {}, free, 0)
+    space = tuning._Space(rule, problem, {}, free, 0, tuning._Watch(lambda done, least: None, math.inf))
     score = goal.on(rule, problem, space.inside)
     found: dict[str, dict[str, float]] = {}
     for method, work in METHODS.items():

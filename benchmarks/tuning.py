@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 from accelsim.experiments import noisy_quadratic_model as model
 
-from accelsim.exact import goals
-from accelsim.exact.tuning import tune
+from accelsim.exact.tune import goals
+from accelsim.exact.tune.tuning import tune
 from accelsim.optimizers import find
 from accelsim.problems import make
 

@@ -13,6 +13,7 @@ def claimed(lr: str) -> Equivalence:
         map=dict(lr=lr, beta="1 - 1/beta(t)", c="1/beta(t)"),
         transform=dict(x="ag", z="x"),
         varying=("lr",),
+        free=("beta", "c"),
         returned=True,
     )
 

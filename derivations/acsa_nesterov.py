@@ -14,6 +14,7 @@ def claimed(lr: str) -> Equivalence:
         map=dict(lr=lr, beta="t/(t+2)", c="2/(t+2)"),
         transform=dict(x="x", z="y + t/2*(y - x)"),
         given=dict(mu="t/(t+3)"),
+        free=("c",),
         returned=True,
     )
 

@@ -14,6 +14,7 @@ def claimed(g3: str) -> Equivalence:
         map=dict(delta="delta - 1", g1="1", g2="lr(t)*p(t)", g3=g3),
         transform=dict(w="w", y="(delta + t - 1)/delta*m"),
         varying=("lr",),
+        free=("alpha",),
         returned=True,
         up_to=("preconditioner",),
     )

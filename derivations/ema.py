@@ -14,6 +14,7 @@ def claimed(c: str) -> Equivalence:
         map=dict(lr="lr(t)", beta="0", c=c),
         transform=dict(x="ema", z="w"),
         varying=("lr", "decay"),
+        free=("c",),
         returned=True,
     )
 

@@ -17,6 +17,7 @@ def claimed(beta: str) -> Equivalence:
         transform=dict(w="w", lookahead="w + lr(t-1)*(1 - sync(t-1))*(1 - slow*sync(t-1))*m"),
         backward=True,
         varying=("lr",),
+        free=("sync",),
     )
 
 

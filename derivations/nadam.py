@@ -21,6 +21,7 @@ def claimed(alpha: str) -> Equivalence:
         transform=dict(w="w", m="(1 - mu(t-1))*m"),
         backward=True,
         varying=("lr",),
+        free=("mu", "fresh", "past"),
         returned=True,
         up_to=("preconditioner",),
     )

@@ -14,6 +14,7 @@ def claimed(lr: str) -> Equivalence:
         transform=dict(x="w", z="w - lr(t-1)*(1 - c(t-1))*m"),
         backward=True,
         varying=("lr",),
+        free=("c",),
         given=dict(beta=1),
         returned=True,
     )

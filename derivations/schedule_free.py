@@ -18,6 +18,7 @@ def claimed(eta: str) -> Equivalence:
         ),
         backward=True,
         varying=("lr", "beta"),
+        free=("c",),
     )
 
 

@@ -17,6 +17,7 @@ def claimed(beta: str) -> Equivalence:
         ),
         backward=True,
         varying=("lr", "beta1"),
+        free=("c",),
         given=dict(weight_decay=0),
         up_to=("preconditioner",),
     )

@@ -25,6 +25,7 @@ def claimed(penalty: str) -> Equivalence:
         backward=True,
         varying=("lr", "beta1", "weight_decay"),
         up_to=("preconditioner",),
+        free=("c",),
     )
 
 

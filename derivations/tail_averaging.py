@@ -15,6 +15,7 @@ def claimed(c: str) -> Equivalence:
         map=dict(lr="lr(t)", beta="0", c=c),
         transform=dict(x="tail_average", z="w"),
         varying=("lr",),
+        free=("c",),
         given=dict(start=START),
         returned=True,
     )

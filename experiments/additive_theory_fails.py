@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import accelsim
 from accelsim import plotting, stats
-from accelsim.exact import moments
 from accelsim.experiment import Outcome, Progress
 from accelsim.optimizers import find
 from accelsim.problems import make
@@ -46,8 +46,8 @@ def run(config: Config, progress: Progress) -> Outcome:
     rule = find("sgd")
     given = rule, regression, config.steps, config.replicas
     simulation = simulate(*given, backend="numpy", seed=config.seed, lr=config.lr)
-    right = moments.risk(rule, regression, config.steps, lr=config.lr).risk
-    wrong = moments.risk(rule, additive, config.steps, lr=config.lr).risk
+    right = accelsim.risk(rule, regression, config.steps, lr=config.lr).risk
+    wrong = accelsim.risk(rule, additive, config.steps, lr=config.lr).risk
     theories = {"additive": wrong, "multiplicative": right}
     z = {name: abs(stats.z_scores(simulation, theory)).max() for name, theory in theories.items()}
     return Outcome(

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+import accelsim
 from accelsim import plotting
-from accelsim.exact import moments, rates, tuning
+from accelsim.exact.stationary import rates
+from accelsim.exact.tune import tuning
 from accelsim.experiment import Outcome, Progress
 from accelsim.optimizers import find
 from accelsim.problems import Problem, make
@@ -47,7 +49,7 @@ FULL = Config()
 TINY = Config(condition=100.0, samples=(128, 256, 512, 1024, 2048, 2**15), tolerance=0.1)
 
 
-def milder(values: dict[str, float]) -> dict[str, float]:
+def milder(values: dict[str, Any]) -> dict[str, Any]:
     """Half of the steps, and momentum further from 1 to match."""
     return {name: 1 - (1 - value) / np.sqrt(2) if name == "beta" else value / 2 for name, value in values.items()}
 
@@ -76,13 +78,13 @@ def run(config: Config, progress: Progress) -> Outcome:
     for place, name in enumerate(TAILS):
         progress(place / 3, name)
         rule = find(f"tail_average({name})")
-        runs = [moments.risk(rule, problem, n, start=n // 2, **used[name]) for n in config.samples]
+        runs = [accelsim.risk(rule, problem, n, start=n // 2, **used[name]) for n in config.samples]
         ratios[name] = np.array([found.risk[-1] for found in runs]) * units
         predicted[name] = 2 * settled(name, problem, used[name])
     lr = used["sgd"]["lr"]
     for place, b in enumerate(MIXTURES):
         progress((2 + place / len(MIXTURES)) / 3, f"schedule_free, b = {b}")
-        found = moments.risk(find("schedule_free"), problem, config.samples[-1], lr=lr, beta=b)
+        found = accelsim.risk(find("schedule_free"), problem, config.samples[-1], lr=lr, beta=b)
         ratios[f"schedule_free, b = {b}"] = np.interp(config.samples, found.steps, found.risk) * units
         predicted[f"schedule_free, b = {b}"] = window(b) * settled("sgd", problem, {"lr": (1 - b) * lr})
     measured = {name: float(row[-1]) for name, row in ratios.items()}

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+import accelsim
 from accelsim import plotting
-from accelsim.exact import moments, rates
+from accelsim.exact.stationary import rates
 from accelsim.experiment import Outcome, Progress
 from accelsim.optimizers import find
 from accelsim.problems import make
@@ -57,10 +58,10 @@ def excess(lam: float, eta: float, alpha: float, beta: float) -> float:
 def measure(lam: float, eta: float, alpha: float, beta: float, lengths: float) -> tuple[float, float]:
     """Rate of the bias over that of SGD, 1/tau each, and the ratio of the variances less 1."""
     problem = make("quadratic", spectrum=[lam], grad_noise=1.0)
-    runs = {"accelerated_sgd": dict(eta=eta, alpha=alpha, beta=beta), "sgd": dict(lr=alpha)}
+    runs: dict[str, dict[str, Any]] = {"accelerated_sgd": dict(eta=eta, alpha=alpha, beta=beta), "sgd": dict(lr=alpha)}
     tau = {name: rates.rate(find(name), problem, **values).tau for name, values in runs.items()}
     steps = int(lengths * max(tau.values())) + 20
-    ends = {name: moments.risk(find(name), problem, steps, **values).variance[-1] for name, values in runs.items()}
+    ends = {name: accelsim.risk(find(name), problem, steps, **values).variance[-1] for name, values in runs.items()}
     return tau["sgd"] / tau["accelerated_sgd"], ends["accelerated_sgd"] / ends["sgd"] - 1
 
 

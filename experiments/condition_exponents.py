@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from accelsim import plotting
-from accelsim.exact import tuning
+from accelsim.exact.tune import tuning
 from accelsim.experiment import Outcome, Progress
 from accelsim.optimizers import find
 from accelsim.problems import make

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+import accelsim
 from accelsim import plotting
-from accelsim.exact import moments
 from accelsim.experiment import Outcome, Progress
 from accelsim.optimizers import find
 from accelsim.problems.linear_regression import LinearRegression
@@ -103,7 +103,7 @@ def run(config: Config, progress: Progress) -> Outcome:
         }
         ends = []
         for name, values in settings.items():
-            found = moments.risk(find(name), problem, config.steps, **values)
+            found = accelsim.risk(find(name), problem, config.steps, **values)
             label = f"{name}, a = {a}, b = {b}"
             late = found.steps >= config.steps / 10
             measured[label] = float(-np.polyfit(np.log(found.steps[late]), np.log(found.risk[late]), 1)[0])

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+import accelsim
 from accelsim import plotting
-from accelsim.exact import moments
 from accelsim.experiment import Outcome, Progress
 from accelsim.optimizers import find
 from accelsim.problems import make
@@ -79,8 +79,8 @@ def tuned_risk(rule: str, budget: int, share: float, config: Config) -> float:
     steps = round(budget / batch)
 
     def log_risk(x: Any) -> float:
-        values = {"lr": math.exp(x[0])} | ({"beta": 1 - math.exp(min(x[1], 0.0))} if len(x) > 1 else {})
-        found = moments.risk(find(rule), problem, steps, **values)
+        values: dict[str, Any] = {"lr": math.exp(x[0])} | ({"beta": 1 - math.exp(min(x[1], 0.0))} if len(x) > 1 else {})
+        found = accelsim.risk(find(rule), problem, steps, **values)
         return math.log(found.risk[-1]) if found.diverged is None else 100.0 + steps / found.diverged
 
     best = math.inf

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+import accelsim
 from accelsim import plotting
-from accelsim.exact import moments, rates
+from accelsim.exact import moments
+from accelsim.exact.stationary import rates
 from accelsim.experiment import Outcome, Progress
 from accelsim.optimizers import find
 from accelsim.problems import Problem, make
@@ -77,7 +79,7 @@ def run(config: Config, progress: Progress) -> Outcome:
 
     def step(rule: str, batch: int, steps: int, **values: Any) -> moments.Risk:
         progress(len(measured) / (2 * len(config.batches) + len(config.lrs)), f"{rule}, batch {batch}")
-        found = moments.risk(find(rule), at(batch), steps, **values)
+        found = accelsim.risk(find(rule), at(batch), steps, **values)
         curves[rule].append(dict(batch=batch, lr=values["lr"], steps=found.steps[: len(found.risk)], risk=found.risk))
         return found
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+import accelsim
 from accelsim import optimizers, plotting, stats
 from accelsim.errors import InputError
-from accelsim.exact import moments
 from accelsim.experiment import Outcome, Progress
 from accelsim.optimizers.averaging import COMBINATORS
 from accelsim.problems import Problem, make
@@ -75,7 +75,7 @@ def hyperparameters(rule: Optimizer, problem: Problem, steps: int) -> dict[str, 
         values: dict[str, Any] = {name: 0.8 if h.high == 1 else 2.0**-power for name, h in missing.items()}
         if "lr" in rule.hyperparameters:
             values["lr"] = 2.0**-power
-        found = moments.risk(rule, problem, steps, **values)
+        found = accelsim.risk(rule, problem, steps, **values)
         if found.diverged is None and found.risk.max() <= found.risk[0]:
             return values
     raise InputError(f"found no step size at which {rule} is stable")
@@ -93,7 +93,7 @@ def run(config: Config, progress: Progress) -> Outcome:
             values = hyperparameters(rule, problem, config.steps)
             seed = zlib.crc32(f"second design: {label}".encode())
             simulation = simulate(rule, problem, config.steps, config.replicas, backend="numpy", seed=seed, **values)
-            exact = moments.risk(rule, problem, config.steps, **values)
+            exact = accelsim.risk(rule, problem, config.steps, **values)
             scores[label] = stats.z_scores(simulation, exact.risk)[1:].tolist()
     every = np.abs(np.concatenate(list(scores.values())))
     worst = max(scores, key=lambda label: max(map(abs, scores[label])))

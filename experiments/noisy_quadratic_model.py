@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+import accelsim
 from accelsim import plotting
-from accelsim.exact import moments, thresholds
-from accelsim.exact.thresholds import Fastest
+from accelsim.exact.long_runs import thresholds
+from accelsim.exact.long_runs.thresholds import Fastest
 from accelsim.experiment import Outcome, Progress
 from accelsim.optimizers import find
 from accelsim.problems import make
@@ -50,7 +51,7 @@ FULL = Config()
 TINY = Config(dim=300, powers=(0.0, 0.5), batches=tuple(4**k for k in range(11)), coarser=3)
 
 
-def grid(name: str, coarser: int) -> list[dict[str, float]]:
+def grid(name: str, coarser: int) -> list[dict[str, Any]]:
     """The hyperparameters searched: Zhang et al.'s grids; averaging decays as momenta do."""
     rates = np.logspace(-5, 0.5, 100) if name != "heavy_ball" else np.logspace(-8, 1, 100)
     memories = {"sgd": "", "heavy_ball": "beta", "ema(sgd)": "decay"}[name]
@@ -80,7 +81,7 @@ def crosses(name: str, power: float, batch: int, found: Fastest, config: Config)
     """Whether stepping the exact moments says so too: the risk is at most the target then, and not a step before."""
     values = grid(name, config.coarser)[found.place or 0]
     problem = noisy_quadratic(power, config.dim, batch)
-    last, before = (moments.risk(find(name), problem, (found.steps or 0) - k, **values).risk[-1] for k in (0, 1))
+    last, before = (accelsim.risk(find(name), problem, (found.steps or 0) - k, **values).risk[-1] for k in (0, 1))
     return bool(last <= TARGET < before)
 
 

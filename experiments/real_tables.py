@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+import accelsim
 from accelsim import plotting
-from accelsim.exact import moments, rates
+from accelsim.exact import moments
+from accelsim.exact.stationary import rates
 from accelsim.experiment import Outcome, Progress
 from accelsim.optimizers import find
 from accelsim.problems import Problem, make
@@ -48,8 +50,14 @@ TINY = Config(steps=(1000, 150))
 
 
 class Facts(NamedTuple):
-    """Largest and smallest eigenvalue of H; the least r2 with E |x|^2 x x^T <= r2 H,
-    and the least ktilde with E (x^T H^-1 x) x x^T <= ktilde H."""
+    """Constants of the fourth moments of a table's rows x, H = E x x^T.
+
+    Attributes
+    ----------
+    top, low : largest and smallest eigenvalue of H.
+    r2 : the least with E |x|^2 x x^T <= r2 H.
+    ktilde : the least with E (x^T H^-1 x) x x^T <= ktilde H.
+    """
 
     top: float
     low: float
@@ -58,7 +66,7 @@ class Facts(NamedTuple):
 
 
 def facts(table: Dataset) -> Facts:
-    """What the parameters are made of, from the rows."""
+    """Constants of a table from its rows."""
     rows = table.modes(table.features)
     white = rows / np.sqrt(table.spectrum)
 
@@ -69,7 +77,7 @@ def facts(table: Dataset) -> Facts:
     return Facts(float(table.spectrum.max()), float(table.spectrum.min()), r2, ktilde)
 
 
-def parameters(known: Facts, batch: int) -> dict[str, dict[str, float]]:
+def parameters(known: Facts, batch: int) -> dict[str, dict[str, Any]]:
     """Step sizes and momenta for a batch size: those of Jain et al. 2018, Theorem 1, with constants 1.
 
     SGD and heavy ball take the momentum-free step 1/R^2 of the same analysis; heavy ball's noise grows by 1/(1 - beta),
@@ -100,7 +108,7 @@ def run(config: Config, progress: Progress) -> Outcome:
         twin = make("linear_regression", spectrum=rows.spectrum, init=rows.modes(rows.start), batch=batch)
         values = parameters(facts(rows), batch)
         for found, problem in ((measured, rows), (predicted, twin)):
-            runs = {name: moments.risk(find(name), problem, horizons[table], **values[name]) for name in RULES}
+            runs = {name: accelsim.risk(find(name), problem, horizons[table], **values[name]) for name in RULES}
             found |= {f"{name}, {place}, gain in T steps": gain(runs[name], runs["sgd"]) for name in RULES[1:]}
             if table in config.with_rate:
                 found |= {f"{name}, {place}, gain in tau": ratio for name, ratio in tau_gains(problem, values).items()}

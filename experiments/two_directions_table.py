@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from accelsim import plotting
-from accelsim.exact import rates, tuning
+from accelsim.exact.stationary import rates
+from accelsim.exact.tune import tuning
 from accelsim.experiment import Outcome, Progress
 from accelsim.optimizers import find
 from accelsim.problems import Problem, make

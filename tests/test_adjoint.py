@@ -5,8 +5,10 @@ import pytest
 from conftest import seed_of
 from kernel_rules import extragradient
 
+import accelsim
 from accelsim import optimizer, problems
-from accelsim.exact import adjoint, moments, rational, thresholds
+from accelsim.exact import adjoint, rational
+from accelsim.exact.long_runs import thresholds
 from accelsim.exact.tables import Tables
 from accelsim.optimizers import find
 from accelsim.rule import Hyperparameter, step_size, weight
@@ -60,7 +62,7 @@ def test_risks_are_those_of_the_moments(case):
     (rule, values), problem = CASES[case], quadratic()
     tableau = linear_tableau(rule, **values)
     for steps in (0, 1, 37):
-        expected = moments.risk(rule, problem, steps, **values)
+        expected = accelsim.risk(rule, problem, steps, **values)
         mean = thresholds._start(problem, tableau, np.float64).mean
         for precision in (np.float64, np.longdouble):
             found = adjoint.swept(problem, systems(tableau, values, steps), mean.astype(precision), steps)

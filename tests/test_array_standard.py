@@ -6,6 +6,7 @@ import pytest
 
 from accelsim import optimizers, problems
 from accelsim.elementary import maximum, sqrt, total
+from accelsim.errors import InputError
 from accelsim.rule import optimizer
 from accelsim.simulation import engine
 from accelsim.simulation.engine import Arrays, PlainRun
@@ -85,5 +86,5 @@ def test_the_check_sees_what_only_numpy_has(monkeypatch):
     plain = risks(clipped(total), problem, np, "float64", monkeypatch)
     np.testing.assert_array_equal(risks(by_method, problem, np, "float64", monkeypatch), plain)
     np.testing.assert_array_equal(risks(clipped(total), problem, strict, "float64", monkeypatch), plain)
-    with pytest.raises(AttributeError, match="sum"):
+    with pytest.raises(InputError, match="has no attribute 'sum'"):
         risks(by_method, problem, strict, "float64", monkeypatch)

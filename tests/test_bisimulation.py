@@ -3,7 +3,6 @@
 import copy
 import json
 import random
-from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -14,9 +13,10 @@ from accelsim.elementary import first, maximum, sign, sqrt, where
 from accelsim.errors import InputError
 from accelsim.optimizers import find
 from accelsim.rule import Hyperparameter, momentum, optimizer, positive, real, step_size
-from accelsim.symbolic.algebra.elimination import Clock
+from accelsim.symbolic.algebra.budget import Clock
 from accelsim.symbolic.algebra.intervals import Interval, declared, enclosed
-from accelsim.symbolic.certify.verifier import of_refutation, verify_certificate
+from accelsim.symbolic.certify.documents import of_refutation
+from accelsim.symbolic.certify.verifier import verify_certificate
 from accelsim.symbolic.check.bisimulation import Bisimulation, prove
 from accelsim.symbolic.check.cases import Trial
 from accelsim.symbolic.find.finder import equivalent
@@ -24,7 +24,7 @@ from accelsim.symbolic.find.relations import related
 from accelsim.symbolic.refute.cases import FIRST, IMPULSES, refute_by_cases
 from accelsim.symbolic.refute.replay import seen
 from accelsim.symbolic.system.functions import Functions
-from accelsim.symbolic.system.pair import Question
+from accelsim.symbolic.system.pair import Pair
 
 ADAM = dict(lr=step_size(), b1=momentum(), b2=momentum(), eps=positive())
 RATE = Hyperparameter(low=0.1, high=0.9)
@@ -177,9 +177,9 @@ def test_functions_that_differ_are_refuted_by_runs(a, b, given):
     answer = equivalent(a, b, given)
     assert answer.status == "refuted"
     assert _holds(json.loads(json.dumps(answer.certificate)))
-    counterexample = refute_by_cases(Question(a, b, given, {}, False, ()), (), Clock(20))
-    shown = {**counterexample, "shown": seen(a, b, {}, counterexample)}
-    document = json.loads(json.dumps(of_refutation(a, b, given, {}, (), shown)))
+    pair = Pair(a, b, given)
+    found = refute_by_cases(pair, Clock(20))
+    document = json.loads(json.dumps(of_refutation(pair, found, seen(pair, found))))
     assert document["counterexample"]["kind"] == "cases"
     assert _holds(document)
     # the same equations about the rule itself, which does follow, refute nothing
@@ -201,8 +201,7 @@ def test_ranges_refute_where_a_square_would_have_to_be_negative():
 @pytest.mark.parametrize("way", WAYS)
 def test_what_is_the_same_is_not_refuted(way):
     for one, other in (easy_pair(way, 3), easy_pair(way, 3)[::-1]):
-        question = Question(one, other, {}, {}, False, ())
-        assert refute_by_cases(question, (), Clock(20), (FIRST, IMPULSES[0])) is None
+        assert refute_by_cases(Pair(one, other), Clock(20), (FIRST, IMPULSES[0])) is None
 
 
 def test_cases_that_ranges_exclude_are_not_looked_at_and_others_are():
@@ -267,6 +266,15 @@ def test_no_change_of_a_relation_goes_unnoticed():
         assert not _holds({**document, **other}, a, b), other
 
 
+def test_a_number_that_is_given_as_text_is_that_number():
+    a, b = easy_pair("folded", 1)
+    number, text, schedule = (equivalent(a, b, set_a={"lr": lr}) for lr in (0.5, "0.5", "0.5/(t + 1)"))
+    assert (text.map["lr"], schedule.map["lr"]) == (number.map["lr"], "lr(t)")
+    assert number.map["lr"] != "lr(t)"
+    for answer in (number, text, schedule):
+        assert _holds(json.loads(json.dumps(answer.certificate)), a, b)
+
+
 def test_a_relation_that_begins_where_a_step_is_special_is_refused():
     claim = Bisimulation(dampened, dampened, names(dampened), {"b[w]": "a[w]", "b[m]": "a[m]"})
     with pytest.raises(InputError, match="from step 1 on"):
@@ -281,8 +289,7 @@ def test_intervals_enclose_what_expressions_take():
     for expression in (*bounded, x * y - x, (x - 2) * y, z**2 + y, (x - y) ** 3 / (1 - x), 1 / y):
         interval = enclosed(expression, within.__getitem__)
         for _ in range(50):
-            values = {x: Fraction(chance.randint(0, 99), 100), y: Fraction(chance.randint(1, 99), 20)}
-            values[z] = chance.gauss(0, 3)
+            values = {x: chance.randint(0, 99) / 100, y: chance.randint(1, 99) / 20, z: chance.gauss(0, 3)}
             value = float(expression.subs(values))
             assert float(interval.low) - 1e-12 <= value <= float(interval.high) + 1e-12
             assert not interval.positive or value > 0
@@ -355,3 +362,27 @@ def test_what_is_said_to_vanish_does_and_what_differs_does_not():
     ]
     assert all(map(f.vanishes, zero))
     assert not any(map(f.vanishes, other))
+
+
+@pytest.mark.parametrize(
+    ("move", "conditions"),
+    [
+        (lambda m, v: m * m * m**-1, {"beta*m + g != 0"}),
+        (lambda m, v: sqrt(m + 10) ** 2 - 10, {"beta*m + g + 10 >= 0"}),
+        (lambda m, v: (m + 10) ** 0.5 * (m + 10) ** 0.5 - 10, {"beta*m + g + 10 >= 0"}),
+        (lambda m, v: m + 0 * sqrt(v), set()),  # of squares, which need no condition
+        (lambda m, v: m + 0 * sqrt(v - 1), {"beta*v + g*g - 1 >= 0"}),
+    ],
+    ids=["negative power", "root", "half powers", "root of squares", "root of squares less one"],
+)
+def test_what_states_must_be_for_a_rule_to_have_a_value_is_a_condition(move, conditions):
+    @optimizer(positions="w", memories="m v", returns="w", lr=step_size(), beta=momentum())
+    def written(s, t, h):
+        g = yield s.w
+        m, v = h.beta * s.m + g, h.beta * s.v + g * g
+        return dict(w=s.w - h.lr * move(m, v), m=m, v=v)
+
+    relation = {"b[w]": "a[w]", "b[m]": "a[m]"}
+    proved = prove(Bisimulation(find("heavy_ball"), written, {"lr": "lr", "beta": "beta"}, relation))
+    assert proved.holds, proved.reason
+    assert set(proved.conditions) == {f"{text} in written" for text in conditions}

@@ -10,13 +10,14 @@ from sympy import QQ
 from sympy.polys.matrices import DomainMatrix
 from test_rates import OWN, PROBLEMS, RULES, made, rule
 
+import accelsim
 from accelsim import optimizer, problems
 from accelsim.errors import InputError
-from accelsim.exact import bounds, cone, dense, moments, rates, rational, structured
-from accelsim.exact.bounds import enclosed
-from accelsim.exact.cone import ABOVE, BELOW, UNKNOWN
-from accelsim.exact.moments import Moments
-from accelsim.exact.tables import System
+from accelsim.exact import moments, rational
+from accelsim.exact.stationary import bounds, cone, dense, rates, structured
+from accelsim.exact.stationary.bounds import enclosed
+from accelsim.exact.stationary.cone import ABOVE, BELOW, UNKNOWN
+from accelsim.exact.tables import Moments, System
 from accelsim.optimizers import find
 from accelsim.rule import momentum, step_size
 
@@ -98,11 +99,11 @@ def test_a_spoilt_witness_proves_nothing_without_coupling():
     one = np.zeros((1, 3, 6))
     one[0, 0] = one[0, 2] = 1.0
     # the identity is a witness far above; far below no positive one is
-    assert cone._proved(10.0, *arrays, True, one)[0] == ABOVE
-    assert cone._proved(-0.5, *arrays, True, one)[0] not in (ABOVE, BELOW)
-    assert cone._proved(10.0, *arrays, True, one * np.nan)[0] not in (ABOVE, BELOW)
+    assert cone.proved(10.0, *arrays, True, True, one, np.empty(6, bool))[0] == ABOVE
+    assert cone.proved(-0.5, *arrays, True, True, one, np.empty(6, bool))[0] not in (ABOVE, BELOW)
+    assert cone.proved(10.0, *arrays, True, True, one * np.nan, np.empty(6, bool))[0] not in (ABOVE, BELOW)
     one[0, 1, 3] = 2.0  # no longer positive, nor what z times it takes away
-    assert cone._proved(10.0, *arrays, True, one)[0] not in (ABOVE, BELOW)
+    assert cone.proved(10.0, *arrays, True, True, one, np.empty(6, bool))[0] not in (ABOVE, BELOW)
 
 
 @pytest.mark.parametrize("name", RULES_HERE)
@@ -144,7 +145,7 @@ def test_equations_of_one_query_are_those_of_the_map(name):
     pairs, m = cone._pairs(len(step)), problem.spectrum.size
     size = len(pairs[0])
     found = [[np.zeros(shape) for shape in ((size, size, m), (size, 2, m), (1, size, m))] for _ in range(2)]
-    cone._equations(0.3, rows, numbers, pairs, (np.array([0]), np.array([0])), *found[0], np.zeros((1, 1, m)))
+    cone._equations(0.3, rows, numbers, pairs, (np.array([0]), np.array([0])), *(*found[0], np.zeros((1, 1, m))))
     cone._equations_of_one(0.3, rows, numbers, pairs, *found[1])
     for general, short in zip(*found, strict=True):
         assert np.abs(general).max() > 0
@@ -157,7 +158,7 @@ def test_a_double_root_on_a_table_hides_no_growth():
     found = rates.rate(find("heavy_ball"), problems.make("dataset", **DIABETES), **values)
     assert found.stable is False
     assert found.rho == pytest.approx(3.46375, rel=1e-6)
-    run = moments.risk(find("heavy_ball"), problems.make("dataset", **DIABETES), 20, **values)
+    run = accelsim.risk(find("heavy_ball"), problems.make("dataset", **DIABETES), 20, **values)
     assert math.log(run.risk[-1] / run.risk[0]) / 20 == pytest.approx(math.log(found.rho), rel=0.05)
 
 
@@ -264,7 +265,7 @@ def test_the_error_of_a_risk_on_a_table_holds_that_of_its_optimum(tmp_path):
             columns = [[v / mp.sqrt(mp.fsum(u**2 for u in column) / 12) for v in column] for column in columns]
             x, y = mp.matrix(columns[:2]).T, mp.matrix(columns[2])
             right = (y.T * x * mp.lu_solve(x.T * x, x.T * y))[0] / 24
-        found = moments.risk(find("sgd"), problem, 0, lr=0.1)
+        found = accelsim.risk(find("sgd"), problem, 0, lr=0.1)
         assert abs(found.risk[0] - float(right)) <= found.error[0] < 1e-6
 
 
@@ -346,7 +347,7 @@ def test_a_rule_that_divides_by_zero_says_so():
         g = yield s.w
         return dict(w=s.w - h.lr * g / (1 - h.c))
 
-    for ask in (rates.rate, rates.floor, lambda *args, **values: moments.risk(*args, 5, **values)):
+    for ask in (rates.rate, rates.floor, lambda *args, **values: accelsim.risk(*args, 5, **values)):
         with pytest.raises(InputError, match="divided divides by zero at t = 0"):
             ask(divided, made("linear_regression"), lr=0.1, c=1)
 

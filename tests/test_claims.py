@@ -7,7 +7,7 @@ import pytest
 from conftest import seed_of
 
 from accelsim import experiment, problems
-from accelsim.exact import rates
+from accelsim.exact.stationary import rates
 from accelsim.experiment import known
 from accelsim.optimizers import find
 

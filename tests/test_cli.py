@@ -1,29 +1,22 @@
 """The command line as a user meets it: documents on stdout, one clear line and exit code 2 for bad input."""
 
+import gzip
+import io
 import json
+import os
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
-from accelsim import cli, problems
+from accelsim import problems
+from accelsim.errors import InputError, UserCode
+from accelsim.schedules import Recurrence, rows
 
 REGRESSION = ("--problem", "linear_regression", "--dim", "4")
 SGD = ("--set", "lr=0.1")
-
-
-@pytest.fixture
-def accelsim(monkeypatch, capsys):
-    """Run a command line; returns (exit code, stdout, stderr)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["accelsim", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        printed = capsys.readouterr()
-        return stop.value.code, printed.out, printed.err
-
-    return run
 
 
 @pytest.fixture
@@ -228,6 +221,27 @@ def test_text_output_reads_as_a_table(accelsim):
     assert out.split()[:4] == ["steps", "risk", "bias", "variance"]
 
 
+RECURRENCES = """
+from accelsim import optimizer, recurrence, weight
+
+@recurrence()
+def key(memory, t, h):
+    return {}["key"], {}
+
+@recurrence()
+def one(memory, t, h):
+    return 1
+
+def rule(s, t, h):
+    g = yield s.w
+    return dict(w=s.w - 0.1 * h.c * g)
+
+for name, c in (("raising", key), ("single", one)):
+    rule.__name__ = name
+    globals()[name] = optimizer(positions="w", returns="w", c=weight(c))(rule)
+"""
+
+
 @pytest.fixture
 def files(tmp_path):
     """Bad input files by name."""
@@ -239,6 +253,9 @@ def files(tmp_path):
         "constant.csv": "a,y\n1,2\n1,3\n",
         "good.csv": "a,b,y\n1,1,2\n2,1,3\n4,1,7\n",
         "raises.py": "1/0\n",
+        "recurrences.py": RECURRENCES,
+        "prints.py": "from accelsim import optimizer\nprint('a file prints')\n@optimizer(positions='w', returns='w')\n"
+        "def mine(s, t, h):\n    g = yield s.w\n    print('a rule prints')\n    return dict(w=s.w - 0.1 * g)\n",
         "exits.py": "import sys\nsys.exit(3)\n",
         "huge.csv": "a,y\n1e308,2\n-1e308,1\n1e-320,7\n",
         "branches.py": "from accelsim import optimizer\n@optimizer(positions='w', returns='w')\n"
@@ -249,6 +266,10 @@ def files(tmp_path):
     for name, text in texts.items():
         (tmp_path / name).write_text(text)
     np.save(tmp_path / "negative.npy", [1.0, -1.0])
+    (tmp_path / "torn.csv.gz").write_bytes(gzip.compress(b"a,y\n1,2\n")[:10] + b"no deflated bytes")
+    header = b"{'descr': '<f8',\n   'shape': (3,), }\n  x"
+    (tmp_path / "header.npy").write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+    os.mkfifo(tmp_path / "pipe")
     return tmp_path
 
 
@@ -270,6 +291,12 @@ BAD = {
     "not an expression": ("risk sgd --problem quadratic --steps 3 --set lr=(1", "(1"),
     "not a pair": ("risk sgd --problem quadratic --steps 3 --set lr", "name=value"),
     "negative eigenvalue": ("rate sgd --problem quadratic --spectrum file:{}/negative.npy --set lr=.1", "positive"),
+    "torn table": ("rate sgd --problem dataset --data {}/torn.csv.gz --target y --set lr=.1", "cannot unpack"),
+    "torn numbers": (
+        "rate sgd --problem quadratic --spectrum file:{}/header.npy --set lr=.1",
+        "a .npy file of numbers",
+    ),
+    "torn table of numbers": ("rate sgd --problem dataset --data {}/header.npy --target 0 --set lr=.1", "a .npy file"),
     "empty table": ("risk sgd --problem dataset --data {}/empty.csv --target y --steps 3 --set lr=.1", "empty"),
     "ragged table": ("risk sgd --problem dataset --data {}/ragged.csv --target y --steps 3 --set lr=.1", "ragged.csv"),
     "words in a table": ("risk sgd --problem dataset --data {}/words.csv --target y --steps 3 --set lr=.1", "x"),
@@ -287,6 +314,22 @@ BAD = {
     "nonlinear update": ("risk mine --rules {}/square.py --problem quadratic --steps 3", "not linear"),
     "risk of adamw": ("risk adamw --problem quadratic --steps 3", "not linear"),
     "rate of a schedule": ("rate sgd --problem quadratic --set lr=1/(t+1)", "risk"),
+    "rounded batch": ("risk sgd --problem quadratic --batch 9007199254740993 --steps 3 --set lr=.1", "2^53"),
+    "map over a schedule": (
+        "rate heavy_ball --problem quadratic --set lr=.1 --set beta=.9 --map lr=t:1 --map beta=.1:.9 --out {}/m.svg",
+        "two numbers LOW:HIGH",
+    ),
+    "pipe for a table": ("rate sgd --problem dataset --data {}/pipe --target 0 --set lr=.1", "no regular file"),
+    "pipe of rules": ("canonical {}/pipe:mine", "no regular file"),
+    "pipe of numbers": ("rate sgd --problem quadratic --spectrum file:{}/pipe --set lr=.1", "pipe"),
+    "name too long for files": ("canonical {}/" + 3000 * "x" + ":mine", "ile name too long"),
+    "combinators without end": ("canonical " + 900 * "ema(" + "sgd" + 900 * ")", "at most 32"),
+    "run that no machine ends": (
+        "simulate sgd --problem quadratic --set lr=.1 --steps 4294967295 --seeds 4294967295",
+        "coordinate-steps",
+    ),
+    "recurrence that raises": ("simulate raising --rules {}/recurrences.py --problem quadratic --steps 3", "KeyError"),
+    "recurrence of no pair": ("simulate single --rules {}/recurrences.py --problem quadratic --steps 3", "and a dict"),
     "no GPU": ("simulate sgd --problem quadratic --steps 3 --backend cupy --set lr=.1", "GPU"),
     "no such backend": ("simulate sgd --problem quadratic --steps 3 --backend tpu --set lr=.1", "backend"),
     "no such experiment": ("run speedup", "experiment"),
@@ -372,3 +415,67 @@ def test_constant_columns_are_dropped_with_a_notice(accelsim, files):
     assert code == 0
     assert "dropped" in err
     assert "b" in err
+
+
+def test_what_a_rule_prints_is_no_part_of_the_document(accelsim, files):
+    for backend in ("numpy", "numba"):
+        command = ("simulate", f"{files}/prints.py:mine", "--problem", "quadratic", "--steps", 3)
+        code, out, err = accelsim(*command, "--seeds", 2, "--backend", backend, "--json")
+        assert (code, json.loads(out)["replicas"]) == (0, 2)
+        assert {"a file prints", "a rule prints"} <= set(err.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"), [(OSError(28, "No space left on device"), 2, "No space"), (BrokenPipeError(), 1, "")]
+)
+def test_a_stream_that_takes_nothing_is_no_fault_of_ours(accelsim, monkeypatch, tmp_path, error, code, told):
+    class Full(io.StringIO):
+        def fileno(self):
+            return handle
+
+        def flush(self):
+            raise error
+
+    handle = os.open(tmp_path / "out", os.O_WRONLY | os.O_CREAT)
+    monkeypatch.setattr(sys, "stdout", Full())
+    found, _, err = accelsim("list", "--json")
+    os.close(handle)
+    assert found == code
+    assert (told in err) if told else err == ""
+
+
+def test_stdout_is_stdout_again_after_threads_that_run_rules_at_once():
+    before, inside = sys.stdout, threading.Barrier(2, timeout=30)
+
+    def first(left):
+        with UserCode("one"):
+            inside.wait()
+        left.set()
+
+    def second(left):
+        with UserCode("another"):
+            inside.wait()
+            assert left.wait(30)
+            assert sys.stdout is sys.stderr  # which it stays until the last is out
+
+    with ThreadPoolExecutor(2) as pool:
+        left = threading.Event()
+        for job in [pool.submit(each, left) for each in (first, second)]:
+            job.result()
+    assert sys.stdout is before
+
+
+def test_a_search_in_two_threads_over_a_schedule_prints_its_document_on_stdout(accelsim):
+    problem = ("--problem", "linear_regression", "--dim", "4", "--label-noise", "1", "--objective", "risk@50")
+    for rule in (("sgd", "--schedule", "lr=cosine"), ("schedule_free",)):
+        code, out, _ = accelsim("tune", *rule, *problem, "--budget", "60", "--json")
+        assert (code, json.loads(out)["evaluations"]) == (0, 60)
+
+
+@pytest.mark.parametrize("error", [StopIteration, SystemExit, GeneratorExit])
+def test_whatever_a_recurrence_raises_is_an_error_in_its_name(error):
+    def odd(memory, t, h):
+        raise error("enough")
+
+    with pytest.raises(InputError, match=rf"^k = odd raised {error.__name__} at step 0: enough$"):
+        next(rows({"k": Recurrence(odd, {})}))

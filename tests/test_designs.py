@@ -2,14 +2,15 @@
 
 import itertools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
 from conftest import seed_of
 
+import accelsim
 from accelsim import problems, stats
 from accelsim.errors import InputError
-from accelsim.exact import moments
 from accelsim.optimizers import find
 from accelsim.rule import step
 from accelsim.simulation.driver import simulate
@@ -118,19 +119,21 @@ def test_exact_risk_is_the_mean_over_all_runs(case, rule):
 
         state = step(optimizer, state, t, row, gradient)
     truth = chance @ problem.risk(state[optimizer.returns] + problem.start)
-    assert moments.risk(optimizer, problem, 2, **RULES[rule]).risk[-1] == pytest.approx(truth, rel=1e-9)
+    assert accelsim.risk(optimizer, problem, 2, **RULES[rule]).risk[-1] == pytest.approx(truth, rel=1e-9)
     gaussian = problems.make("linear_regression", spectrum=problem.spectrum, label_noise=0.5, init=START)
-    assert moments.risk(optimizer, gaussian, 2, **RULES[rule]).risk[-1] != pytest.approx(truth, rel=1e-3)
+    assert accelsim.risk(optimizer, gaussian, 2, **RULES[rule]).risk[-1] != pytest.approx(truth, rel=1e-3)
 
 
 def test_designs_meet_where_they_are_the_same():
     values = RULES["accelerated_sgd"]
     options = dict(spectrum="power:1", dim=5, batch=3, label_noise=0.1)
     risk = {
-        c: moments.risk(find("accelerated_sgd"), problems.make("independent", kurtosis=c, **options), 50, **values).risk
+        c: accelsim.risk(
+            find("accelerated_sgd"), problems.make("independent", kurtosis=c, **options), 50, **values
+        ).risk
         for c in (3, 3.1)
     }
-    gaussian = moments.risk(find("accelerated_sgd"), problems.make("linear_regression", **options), 50, **values).risk
+    gaussian = accelsim.risk(find("accelerated_sgd"), problems.make("linear_regression", **options), 50, **values).risk
     np.testing.assert_allclose(risk[3], gaussian, rtol=1e-13)
     assert not np.allclose(risk[3.1], gaussian, rtol=1e-4)
     one = dict(dim=1, kurtosis=2.5, batch=2)
@@ -177,7 +180,7 @@ def test_drawn_gradients_have_the_declared_moments(case, batch):
 def test_the_simulated_risk_is_the_exact_one(case):
     problem, rule, values = DRAWN[case](4), find("nesterov"), dict(lr=0.1, beta=0.6)
     run = simulate(rule, problem, 20, 4000, seed=seed_of(case), **values)
-    exact = moments.risk(rule, problem, 20, **values).risk
+    exact = accelsim.risk(rule, problem, 20, **values).risk
     assert np.abs(stats.z_scores(run, exact)).max() < LIMIT
     assert np.abs(stats.z_scores(run, 1.3 * exact)[-1]) > CONTROL
 
@@ -185,7 +188,7 @@ def test_the_simulated_risk_is_the_exact_one(case):
 def test_random_features_leave_as_noise_what_they_do_not_explain():
     """The target less its best features, by a least-squares fit to inputs drawn from the definition."""
     a, b, d, v = 0.6, 0.3, 4, 10
-    problem = problems.make("plrf", data_exponent=a, target_exponent=b, dim=d, hidden=v, features_seed=3)
+    problem: Any = problems.make("plrf", data_exponent=a, target_exponent=b, dim=d, hidden=v, features_seed=3)
     random, j = np.random.default_rng(seed_of("features")), np.arange(1, v + 1)
     w = np.random.default_rng(3).standard_normal((v, d)) / d**0.5
     x = random.standard_normal((200_000, v)) * j**-a
@@ -197,12 +200,12 @@ def test_random_features_leave_as_noise_what_they_do_not_explain():
     assert problem.label_noise > 0.05
     h = w.T @ np.diag(j ** (-2 * a)) @ w
     np.testing.assert_allclose(problem.basis @ np.diag(problem.spectrum) @ problem.basis.T, h, rtol=1e-10)
-    square = problems.make("plrf", data_exponent=a, target_exponent=b, dim=d, hidden=d, features_seed=3)
+    square: Any = problems.make("plrf", data_exponent=a, target_exponent=b, dim=d, hidden=d, features_seed=3)
     assert square.label_noise < 1e-20
 
 
 def test_the_proxy_has_the_powers_themselves():
-    problem = problems.make("plrf", data_exponent=1.0, target_exponent=0.5, dim=3)
+    problem: Any = problems.make("plrf", data_exponent=1.0, target_exponent=0.5, dim=3)
     np.testing.assert_allclose(problem.spectrum, [1, 1 / 4, 1 / 9])
     np.testing.assert_allclose(-problem.start, [1, 2**-0.5, 3**-0.5])
     assert (problem.basis, problem.label_noise) == (None, 0.0)
@@ -210,9 +213,9 @@ def test_the_proxy_has_the_powers_themselves():
 
 def test_coordinates_are_read_from_files(tmp_path):
     np.save(tmp_path / "c.npy", [2.0, 3.0])
-    problem = problems.make("independent", dim=2, kurtosis=f"file:{tmp_path / 'c.npy'}")
-    assert problem.kurtosis.tolist() == [2, 3]
-    assert problems.make("independent", dim=2, kurtosis="2.5").kurtosis.tolist() == [2.5, 2.5]
+    for text, values in ((f"file:{tmp_path / 'c.npy'}", [2, 3]), ("2.5", [2.5, 2.5])):
+        problem: Any = problems.make("independent", dim=2, kurtosis=text)
+        assert problem.kurtosis.tolist() == values
 
 
 POWERS = dict(data_exponent=1.0, target_exponent=0.5, dim=4)

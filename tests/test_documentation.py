@@ -5,8 +5,10 @@ import importlib
 import pkgutil
 import re
 import shlex
+import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -61,6 +63,17 @@ def test_a_page_prints_what_its_commands_print(page, line, shown, monkeypatch, c
     assert begins(capsys.readouterr().out, shown)
 
 
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "pycon")], ids=lambda page: page.stem)
+def test_a_page_prints_what_its_python_prints(page, tmp_path):
+    """In a process that has imported nothing yet."""
+    session = tmp_path / "session.txt"
+    session.write_text("\n".join(blocks(page, "pycon")))
+    run = subprocess.run(
+        [sys.executable, "-m", "doctest", session], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (run.returncode, run.stdout) == (0, "")
+
+
 @pytest.mark.parametrize("shown", ["one\n", "...\ntwo\nthree\n", "one\n...\nthree\n", "one\n...\ntwo\n", ""])
 def test_a_page_may_leave_lines_out(shown):
     assert begins("one\ntwo\nthree\nfour\n", shown)
@@ -79,7 +92,8 @@ def test_links_inside_the_repository_lead_somewhere(page):
 
 def test_every_name_promised_in_python_is_there():
     for name in accelsim.__all__:
-        assert callable(getattr(accelsim, name))
+        assert callable(getattr(accelsim, name)) or isinstance(getattr(accelsim, name), ModuleType)
+    assert {*accelsim.__all__} < {*dir(accelsim)}
     with pytest.raises(AttributeError):
         _ = accelsim.nothing
 

@@ -58,6 +58,9 @@ def test_what_cancels_is_divided_by_all_the_same():
     assert set(check(claim(map=cancelled)).conditions) == {"1 - beta != 0", "1 - nu != 0"}
     early = dict(claim().map, eta="lr*nu*(1 - beta)*where(first(t), lr/lr, 1)")
     assert set(check(claim(map=early)).conditions) == {"1 - beta != 0", "lr != 0 (at t = 0)"}
+    later = dict(claim().map, eta="lr*nu*(1 - beta)*where(first(t), 1, (2 - 2*beta**t)/(2 - 2*beta**t))")
+    told = set(check(claim(map=later)).conditions)  # which no beta satisfies at t = 0
+    assert told == {"1 - beta != 0", "1 - beta**t != 0 (but at t = 0)"}
 
 
 def test_either_direction_of_the_transform_proves():

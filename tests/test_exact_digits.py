@@ -3,17 +3,20 @@
 import zlib
 from dataclasses import replace
 from itertools import islice
+from typing import Any
 
 import mpmath
 import numpy as np
 import pytest
 
-from accelsim import optimizer, problems, schedules
+import accelsim
+from accelsim import optimizer, problems, program, schedules
 from accelsim.errors import InputError
-from accelsim.exact import moments, spans, travel
+from accelsim.exact import moments, rounding
+from accelsim.exact.long_runs import spans, travel
 from accelsim.exact.roots import Roots
 from accelsim.exact.tables import Tables
-from accelsim.exact.tuning import tune
+from accelsim.exact.tune.tuning import tune
 from accelsim.optimizers import find
 from accelsim.program import exact
 from accelsim.rule import real, step_size, weight
@@ -96,7 +99,7 @@ SWOLLEN = {
 @pytest.mark.parametrize("problem", SWOLLEN)
 def test_a_run_that_swells_on_the_way_keeps_digits_and_says_how_many(monkeypatch, problem):
     values = dict(lr=16.0, beta=0.888537, q=0.757)
-    found = moments.risk(window, SWOLLEN[problem], 300, **values)
+    found = accelsim.risk(window, SWOLLEN[problem], 300, **values)
     with mpmath.workdps(60):
         bias, variance = with_many_digits(window, SWOLLEN[problem], 300, **values)
         assert_covered(found, bias, variance)
@@ -120,7 +123,7 @@ def test_errors_cover_what_many_digits_say_of_random_rules(kind, case):
     problem = problems.make(
         kind, spectrum=[1.0, 10 ** draw.uniform(-4, 0)], batch=int(10 ** draw.uniform(0, 6)), **noise
     )
-    found = moments.risk(anything, problem, 60, **values)
+    found = accelsim.risk(anything, problem, 60, **values)
     if found.diverged is None:
         with mpmath.workdps(60):
             bias, variance = with_many_digits(anything, problem, 60, **values)
@@ -134,8 +137,8 @@ def test_roots_are_the_moments(monkeypatch, name):
     values = {k: 0.5 if h.high == 1 else 0.03 for k, h in rule.hyperparameters.items() if h.default is None}
     problem = problems.make("linear_regression", dim=5, batch=3, label_noise=0.3, init="power:1")
     tables = Tables(linear_tableau(rule, **values), values)
-    found, _, _ = moments.stepped(problem, tables, 40, "returned", True, moments._rooted(problem, tables, 40))
-    reference = moments.risk(rule, problem, 40, **values)
+    found, _, _ = moments.stepped(problem, tables, 40, "returned", True, moments.rooted(problem, tables, 40))
+    reference = accelsim.risk(rule, problem, 40, **values)
     for part in moments.PARTS:
         np.testing.assert_allclose(getattr(found, part), getattr(reference, part), rtol=1e-12)
 
@@ -145,7 +148,7 @@ def test_the_variance_of_an_average_has_its_digits(batch):
     """The variance of the average is 1e-13 of that of what it averages."""
     problem = problems.make("quadratic", dim=1, spectrum="power:1", batch=batch, grad_noise=1.0)
     values = dict(lr=0.1, decay=0.99999999)
-    found = moments.risk(find("ema(sgd)"), problem, 10000, **values)
+    found = accelsim.risk(find("ema(sgd)"), problem, 10000, **values)
     with mpmath.workdps(50):
         w, a, both = mpmath.mpf(0), mpmath.mpf(0), mpmath.mpf(0)
         decay, shrink, floor = mpmath.mpf("0.99999999"), 1 - mpmath.mpf("0.1"), mpmath.mpf("0.01") / batch
@@ -197,7 +200,7 @@ def event(lam, noise, before, steps):
 def test_a_short_event_of_a_schedule_is_not_missed(monkeypatch):
     monkeypatch.setattr(travel, "FIRST", 10**5)
     lam, before, steps = 1e-4, 210_000, 300_000
-    problem = problems.make("quadratic", spectrum=[lam], grad_noise=1e-3)
+    problem: Any = problems.make("quadratic", spectrum=[lam], grad_noise=1e-3)
     values = dict(lr="0.01+3*exp(-((t-210000)/10)**2)")
 
     def blocks():
@@ -250,7 +253,7 @@ def test_ranges_hold_every_value(text):
         value = None if node.op == "step" else np.full(begins.size, float(node.value))
         return step if value is None else spans.Span(value, value, whole, 0)
 
-    found = spans.evaluate(node, leaf, spans._applied, {})
+    found = program.evaluate(node, leaf, spans._applied, {})
     for ahead in np.linspace(0, 3, 31):
         value = np.array([schedule.at(t) for t in begins + ahead])
         assert (found.low <= value + 1e-12).all()
@@ -283,7 +286,7 @@ def least(lam, start, noise, steps):
 def test_no_risk_of_a_linear_rule_lies_below_the_limit(case):
     draw = chance("limit", case)
     lam = np.sort(draw.uniform(0.05, 1, draw.integers(1, 7)))[::-1]
-    problem = problems.make(
+    problem: Any = problems.make(
         "quadratic", spectrum=lam, grad_noise=10 ** draw.uniform(-6, 1), init=draw.normal(size=lam.size)
     )
     steps = int(draw.integers(1, 120))
@@ -293,7 +296,7 @@ def test_no_risk_of_a_linear_rule_lies_below_the_limit(case):
         rule, values = anything, dict(lr=10 ** draw.uniform(-2, 1), b=draw.uniform(-1.1, 1.1), c=draw.uniform(-1, 2))
         values |= dict(d=draw.uniform(-2, 3), e=draw.uniform(-1, 1))
     limit = least(lam, problem.start**2, problem.floor, steps)
-    found = moments.risk(rule, problem, steps, **values)
+    found = accelsim.risk(rule, problem, steps, **values)
     if found.diverged is None:
         assert found.risk[-1] + found.error[-1] >= limit * (1 - 1e-9)
         assert found.risk[-1] >= limit * (1 - 1e-6)
@@ -301,20 +304,20 @@ def test_no_risk_of_a_linear_rule_lies_below_the_limit(case):
 
 def test_the_limit_is_reached_where_it_can_be():
     """By one step of SGD of the best size in one dimension, and by no other size."""
-    problem = problems.make("quadratic", spectrum=[0.5], grad_noise=0.3, init=[2.0])
+    problem: Any = problems.make("quadratic", spectrum=[0.5], grad_noise=0.3, init=[2.0])
     limit = least(problem.spectrum, problem.start**2, problem.floor, 1)
     best = 4 * 0.5 / (4 * 0.25 + problem.floor[0])
-    risks = [moments.risk(find("sgd"), problem, 1, lr=lr).risk[-1] for lr in (best, 0.9 * best, 1.1 * best)]
+    risks = [accelsim.risk(find("sgd"), problem, 1, lr=lr).risk[-1] for lr in (best, 0.9 * best, 1.1 * best)]
     assert risks[0] == pytest.approx(limit, rel=1e-12)
     assert min(risks[1:]) > limit * (1 + 1e-4)
 
 
 def test_many_directions_are_grouped_without_losing_the_error():
     problem = problems.make("quadratic", dim=700, spectrum="power:1", grad_noise=1.0, batch=16)
-    few = moments.risk(find("nesterov"), problem, 300, lr=0.5, beta=0.9)
+    few = accelsim.risk(find("nesterov"), problem, 300, lr=0.5, beta=0.9)
     monkey = pytest.MonkeyPatch()
-    monkey.setattr(moments.rounding, "_MANY", 10**6)
-    each = moments.risk(find("nesterov"), problem, 300, lr=0.5, beta=0.9)
+    monkey.setattr(rounding, "_MANY", 10**6)
+    each = accelsim.risk(find("nesterov"), problem, 300, lr=0.5, beta=0.9)
     monkey.undo()
     np.testing.assert_allclose(few.error[1:], each.error[1:], rtol=0.3)
 
@@ -330,14 +333,14 @@ def test_what_has_no_digit_left_is_refused(monkeypatch):
         if (np.minimum(found.risk, found.variance) < 0).any():
             negative += 1
             with pytest.raises(InputError, match="rounding leaves no digit of the risk after"):
-                moments.risk(window, problem, 300, **chosen)
+                accelsim.risk(window, problem, 300, **chosen)
     assert negative
 
 
 def test_risks_below_the_range_of_floats_are_zero():
     """They got stuck at subnormal numbers of either sign, which no rounding bound knew."""
     problem = problems.make("quadratic", dim=2, spectrum="power:1.1262383100873645", batch=64)
-    found = moments.risk(find("heavy_ball"), problem, 1403702, lr=1.0096584999429328, beta=0.8939510511876351)
+    found = accelsim.risk(find("heavy_ball"), problem, 1403702, lr=1.0096584999429328, beta=0.8939510511876351)
     assert (found.risk >= 0).all()
     assert found.risk[-1] <= found.error[-1] <= 1e-299
 
@@ -353,15 +356,15 @@ def test_states_that_play_no_part_end_no_run():
     """The run was said to diverge after 333 steps, when such a state left the range of float64."""
     problem = problems.make("linear_regression", dim=5, batch=4)
     for lr in (0.01, "0.01/(1+t/100)"):
-        found = moments.risk(burdened, problem, 3000, lr=lr)
-        plain = moments.risk(find("sgd"), problem, 3000, lr=lr)
+        found = accelsim.risk(burdened, problem, 3000, lr=lr)
+        plain = accelsim.risk(find("sgd"), problem, 3000, lr=lr)
         assert found.diverged is None
         np.testing.assert_allclose(found.risk, plain.risk, rtol=1e-12)
     tuned, other = (tune(rule, problem, "risk@3000", budget=60) for rule in (burdened, find("sgd")))
     assert tuned.value == pytest.approx(other.value, rel=1e-9)
     assert not tuned.failed.get("diverged", 0) > other.failed.get("diverged", 0)
     reached = replace(burdened, memories={**burdened.memories, "unreached": 1e-3})
-    assert moments.risk(reached, problem, 3000, lr=0.01).diverged is not None
+    assert accelsim.risk(reached, problem, 3000, lr=0.01).diverged is not None
 
 
 @optimizer(positions="w twin", memories="idle", returns="w", lr=step_size())
@@ -375,5 +378,5 @@ def test_leaps_do_not_let_rounding_feed_a_state_that_no_run_reaches():
     """The risk was 0 after 32 steps and said to be exact."""
     problem = problems.make("linear_regression", dim=1, batch=4096, spectrum=[4e-4])
     with pytest.raises(InputError, match="no run reaches"):
-        moments.risk(beside_itself, problem, 10**8, lr=1.3e3)
-    assert moments.risk(find("mars_sgd"), problem, 10**8, lr=1.3, beta=0.9).way == "leaps"  # not minimal, but calm
+        accelsim.risk(beside_itself, problem, 10**8, lr=1.3e3)
+    assert accelsim.risk(find("mars_sgd"), problem, 10**8, lr=1.3, beta=0.9).way == "leaps"  # not minimal, but calm

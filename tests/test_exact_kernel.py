@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import accelsim
 from accelsim import optimizer, problems
 from accelsim.exact import kernel, moments
 from accelsim.optimizers import find, shipped
@@ -50,9 +51,9 @@ def interpreted(monkeypatch):
 def both(monkeypatch, rule, problem, steps, of="returned", **values):
     """Risks by NumPy and by the kernel."""
     monkeypatch.setattr(moments, "_COMPILING", np.inf)
-    reference = moments.risk(rule, problem, steps, of, **values)
+    reference = accelsim.risk(rule, problem, steps, of, **values)
     monkeypatch.setattr(moments, "_COMPILING", 0)
-    return reference, moments.risk(rule, problem, steps, of, **values)
+    return reference, accelsim.risk(rule, problem, steps, of, **values)
 
 
 def assert_same(reference, found, rtol=1e-12):
@@ -93,7 +94,7 @@ def test_kernel_and_reference_agree_on_schedules_and_at_the_query(monkeypatch, n
 def test_kernel_takes_several_queries_and_weight_decay_that_begins_late(monkeypatch, decay):
     reference, found = both(monkeypatch, two_stages, PROBLEMS["regression"], 25, lr=0.1, decay=decay)
     assert_same(reference, found)
-    other = moments.risk(two_stages, PROBLEMS["regression"], 25, lr=0.1, decay=0.31)
+    other = accelsim.risk(two_stages, PROBLEMS["regression"], 25, lr=0.1, decay=0.31)
     assert np.abs(other.risk / found.risk - 1).max() > 1e-3
 
 
@@ -101,8 +102,8 @@ def test_a_kernel_of_another_rule_or_problem_disagrees(monkeypatch):
     """A relative difference of 1e-9 in one coefficient shows."""
     values = dict(eta=0.02, alpha=0.05, beta=0.9)
     _, found = both(monkeypatch, find("accelerated_sgd"), PROBLEMS["regression"], 25, **values)
-    for name in values:
-        changed = values | {name: values[name] * (1 + 1e-9)}
+    for name, value in values.items():
+        changed = values | {name: value * (1 + 1e-9)}
         reference, _ = both(monkeypatch, find("accelerated_sgd"), PROBLEMS["regression"], 25, **changed)
         with pytest.raises(AssertionError):
             assert_same(reference, found)

@@ -4,8 +4,8 @@ from fractions import Fraction
 
 import pytest
 
+import accelsim
 from accelsim import problems
-from accelsim.exact import moments
 from accelsim.exact.rational import bias_and_variance
 from accelsim.optimizers import find
 
@@ -24,7 +24,7 @@ CASES = {
 def test_moments_are_those_in_fractions(name):
     bias, variance = bias_and_variance(find(name), PROBLEM, 8, **CASES[name])
     assert isinstance(bias, Fraction)
-    found = moments.risk(find(name), PROBLEM, 8, **CASES[name])
+    found = accelsim.risk(find(name), PROBLEM, 8, **CASES[name])
     assert found.bias[-1] == pytest.approx(float(bias), rel=1e-14)
     assert found.variance[-1] == pytest.approx(float(variance), rel=1e-14)
 

@@ -4,10 +4,12 @@ import mpmath
 import numpy as np
 import pytest
 
+import accelsim
 from accelsim import optimizer, problems
 from accelsim.errors import InputError
-from accelsim.exact import moments, travel
-from accelsim.exact.tables import Tables
+from accelsim.exact import moments, risk
+from accelsim.exact.long_runs import spans, travel
+from accelsim.exact.tables import Moments, Tables
 from accelsim.optimizers import find
 from accelsim.program import exact
 from accelsim.rule import real, step_size
@@ -62,10 +64,10 @@ def assert_same(found, reference, rtol):
 
 @pytest.mark.parametrize("problem", [REGRESSION, ISOTROPIC, ONE_HOT, POWER_LAW], ids=lambda problem: problem.name)
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("of", moments.POINTS)
+@pytest.mark.parametrize("of", risk.POINTS)
 def test_leaps_agree_with_stepping(case, problem, of):
     rule, values = rule_of(case)
-    reference = moments.risk(rule, problem, 3000, of, **values)
+    reference = accelsim.risk(rule, problem, 3000, of, **values)
     assert reference.way == "step by step"
     found = leaps(rule, problem, 3000, of, **values)
     assert found.way == "leaps"
@@ -79,7 +81,7 @@ def test_leaps_agree_with_stepping_on_a_table(tmp_path, case):
     np.save(tmp_path / "table.npy", table)
     problem = problems.make("dataset", data=str(tmp_path / "table.npy"), target=2, batch=2)
     rule, values = rule_of(case)
-    reference = moments.risk(rule, problem, 200, **values)
+    reference = accelsim.risk(rule, problem, 200, **values)
     found = leaps(rule, problem, 200, **values)
     assert_same(found, reference, 1e-9)
     np.testing.assert_allclose(found.cross, reference.cross, atol=1e-12 * reference.risk.max())
@@ -144,7 +146,7 @@ def test_a_billion_steps_are_as_exact_as_reported(condition, name, values):
     problem = problems.make(
         "linear_regression", dim=2, spectrum=f"geometric:{condition}", batch=3, label_noise=0.3, init=[1.0, 2.0]
     )
-    found = moments.risk(find(name), problem, 10**9, **values)
+    found = accelsim.risk(find(name), problem, 10**9, **values)
     assert found.way == "leaps"
     assert (found.error <= 1e-9 * found.risk).all()
     with mpmath.workdps(60):
@@ -158,7 +160,7 @@ def test_a_billion_steps_are_as_exact_as_reported(condition, name, values):
 
 def test_squaring_alone_loses_the_digits_that_leaps_keep():
     problem = problems.make("quadratic", spectrum=[1.0, 1e-9], init=[0.0, 1.0])
-    found = moments.risk(find("sgd"), problem, 10**9, lr=0.3)
+    found = accelsim.risk(find("sgd"), problem, 10**9, lr=0.3)
     truth = 0.5e-9 * np.exp(2e9 * np.log1p(-0.3e-9))
     assert found.risk[-1] == pytest.approx(truth, rel=1e-13, abs=0)
     power = (1 - 0.3e-9) ** 2e9
@@ -167,7 +169,7 @@ def test_squaring_alone_loses_the_digits_that_leaps_keep():
 
 def test_leaps_diverge_at_the_step_at_which_stepping_does():
     values = dict(lr=1.35)
-    reference = moments.risk(find("sgd"), REGRESSION, 20000, **values)
+    reference = accelsim.risk(find("sgd"), REGRESSION, 20000, **values)
     assert reference.diverged is not None
     assert_same(leaps(find("sgd"), REGRESSION, 20000, **values), reference, 1e-9)
     slow = leaps(find("sgd"), REGRESSION, 10**9, lr=1.35).diverged
@@ -185,7 +187,7 @@ def test_leaps_diverge_at_the_step_at_which_stepping_does():
 def test_frozen_blocks_are_as_exact_as_reported(monkeypatch, name, values):
     monkeypatch.setattr(travel, "FIRST", 1000)
     problem = problems.make("linear_regression", dim=3, batch=3, label_noise=0.3)
-    reference = moments.risk(find(name), problem, 20000, **values)
+    reference = accelsim.risk(find(name), problem, 20000, **values)
     found = blocks(find(name), problem, 20000, **values)
     assert found.way == "frozen blocks"
     np.testing.assert_array_equal(found.steps, reference.steps)
@@ -193,7 +195,7 @@ def test_frozen_blocks_are_as_exact_as_reported(monkeypatch, name, values):
     assert (off <= found.error).all()
     assert (found.error < 1e-4 * found.risk).all()
     assert (off / found.risk).max() > 1e-13  # not zero: the blocks were frozen
-    other = moments.risk(find(name), problem, 20000, **values | {next(iter(values)): 0.1})
+    other = accelsim.risk(find(name), problem, 20000, **values | {next(iter(values)): 0.1})
     assert (np.abs(found.risk - other.risk)[-10:] > 100 * found.error[-10:]).any()
 
 
@@ -210,7 +212,7 @@ def test_frozen_blocks_are_as_exact_as_reported_where_a_schedule_ends(monkeypatc
     monkeypatch.setattr(travel, "FIRST", 1000)
     name, values = SCHEDULES[case]
     problem = problems.make("linear_regression", dim=3, spectrum="geometric:1e6", batch=4, label_noise=1)
-    reference = moments.risk(find(name), problem, 20000, **values)
+    reference = accelsim.risk(find(name), problem, 20000, **values)
     found = blocks(find(name), problem, 20000, **values)
     assert found.way == "frozen blocks"
     off = np.abs(found.risk / reference.risk - 1)
@@ -218,7 +220,7 @@ def test_frozen_blocks_are_as_exact_as_reported_where_a_schedule_ends(monkeypatc
     assert (off <= relative).all()
     assert 1e-13 < off.max() < relative.max() < 2e-3
     monkeypatch.setattr(travel, "_rough", lambda tables, blocks, level: np.zeros(blocks.shape[1], bool))
-    monkeypatch.setattr(travel.spans, "smooth", lambda tables, begins, lengths, degree: np.ones(begins.size, bool))
+    monkeypatch.setattr(spans, "smooth", lambda tables, begins, lengths, degree: np.ones(begins.size, bool))
     monkeypatch.setattr(travel, "_WORST", np.inf)
     careless = blocks(find(name), problem, 20000, **values)
     assert (np.abs(careless.risk / reference.risk - 1) > 4 * off + 1e-9).any()
@@ -229,8 +231,8 @@ def test_blocks_that_do_not_get_there_give_way_to_single_steps_or_are_refused(mo
     values = dict(lr="0.05+0.04*cos(t/2)")  # as many blocks as steps
     found = blocks(find("sgd"), REGRESSION, 20000, **values)
     assert found.way == "step by step"
-    assert_same(found, moments.risk(find("sgd"), REGRESSION, 20000, **values), 0)
-    monkeypatch.setattr(travel, "_DAY", 1e-3)
+    assert_same(found, accelsim.risk(find("sgd"), REGRESSION, 20000, **values), 0)
+    monkeypatch.setattr(travel, "DAY", 1e-3)
     with pytest.raises(InputError, match=r"too abruptly .* and 2e\+04 steps one by one would take about .* days"):
         blocks(find("sgd"), REGRESSION, 20000, **values)
     monkeypatch.setattr(travel, "_WORST", 0.0)
@@ -255,7 +257,7 @@ def test_an_error_that_is_not_of_second_order_is_reported_as_it_is():
 def test_a_record_ends_at_a_divergence_before_the_first_block_does(monkeypatch):
     monkeypatch.setattr(travel, "FIRST", 1000)
     values = dict(lr="0.1+4*minimum(1, maximum(0, t-1000))")
-    reference = moments.risk(find("sgd"), REGRESSION, 20000, **values)
+    reference = accelsim.risk(find("sgd"), REGRESSION, 20000, **values)
     found = blocks(find("sgd"), REGRESSION, 20000, **values)
     assert 1000 < reference.diverged < 1259
     assert found.diverged == pytest.approx(reference.diverged, abs=2)
@@ -279,7 +281,7 @@ def test_halvings_that_diverge_at_different_records_are_no_record(monkeypatch):
 def test_frozen_blocks_diverge_about_where_stepping_does(monkeypatch):
     monkeypatch.setattr(travel, "FIRST", 1000)
     values = dict(lr="0.02*(t+1)**0.5")
-    reference = moments.risk(find("sgd"), REGRESSION, 20000, **values)
+    reference = accelsim.risk(find("sgd"), REGRESSION, 20000, **values)
     found = blocks(find("sgd"), REGRESSION, 20000, **values)
     assert 1000 < reference.diverged < 20000
     assert found.diverged == pytest.approx(reference.diverged, rel=1e-2)
@@ -303,3 +305,40 @@ def test_what_takes_more_than_a_day_is_refused_with_its_time():
     with pytest.raises(InputError, match=r"1e\+12 steps would take about .* days: averaging weights"):
         way("schedule_free", 10**12, lr=0.1, beta=0.9)
     assert way("schedule_free", 10**12, lr=0.1, beta=0.9, c="1/(t+1)") is travel.by_blocks
+
+
+@optimizer(positions="w", memories="m", returns="w", lr=step_size())
+def two_points(s, t, h):
+    """Two queries on one sample, and the difference of their gradients."""
+    g, other = yield s.w, s.w - h.lr * s.m
+    m = s.m / 2 + g - other / 3
+    return dict(w=s.w - h.lr * (m + other / 2), m=m)
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    chance = np.random.default_rng(0)
+    path = tmp_path_factory.mktemp("tables") / "small.npy"
+    np.save(path, chance.standard_normal((9, 4)) @ chance.standard_normal((4, 4)))
+    return problems.make("dataset", data=str(path), target=3, batch=2)
+
+
+@pytest.mark.parametrize("carries_origin", [False, True])
+@pytest.mark.parametrize("case", [("heavy_ball", dict(lr=0.03, beta=0.8)), (two_points, dict(lr=0.1))])
+def test_a_step_on_a_table_in_closed_form_is_that_of_the_recursion(table, case, carries_origin):
+    name, values = case
+    rule = find(name) if isinstance(name, str) else name
+    voyage = travel.Voyage(table, Tables(linear_tableau(rule, **values), values), "returned", carries_origin)
+    (leap,) = voyage.steps([3])
+    _, system = voyage._systems([3])
+    layout, chance = voyage.layout, np.random.default_rng(1)
+    n, m = layout.states, layout.modes
+    factor, mean = chance.standard_normal((n * m, n * m)), chance.standard_normal((n, m))
+    second = (factor @ factor.T).reshape(n, m, n, m).transpose(0, 2, 1, 3)
+    before = Moments(second, mean)
+    for noisy in (True, False):
+        after = layout.vector(moments.advance(table, system.at(0), before, noisy))
+        if noisy:
+            np.testing.assert_allclose(leap(layout.vector(before)[:, None], np.ones(1))[:, 0], after, rtol=1e-11)
+        else:
+            assert np.abs(leap(layout.vector(before)[:, None], np.ones(1))[:, 0] / after - 1).max() > 1e-3

@@ -200,8 +200,8 @@ def test_a_formula_that_reads_a_state_holds_only_where_the_state_is_the_same():
     assert verdict.status == "failed"
     assert "reads m" in verdict.reason
     assert equivalent(summing, averaging).status != "equivalent"
-    of_position = [reading(gain, lambda s: s.w) for gain in (lambda h: 1, lambda h: 1 - h.beta)]
-    assert alike(*of_position, scaled, lr="lr/(1 - beta)").status == "proved"
+    one, other = (reading(gain, lambda s: s.w) for gain in (lambda h: 1, lambda h: 1 - h.beta))
+    assert alike(one, other, scaled, lr="lr/(1 - beta)").status == "proved"
     assert alike(summing, summing).status == "proved"
 
 

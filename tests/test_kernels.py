@@ -2,6 +2,8 @@
 its rounding."""
 
 import json
+import os
+import subprocess
 import sys
 
 import kernel_rules
@@ -25,12 +27,13 @@ def made(backend, rule, problem, values, dtype, seed, first=FIRST, count=COUNT):
 
 
 def states(run, rule, problem, dtype, count=COUNT):
-    """State by replica and coordinate, (states, replicas, d), of either engine."""
+    """State by replica and coordinate, (states, replicas, d), of either engine; but for uniform states."""
     saved = run.save()
+    names = [name for name in rule.states if name not in rule.program().uniform]
     if set(saved) == set(rule.states):
-        return np.array([np.broadcast_to(saved[name], (count, problem.dim)) for name in rule.states], dtype)
+        return np.array([np.broadcast_to(saved[name], (count, problem.dim)) for name in names], dtype)
     layout = Layout(problem.dim, dtype)
-    return np.array([layout.unpacked(saved["states"][:, :, i], count) for i in range(len(rule.states))])
+    return np.array([layout.unpacked(saved["states"][:, :, i], count) for i in range(len(names))])
 
 
 def paths(rule, problem, values, dtype, change=None):
@@ -238,3 +241,27 @@ def test_a_users_rule_is_accelerated_like_a_shipped_one(capsys, monkeypatch):
     assert fast["backend"] == "numba"
     np.testing.assert_allclose(fast["risk"], plain["risk"], rtol=1e-5)
     assert abs(np.array(other["risk"]) / plain["risk"] - 1).max() > 1e-3
+
+
+FORKED = """
+import os, signal
+import accelsim
+from accelsim import problems
+from accelsim.optimizers import find
+
+def run():
+    problem = problems.make("quadratic", dim=2000)
+    return accelsim.simulate(find("sgd"), problem, 50, 64, backend="numba", lr=0.1).mean.tolist()
+
+before = run()
+child = os.fork()
+if not child:
+    signal.alarm(60)  # a child that waits for its parent's threads would do so for ever
+    os._exit(run() != before)
+raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+def test_a_forked_child_simulates_what_its_parent_did():
+    assert subprocess.run([sys.executable, "-c", FORKED], check=False, timeout=240).returncode == 0

@@ -15,6 +15,9 @@ from conftest import seed_of
 from accelsim import cli, optimizers, plotting
 from accelsim.errors import InputError
 from accelsim.rule import optimizer, step
+from accelsim.symbolic.find import statement
+from accelsim.symbolic.find.finder import equivalent
+from accelsim.symbolic.latex import blocks
 from accelsim.symbolic.latex import document as documents
 from accelsim.symbolic.latex.document import document
 from accelsim.symbolic.latex.writer import indexed, symbol
@@ -221,3 +224,29 @@ def test_command_shows_a_rule_at_known_hyperparameters(monkeypatch, capsys):
     assert json.loads(capsys.readouterr().out)["canonical"]["beta"] == "9/10"
     assert _run(monkeypatch, "show", "heavy_ball", "--set", "betta=0.9") == 2
     assert "did you mean 'beta'" in capsys.readouterr().err
+
+
+def test_plain_words_mean_nothing_to_latex():
+    assert blocks.words("50% of $m_1$ & {β}") == r"50\% of \$m\_1\$ \& \{\ensuremath{\beta}\}"
+    assert blocks.code("a_b") == r"\texttt{a\_b}"
+    assert blocks.sentence("steps of lr.") == "Steps of lr."
+    assert blocks.words("plain") == "plain"
+
+
+def test_only_lines_that_are_too_wide_are_scaled_down():
+    short, long = r"x &= \frac{a}{b}", "x &= " + " + ".join("abcdefgh"[i % 8] for i in range(blocks.WIDE))
+    assert blocks.width(r"\alpha + 12") == 4
+    assert "resizebox" not in blocks.display([short])
+    assert "resizebox" in blocks.display([short, long])
+
+
+def test_a_map_is_one_formula_of_both_rules_hyperparameters():
+    answer = equivalent(optimizers.find("nesterov"), optimizers.find("qhm"))
+    told = statement.formula(answer)
+    assert sound(told)
+    assert all(rf"\hat{{{symbol}}}" in told or rf"\hat {symbol}" in told for symbol in (r"\beta", r"\nu"))
+    part = statement.fragment(answer).partition("\n")[2].strip()
+    assert part in statement.document(answer)
+    assert sound(statement.document(answer))
+    other = statement.formula(equivalent(optimizers.find("qhm"), optimizers.find("nesterov")))
+    assert other != told

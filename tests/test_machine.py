@@ -1,12 +1,17 @@
 """Generated functions stay apart, also when their machine code comes from other processes."""
 
+import errno
 import os
+import stat
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
 from accelsim import machine
+from accelsim.errors import InputError
 
 # A helper too long to be inlined: it stays a function with a name of its own in the machine code.
 SOURCE = f"""
@@ -53,6 +58,47 @@ def test_what_was_kept_and_is_damaged_is_made_anew(kind, left, tmp_path):
     assert results(tmp_path, 2.0) == ["2.0"]
 
 
+@pytest.mark.parametrize("place", [0.3, 0.5, 0.7, 0.9, 0.97])
+def test_machine_code_with_a_bit_changed_is_not_run(place, tmp_path):
+    assert results(tmp_path, 2.0) == ["2.0"]
+    (kept,) = tmp_path.rglob("*.nbc")
+    code = kept.read_bytes()
+    spoilt = bytearray(code)
+    spoilt[int(place * len(code))] ^= 0x10
+    kept.write_bytes(spoilt)
+    assert results(tmp_path, 2.0) == ["2.0"]
+    (again,) = tmp_path.rglob("*.nbc")
+    assert again.read_bytes() != spoilt
+    written = again.stat().st_mtime_ns
+    assert results(tmp_path, 2.0) == ["2.0"]
+    assert again.stat().st_mtime_ns == written  # and what is kept now is read
+
+
+def test_a_source_that_was_cut_is_written_again(tmp_path):
+    assert results(tmp_path, 2.0) == ["2.0"]
+    (source,) = tmp_path.rglob("accelsim_kernel_*.py")
+    text = source.read_bytes()
+    for left in (0, len(text) // 2, len(text) - 3):
+        source.write_bytes(text[:left])
+        assert results(tmp_path, 2.0) == ["2.0"]
+        assert source.read_bytes() == text
+
+
+def test_where_code_cannot_be_kept_it_is_run_all_the_same(tmp_path, monkeypatch):
+    """As on a disk that is full once the source is written, and when an index is."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    from numba.core.caching import IndexDataCacheFile
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(IndexDataCacheFile, "save", full)
+    assert machine.compiled(SOURCE.format(value=8.0))(1.0) == 8.0
+    monkeypatch.setattr(os, "getpid", full)  # in the name of a draft
+    assert machine.compiled(SOURCE.format(value=9.0))(1.0) == 9.0
+    assert not list(tmp_path.rglob("*.nb?"))
+
+
 @pytest.mark.parametrize("mode", [0o000, 0o500])
 def test_a_folder_that_cannot_be_written_keeps_nothing_and_stops_nothing(mode, tmp_path, monkeypatch):
     folder = tmp_path / "accelsim"
@@ -66,3 +112,50 @@ def test_a_folder_that_cannot_be_written_keeps_nothing_and_stops_nothing(mode, t
     finally:
         folder.chmod(0o700)
     assert not list(tmp_path.rglob("*.nb?"))
+
+
+@pytest.mark.parametrize(("mode", "kept"), [(0o700, True), (0o755, True), (0o775, False), (0o757, False)])
+def test_code_is_kept_where_no_other_user_can_write(mode, kept, tmp_path):
+    folder = tmp_path / "accelsim"
+    folder.mkdir()
+    folder.chmod(mode)
+    assert results(tmp_path, 5.0) == ["5.0"]
+    assert bool(list(tmp_path.rglob("*.nb?"))) is kept
+
+
+def test_the_folder_of_kept_code_is_its_owners_alone(tmp_path):
+    assert results(tmp_path, 5.0) == ["5.0"]
+    assert stat.S_IMODE((tmp_path / "accelsim").stat().st_mode) == 0o700
+
+
+def test_without_a_home_or_a_user_code_is_compiled_and_not_kept(tmp_path, monkeypatch):
+    def nobody():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", nobody)
+    assert machine.compiled(SOURCE.format(value=6.0))(1.0) == 6.0
+
+
+def test_code_that_nobody_used_for_long_is_removed_and_the_oldest_where_room_is_short(tmp_path, monkeypatch):
+    def keep(name, age, size):
+        for path in (tmp_path / f"{name}.py", tmp_path / "__pycache__" / f"{name}.kernel.1.nbc"):
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(b"x" * size)
+            os.utime(path, (time.time() - age, time.time() - age))
+
+    for name, age in (("old", machine._OLDEST + 1), ("middle", 1000), ("new", 1)):
+        keep(name, age, 10)
+    machine._clean(tmp_path)
+    assert {path.name.partition(".")[0] for path in tmp_path.rglob("*.*")} == {"middle", "new"}
+    monkeypatch.setattr(machine, "_LARGEST", 30)
+    machine._clean(tmp_path)
+    assert {path.name.partition(".")[0] for path in tmp_path.rglob("*.*")} == {"new"}
+
+
+def test_no_kernel_is_compiled_where_the_compiler_is_off(monkeypatch):
+    import numba
+
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
+    with pytest.raises(InputError, match="NUMBA_DISABLE_JIT is set"):
+        machine.compiled(SOURCE.format(value=7.0))

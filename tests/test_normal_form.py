@@ -339,16 +339,16 @@ def test_recurrence_with_decay_is_the_run_with_decay(name):
     w, m, n = Fraction(3), Fraction(0), [Fraction(0)] * found.memory
     for t, g in enumerate(gradients):
         assert points[t] == w
-        g = g * values["p"](t) if absorbed else g
+        seen = g * values["p"](t) if absorbed else g
         if found.mu is not None:
-            m = number(found.beta, t) * m + g + number(found.mu, t) * w
-            w = (1 - number(found.kappa, t)) * w - number(found.eta, t) * m - number(found.alpha, t) * g
+            m = number(found.beta, t) * m + seen + number(found.mu, t) * w
+            w = (1 - number(found.kappa, t)) * w - number(found.eta, t) * m - number(found.alpha, t) * seen
         else:
             (a, b, p, q), y = found.block, w
-            w = (1 - number(found.pull, t)) * w + number(q[0], t) * g
+            w = (1 - number(found.pull, t)) * w + number(q[0], t) * seen
             w += sum((number(p[i], t) * n[i] for i in range(found.memory)), Fraction(0))
             n = [
-                sum((number(a[i, j], t) * n[j] for j in range(found.memory)), number(b[i], t) * g)
+                sum((number(a[i, j], t) * n[j] for j in range(found.memory)), number(b[i], t) * seen)
                 + number(found.feed[i], t) * y
                 for i in range(found.memory)
             ]

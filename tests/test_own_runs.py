@@ -14,13 +14,14 @@ from accelsim.optimizers import find
 from accelsim.optimizers.qhm import mean
 from accelsim.rule import momentum, optimizer, positive, program_hash, real, step, step_size
 from accelsim.schedules import Recurrence
-from accelsim.symbolic.algebra.elimination import Clock, OutOfTime
+from accelsim.symbolic.algebra.budget import Clock, OutOfTime
 from accelsim.symbolic.certify import nonlinear as own_runs
-from accelsim.symbolic.certify.verifier import of_refutation, verify_certificate
+from accelsim.symbolic.certify.documents import of_refutation
+from accelsim.symbolic.certify.verifier import verify_certificate
 from accelsim.symbolic.find.finder import equivalent
 from accelsim.symbolic.refute.nonlinear import refute_itself
 from accelsim.symbolic.refute.replay import seen
-from accelsim.symbolic.system.pair import Question
+from accelsim.symbolic.system.pair import Pair
 
 
 @optimizer(positions="w", memories="v", returns="w", lr=step_size(), beta=momentum(0.9), eps=positive(1))
@@ -98,13 +99,12 @@ def searched(a, b, seconds=8.0):
     """What runs of the rules themselves find, without weight decay."""
     without = [{"weight_decay": 0} if "weight_decay" in rule.hyperparameters else {} for rule in (a, b)]
     varying = tuple(name for name, h in a.hyperparameters.items() if isinstance(h.default, Recurrence))
-    clock = Clock(seconds)
+    clock, pair = Clock(seconds), Pair(a, b, *without, varying=tuple(varying))
     with clock.enforced():
-        found = refute_itself(Question(a, b, *without, False, ()), varying, clock)
+        found = refute_itself(pair, clock)
     if found is None:
         return None
-    found["shown"] = seen(a, b, without[1], found)
-    return json.loads(json.dumps(of_refutation(a, b, *without, varying, found)))
+    return json.loads(json.dumps(of_refutation(pair, found, seen(pair, found))))
 
 
 def named(name):

@@ -91,9 +91,9 @@ def chi_square(seed, dof, *place):
         return normals64(block(seed, 0, *place))[0] ** 2
     d = dof / 2 - 1 / 3
     for attempt in range(100):
-        z = normals64(block(seed, 0, *place, attempt))[0]
+        z = normals64(block(seed, 0, *place, attempt=attempt))[0]
         v = (1 + z / math.sqrt(9 * d)) ** 3
-        u = uniform(block(seed, 1, *place, attempt))
+        u = uniform(block(seed, 1, *place, attempt=attempt))
         if v > 0 and math.log(u) < z * z / 2 + d * (1 - v + math.log(v)):
             return 2 * d * v
     raise AssertionError
@@ -134,8 +134,8 @@ def test_numbers_are_those_of_the_contract(dtype, seed, step, replica, stage, st
         exact = np.array([chi_square(seed, dof, *place)])
         np.testing.assert_allclose(chi[row], exact.astype(dtype), rtol=1e-13 if dtype == "float64" else 1e-7)
         points = [word for w in words for word in THREE_WORDS[dtype](w)][:dim]
-        expected = np.array(list(map(three_point, points, chance)))
-        np.testing.assert_allclose(three[row], expected.astype(dtype), rtol=1e-15 if dtype == "float64" else 1e-7)
+        exact = np.array(list(map(three_point, points, chance)))
+        np.testing.assert_allclose(three[row], exact.astype(dtype), rtol=1e-15 if dtype == "float64" else 1e-7)
 
 
 def drawn(draw, batch, *functions):

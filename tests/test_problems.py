@@ -1,7 +1,10 @@
 """Problems draw gradients with the moments they declare, and refuse what they cannot use."""
 
+import gzip
 import itertools
 import re
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ from conftest import seed_of
 from accelsim import problems, spectra
 from accelsim.elementary import total
 from accelsim.errors import InputError
+from accelsim.problems import _tables as tables
 from accelsim.problems import linear_regression
 from accelsim.simulation.philox import Draws
 
@@ -83,8 +87,10 @@ def test_regression_gradients_follow_the_law_of_inputs_drawn_one_by_one(batch, l
     case, points = f"{batch} {label_noise} {queries}", np.array(QUERIES[queries])
     errors = tuple(np.tile(point, (REPLICAS, 1)) for point in points)
     fast, direct = (
-        problem.sample(errors, Draws(seed_of(f"{case} {problem.direct}"), REPLICAS, 3).at(0))
-        for problem in (problems.make("linear_regression", direct=direct, **options) for direct in (False, True))
+        problems.make("linear_regression", direct=each, **options).sample(
+            errors, Draws(seed_of(f"{case} {each}"), REPLICAS, 3).at(0)
+        )
+        for each in (False, True)
     )
     problem = problems.make("linear_regression", **options)
     h = np.diag(problem.spectrum)
@@ -198,20 +204,21 @@ def test_quadratic_noise_has_the_whole_covariance_given():
 
 
 def test_data_gradients_are_means_over_the_rows_drawn(data):
-    problem, replicas, batch = problems.make("dataset", batch=9, **data), 50, 9
+    problem: Any = problems.make("dataset", batch=9, **data)
+    replicas, batch = 50, 9
     x, r = problem.features, problem.residuals
     draw = Draws(seed_of("rows"), replicas, problem.dim).at(3)
     errors = np.random.default_rng(seed_of("errors")).standard_normal((2, replicas, problem.dim))
-    taken, rows = problem.sample(tuple(errors), draw), []
-    draw.mean(batch, lambda sample, e: (rows.append(sample.integer(0, len(x))) or 0 * e,), (errors[0],))
-    rows = np.concatenate(rows, axis=1)[..., 0]
+    taken, drawn = problem.sample(tuple(errors), draw), []
+    draw.mean(batch, lambda sample, e: (drawn.append(sample.integer(0, len(x))) or 0 * e,), (errors[0],))
+    rows = np.concatenate(drawn, axis=1)[..., 0]
     for e, g in zip(errors, taken, strict=True):
         expected = [x[row].T @ (x[row] @ error - r[row]) / batch for error, row in zip(e, rows, strict=True)]
         np.testing.assert_allclose(g, expected, rtol=1e-10, atol=1e-12)
 
 
 def test_data_risk_is_the_excess_of_the_mean_squared_loss(data):
-    problem = problems.make("dataset", **data)
+    problem: Any = problems.make("dataset", **data)
     x, r = problem.features, problem.residuals
     e = np.random.default_rng(seed_of("excess")).standard_normal((4, problem.dim))
     loss = ((e @ x.T - r) ** 2).mean(axis=1) / 2
@@ -235,7 +242,7 @@ def test_dependent_features_leave_null_directions_out(tmp_path):
     random = np.random.default_rng(seed_of("dependent"))
     table = random.standard_normal((30, 3))
     np.save(tmp_path / "table.npy", np.column_stack([table, table[:, 0] - 2 * table[:, 1]]))
-    problem = problems.make("dataset", data=str(tmp_path / "table.npy"), target="2")
+    problem: Any = problems.make("dataset", data=str(tmp_path / "table.npy"), target="2")
     assert (problem.dim, problem.spectrum.size, problem.basis.shape) == (3, 2, (3, 2))
     e = random.standard_normal((5, 3))
     np.testing.assert_allclose(problem.risk(e), ((e @ problem.features.T) ** 2).mean(axis=1) / 2, rtol=1e-10)
@@ -342,7 +349,14 @@ def test_unknown_problems_are_told_the_nearest():
         ("a,y\n1,2\n", "y", "has one row"),
         ("a,y\n1,2\n3\n", "y", "line 3: 1 columns where the first line has 2"),
         ("a,y\n1,2\n3,x\n", "y", "line 3, column y: 'x' is not a number"),
-        ("a,y\n1,2\n,3\n", "y", "line 3, column a: missing value"),
+        ("a,y\n1,2\n,3\n", "y", "line 3, column a: missing value; .* with --drop a"),
+        (
+            "c,b,y\nred,2,1\nblue,3,2\n",
+            "y",
+            "line 2, column c: 'red' is not a number; code categories .* with --drop c",
+        ),
+        ("a;y\n1.234,5;3\n4;5\n", "y", "line 2, column a: .* without separators of thousands"),
+        ("made by hand\na,b,y\n1,2,3\n4,5,6\n", "y", "line 1: 1 columns where line 2 has 3; --skip-lines"),
         ("a,y\n1,2\nNaN,3\n", "y", "line 3, column a: missing value"),
         ("a,y\n1,2\ninf,3\n", "y", "line 3, column a: inf is not finite"),
         ("a,y\n1,2\n3,4\n", "z", "unknown target column of .* 'z'"),
@@ -381,9 +395,9 @@ def test_unusable_arrays_are_refused(tmp_path, values, message):
 
 
 def test_data_that_is_not_there_or_no_text_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"give a CSV or \.npy file, or diabetes or digits"):
+    with pytest.raises(InputError, match=r"give a file, as CSV or \.npy, or one of .* diabetes"):
         problems.make("dataset", data="diabets", target="y")
-    (tmp_path / "table.csv").write_bytes(b"\xff\xfe\x00\x01")
+    (tmp_path / "table.csv").write_bytes(b"a,y\n1,2\n\x00,3\n")
     with pytest.raises(InputError, match="as CSV"):
         problems.make("dataset", data=str(tmp_path / "table.csv"), target="y")
     with pytest.raises(InputError, match="brings its own target"):
@@ -398,3 +412,143 @@ def test_data_without_scikit_learn_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn", None)
     with pytest.raises(InputError, match=r"pip install 'accelsim\[data\]'"):
         problems.make("dataset", data="diabetes")
+
+
+ROWS = [[1.5, 2.0, 3.0], [2.5, 3.0, 4.5], [4.0, -1.0, 0.25]]
+
+
+def text_of(separator, comma=False, header="a b y", index=None, end="\n"):
+    cells = [[repr(value) for value in row] for row in ROWS]
+    if index is not None:
+        cells = [[name, *row] for name, row in zip(index, cells, strict=True)]
+    lines = [header.split(), *cells] if header else cells
+    text = end.join(separator.join(line) for line in lines) + end
+    return text.replace(".", ",") if comma else text
+
+
+FORMS = {
+    "commas": text_of(","),
+    "no header": text_of(",", header=""),
+    "Windows": text_of(",", end="\r\n"),
+    "semicolons": text_of(";"),
+    "decimal commas": text_of(";", comma=True),
+    "decimal commas and tabs": text_of("\t", comma=True),
+    "blanks": text_of("  "),
+    "bars": text_of("|"),
+    "quotes": text_of(",").replace("a,", '"a",').replace("4.0", '"4.0"'),
+    "UTF-16": text_of(",").encode("utf-16"),
+    "a mark of UTF-8": text_of(",").encode("utf-8-sig"),
+    "gzip": gzip.compress(text_of(",").encode()),
+    "rows that are named": text_of(",", header="a b y", index=("one", "two", "three")),
+    "rows that are numbered": text_of(",", header="id a b y", index=("0", "1", "2")),
+    "rows that are numbered from 1": text_of(",", header="id a b y", index=("1", "2", "3")),
+    "counts of rows and features": "3,2,yes,no\n" + text_of(",", header=""),
+}
+INDEX = [form for form in FORMS if form.startswith("rows")]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_table_is_the_same_in_every_form(tmp_path, form):
+    path = tmp_path / "table"
+    path.write_bytes(FORMS[form] if isinstance(FORMS[form], bytes) else FORMS[form].encode())
+    numbered = form in ("no header", "counts of rows and features")
+    read = tables.read(str(path), "2" if numbered else "y")
+    np.testing.assert_array_equal(np.column_stack([read.features, read.target]), ROWS)
+    assert read.names == (["0", "1"] if numbered else ["a", "b"])
+    assert any("an index, and no feature" in notice for notice in read.notices) is (form in INDEX)
+
+
+def test_a_first_column_that_does_not_count_the_rows_is_a_feature(tmp_path):
+    (tmp_path / "table.csv").write_text(text_of(",", header="id a b y", index=("0", "1", "3")))
+    read = tables.read(str(tmp_path / "table.csv"), "y")
+    assert (read.names, read.notices) == (["id", "a", "b"], ())
+
+
+def test_columns_and_lines_are_left_out_whatever_is_in_them(tmp_path):
+    text = "# by hand\n" + text_of(",", header="kind a b y", index=("red", "blue, or so", "red")).replace(
+        "blue, or so", '"blue, or so"'
+    )
+    (tmp_path / "table.csv").write_text(text)
+    read = tables.read(str(tmp_path / "table.csv"), "y", ["kind", "2"], 1)
+    assert read.names == ["a"]
+    np.testing.assert_array_equal(read.features[:, 0], np.array(ROWS)[:, 0])
+    with pytest.raises(InputError, match="line 3, column kind: 'red' is not a number"):
+        tables.read(str(tmp_path / "table.csv"), "y", ["2"], 1)
+
+
+def test_rows_of_another_length_are_noticed_where_a_column_is_left_out(tmp_path):
+    (tmp_path / "table.csv").write_text("a,b,y\n1,2,3\n4,5,9,8\n4,5,9\n")
+    with pytest.raises(InputError, match="line 3: 4 columns where the first line has 3"):
+        tables.read(str(tmp_path / "table.csv"), "y", "a")
+
+
+def test_arrays_data_frames_and_parquet_are_the_same_problem_as_their_file(tmp_path):
+    (tmp_path / "table.csv").write_text(text_of(","))
+    spectrum = problems.make("dataset", data=str(tmp_path / "table.csv"), target="y").spectrum
+    np.testing.assert_array_equal(problems.make("dataset", data=np.array(ROWS), target=2).spectrum, spectrum)
+    import pandas
+
+    frame = pandas.DataFrame(ROWS, columns=["a", "b", "y"]).assign(kind="red")
+    np.testing.assert_array_equal(problems.make("dataset", data=frame, target="y", drop=["kind"]).spectrum, spectrum)
+    with pytest.raises(InputError, match=r"column kind: its values are no numbers; .* with --drop kind"):
+        problems.make("dataset", data=frame, target="y")
+    stored = tmp_path / "table.parquet"
+    frame.to_parquet(stored)
+    np.testing.assert_array_equal(
+        problems.make("dataset", data=str(stored), target="y", drop=["kind"]).spectrum, spectrum
+    )
+    stored.write_bytes(stored.read_bytes()[:40])
+    with pytest.raises(InputError, match=r"cannot read .* as Parquet"):
+        problems.make("dataset", data=str(stored), target="y")
+
+
+@pytest.mark.parametrize("name", sorted(tables.BUNDLED))
+def test_tables_of_scikit_learn_are_known_by_name_and_their_files_are_read(name):
+    from sklearn import datasets
+
+    target = "Weight" if name == "linnerud" else None
+    read = tables.read(name, target)
+    assert read.features.shape == (len(read.target), len(read.names))
+    folder = Path(datasets.__file__).parent / "data"
+    for path in [path for path in folder.glob("*.csv*") if path.name.startswith(name) and "target" not in path.name]:
+        assert len(tables.read(path, 0).target) == len(read.target)
+
+
+def test_a_large_table_is_read_in_compiled_code(tmp_path, monkeypatch):
+    rows = np.arange(3000.0).reshape(-1, 3) ** 2
+    np.savetxt(tmp_path / "table.csv", rows, delimiter=",", header="a,b,y", comments="")
+    monkeypatch.setattr(tables._Body, "_row", lambda *_: pytest.fail("cell by cell"))
+    np.testing.assert_array_equal(tables.read(tmp_path / "table.csv", "y").features, rows[:, :2])
+
+
+@pytest.mark.numeric
+@pytest.mark.parametrize("rows", [5, 511, 512, 513, 1300])
+@pytest.mark.parametrize("queries", [1, 2])
+def test_noise_on_a_table_is_what_its_rows_have_one_by_one(rows, queries):
+    """Of second moments as runs have them, and of any symmetric ones, as a search for a rate asks for."""
+    draw = np.random.default_rng(seed_of(f"noise on {rows} rows, {queries} queries"))
+    table = draw.standard_normal((rows, 4)) @ draw.standard_normal((4, 4))
+    problem: Any = problems.make("dataset", data=table, target=3, batch=3)
+    features, m = problem._rotated, problem.spectrum.size
+    mean = draw.standard_normal((queries, m))
+    spread = draw.standard_normal((queries * m, queries * m))
+    for kind in ("of a run", "any"):
+        around = spread @ spread.T if kind == "of a run" else spread + spread.T
+        second = around.reshape(queries, m, queries, m).transpose(0, 2, 1, 3)
+        if kind == "of a run":
+            second = second + mean[:, None, :, None] * mean[None, :, None, :]
+        for noisy in (False, True):
+            expected = np.zeros_like(second)
+            for x, r in zip(features, problem.residuals, strict=True):
+                for p, q in itertools.product(range(queries), repeat=2):
+                    weight = x @ second[p, q] @ x
+                    if noisy:  # E (x'a - r)(x'b - r)
+                        weight += r * r - r * (x @ mean[p]) - r * (x @ mean[q])
+                    expected[p, q] += weight * np.outer(x, x) / rows
+            expected = (expected - problem.spectrum[:, None] * second * problem.spectrum) / problem.batch
+            found = problem.noise(second, mean, noisy)
+            size = problem.noise_size(np.abs(second), 0.0).max() + (problem.residuals**2).max()
+            assert np.abs(found - expected).max() < 1e-13 * size, (kind, noisy)
+            assert (
+                np.abs(found + problem.spectrum[:, None] * second * problem.spectrum / 3 - expected).max() > 1e-6 * size
+            )

@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -22,6 +23,7 @@ from accelsim.symbolic.find.finder import equivalent
 
 STEPS = 12
 PAIRS = [("schedule_free", "qhm"), ("dana", "mars_sgd"), ("acsa", "schedule_free")]
+FREE = {"schedule_free": ("c",), "acsa": ("beta", "c")}  # by the first rule
 
 # m_t = b_t m_(t-1) + (1 - b_t) g_t forgets as Schedule-Free does where b_t (1 - b_(t-1)) = (1 - b_t) (1 - c_(t-1)).
 MOMENTUM = {"b": ("1/2", "(1 - c(t))/(2 - c(t) - b(t))")}
@@ -33,7 +35,7 @@ QHM = dict(
 
 
 def claimed(sequences):
-    return check(Equivalence(find("schedule_free"), find("qhm"), **QHM, sequences=sequences))
+    return check(Equivalence(find("schedule_free"), find("qhm"), **QHM, sequences=sequences, free=("c",)))
 
 
 def test_a_map_may_follow_a_recursion():
@@ -97,9 +99,14 @@ def test_what_divides_by_zero_later_is_not_proved():
     assert never.conditions == ("s(t) != 0",)
 
 
-def test_a_recursion_is_not_exported():
-    with pytest.raises(InputError, match="recursion"):
-        export(Equivalence(find("schedule_free"), find("qhm"), **QHM, sequences=MOMENTUM))
+def test_a_recursion_is_what_coq_is_told_of_a_sequence():
+    claim = Equivalence(find("schedule_free"), find("qhm"), **QHM, sequences=MOMENTUM, free=("c",))
+    text = export(claim)
+    assert "Hypothesis b_start : b (Z.of_nat 0) = 1 / 2." in text
+    assert "Hypothesis b_next : forall t : nat, b (t + 1)%Z = (1 - c t) / (2 - c t - b t)." in text
+    never = {"b": ("1", MOMENTUM["b"][1])}  # 1 - b, which is divided by, is zero at the start
+    with pytest.raises(InputError, match="zero in every run"):
+        export(replace(claim, sequences=never))
 
 
 def test_ranges_are_looked_at_along_the_recursion():
@@ -121,7 +128,7 @@ def test_a_recursion_is_computed_from_its_start():
 
 @pytest.fixture(scope="module")
 def answers():
-    return {pair: equivalent(*map(find, pair), budget=60) for pair in PAIRS}
+    return {pair: equivalent(*map(find, pair), budget=60, free=FREE.get(pair[0], ())) for pair in PAIRS}
 
 
 def drawn(rule, name, chance):

@@ -4,6 +4,7 @@ import itertools
 import math
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from reference.answers import judge
 from reference.questions import find, question
 
 import accelsim
-from accelsim.exact import rates
+from accelsim.exact.stationary import rates
 from accelsim.problems import make
 from accelsim.rule import optimizer, step, step_size
 
@@ -53,7 +54,7 @@ def mean_over_all(rule, values, start, lam, samples, steps):
 def test_risk_is_the_mean_over_every_sequence_of_rows(name, tmp_path):
     rng = np.random.default_rng(5)
     np.save(tmp_path / "table.npy", rng.normal(size=(4, 3)))
-    problem = make("dataset", data=str(tmp_path / "table.npy"), target=2)
+    problem: Any = make("dataset", data=str(tmp_path / "table.npy"), target=2)
     samples = [(x, r, 1 / 4) for x, r in zip(problem.features @ problem.basis, problem.residuals, strict=True)]
     start = problem.basis.T @ problem.start
     found = moments.risks(find(name), problem, 2, **VALUES[name]).risk[-1]

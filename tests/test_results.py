@@ -6,6 +6,7 @@ import os
 from dataclasses import asdict, fields, replace
 from fractions import Fraction
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ def same(a, b):
         return isinstance(b, dict) and list(a) == list(b) and all(same(a[k], b[k]) for k in a)
     if isinstance(a, list):
         return isinstance(b, list) and len(a) == len(b) and all(map(same, a, b))
-    return type(a) is type(b) and (a == b or (a != a and b != b))
+    return type(a) is type(b) and (a == b or (isinstance(a, float) and math.isnan(a) and math.isnan(b)))
 
 
 def test_a_result_comes_back_as_it_was(tmp_path):
@@ -79,7 +80,7 @@ def test_a_stored_result_is_valid_json_that_explains_itself(tmp_path):
     document = json.loads(path.read_text(), parse_constant=refuse)
     assert path.name == "speed_up.json"
     assert document["format"] == results.FORMAT
-    assert set(document) == {"format"} | {entry.name for entry in fields(Result)} - {"error"}
+    assert set(document) == {"format", "checksum"} | {entry.name for entry in fields(Result)} - {"error"}
     assert set(document["versions"]) == {"python", "accelsim", "numpy", "scipy", "sympy"}
     assert document["predicted"] == {"ratio": 8.0, "missing": "nan", "below": "-inf"}
 
@@ -151,18 +152,25 @@ def test_a_write_cut_short_leaves_what_was_there(tmp_path, monkeypatch, call, ra
     assert path.read_bytes() == before
 
 
-def spoiled(**changes):
-    document = {"format": results.FORMAT, **results.jsonable(asdict(result()))}
-    del document["error"]
-    return json.dumps({**document, **changes})
+def spoiled(form=results.FORMAT, **changes):
+    """The text of a result with other content, stored as if it were right."""
+    document = {**asdict(result()), "error": None, **changes}
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "speed_up.json"
+        results.write_document(path, form, {k: v for k, v in document.items() if k != "error" or v is not None})
+        return path.read_text()
 
 
 FOREIGN = {
     "empty": "",
     "cut short": spoiled()[:-20],
     "a list": "[1, 2]",
-    "another format": spoiled(format="accelsim result 0"),
-    "a missing field": json.dumps({"format": results.FORMAT, "name": "speed_up"}),
+    "another format": spoiled("accelsim result 0"),
+    "deep nesting": "[" * 100_000,
+    "a changed digit": spoiled().replace("8.0", "8.1"),
+    "a changed sum": spoiled().replace('"checksum": "', '"checksum": "0'),
+    "no sum": json.dumps({"format": results.FORMAT, **results.jsonable(asdict(result()))}),
+    "the name of another file": spoiled(name="../speed_up"),
     "a field too many": spoiled(seconds=3),
     "a verdict that is none": spoiled(holds="yes"),
     "no verdict and no error": spoiled(holds=None),

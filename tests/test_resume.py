@@ -249,6 +249,33 @@ def test_a_folder_that_cannot_be_written_is_noticed_before_the_run(tmp_path):
         measure(tmp_path / "file" / "run", progress=lambda *_: pytest.fail("it ran"))
 
 
+def test_a_folder_is_one_runs_at_a_time_and_free_once_its_run_has_died(interrupted, whole):
+    ended = []
+
+    def second(*_):
+        if not ended:
+            with pytest.raises(InputError, match=rf"process {os.getpid()} is writing into .*: wait for it") as error:
+                measure(interrupted, resume=True)
+            ended.append(error)
+
+    (interrupted / ".lock").write_text("1\n")  # of a process that left it behind
+    measure(interrupted, resume=True, progress=second)
+    assert ended
+    assert (interrupted / RESULT).read_bytes() == whole
+    assert not (interrupted / ".lock").exists()
+
+
+def test_a_changed_digit_of_a_result_is_noticed(interrupted, whole):
+    measure(interrupted, resume=True)
+    path = interrupted / RESULT
+    place = whole.index(b"1", whole.index(b'"risk"'))
+    path.write_bytes(whole[:place] + b"2" + whole[place + 1 :])
+    with pytest.raises(InputError, match="is not as it was stored"):
+        measure(interrupted, resume=True)
+    path.write_bytes(whole)
+    measure(interrupted, resume=True)
+
+
 def test_resuming_needs_a_folder():
     with pytest.raises(InputError, match="name it with --out"):
         measure(None, resume=True)
@@ -356,10 +383,11 @@ def test_a_run_killed_from_outside_again_and_again_goes_on_to_the_same_bytes(tmp
     assert (tmp_path / RESULT).read_bytes() == uninterrupted
 
 
-def test_ctrl_c_saves_and_prints_the_command_that_goes_on(tmp_path, uninterrupted):
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signals_to_end_save_and_print_the_command_that_goes_on(sent, tmp_path, uninterrupted):
     process = start(*COMMAND, tmp_path, every=0.0)
     until((tmp_path / CHECKPOINT).exists)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     _, printed = process.communicate()
     assert process.returncode == 130
     (line,) = printed.splitlines()

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from accelsim import optimizers, program
 from accelsim.elementary import first, maximum, sqrt, total, where
 from accelsim.errors import InputError
-from accelsim.rule import Optimizer, momentum, optimizer, real, step, step_size, switch, weight
+from accelsim.rule import Hyperparameter, Optimizer, momentum, optimizer, real, step, step_size, switch, weight
 from accelsim.schedules import Schedule, cosine, linear, parse, recurrence, warmup
 
 WRAPPED = ("tail_average(jain)", "ema(tail_average(sgd))", "tail_average(mars_exact_sgd)", "lookahead(schedule_free)")
@@ -309,6 +309,31 @@ def returns_a_tuple(s: Any, t: Any, h: Any) -> Any:
     return (s.w - g,)
 
 
+def divides_by_zero(s: Any, t: Any, h: Any) -> Any:
+    g = yield s.w
+    return dict(w=s.w - g / 0)
+
+
+def is_beyond_floats(s: Any, t: Any, h: Any) -> Any:
+    g = yield s.w
+    return dict(w=s.w - 10**400 * g)
+
+
+class Ending(BaseException):
+    """An exception that is none of Python's ordinary ones."""
+
+
+def ends(s: Any, t: Any, h: Any) -> Any:
+    yield s.w
+    raise Ending
+
+
+def remembers(s: Any, t: Any, h: Any, calls: list[int] = []) -> Any:  # noqa: B006, that is what is wrong with it
+    calls.append(1)
+    g = yield s.w
+    return dict(w=s.w - len(calls) * g)
+
+
 def raises(s: Any, t: Any, h: Any) -> Any:
     g = yield s.w
     return dict(w=s.velocity - g)
@@ -351,6 +376,10 @@ def unpacks_one_gradient(s: Any, t: Any, h: Any) -> Any:
         (wrong_names, "rule 'wrong_names' must return dict(w=...), not v"),
         (returns_a_tuple, "rule 'returns_a_tuple' must return dict(w=...), not (w - g,)"),
         (raises, "rule 'raises' raised AttributeError"),
+        (divides_by_zero, "rule 'divides_by_zero': a rule may not divide by the number 0"),
+        (is_beyond_floats, "rule 'is_beyond_floats': a rule may not compute with numbers above 1.8e308"),
+        (ends, "rule 'ends' raised Ending"),
+        (remembers, "rule 'remembers' is not a function of s, t and h alone"),
         (computes_with_text, "computes with numbers, states, gradients and hyperparameters, not with '0.1'"),
         (wrong_condition, "the condition of where() must be first(t)"),
         (first_of_something_else, "first() takes the step t itself"),
@@ -605,6 +634,9 @@ def test_the_rules_of_a_users_file_are_known_by_name(tmp_path: Any) -> None:
         ("1/0", "raised ZeroDivisionError"),
         ("def f(:", "raised SyntaxError"),
         (OWN.replace("yield s.w", "s.w"), "rule 'my_own' never asks for a gradient"),
+        ("class Mute(Exception):\n    __str__ = lambda self: 3\nraise Mute", "raised Mute"),
+        ("from accelsim import Hyperparameter\nHyperparameter(low='a')", "range must be given by two numbers, not 'a'"),
+        ("from accelsim import step_size\nstep_size(1j)", "default must be a real number"),
     ],
 )
 def test_a_users_file_that_cannot_be_used_is_told_why_in_one_line(tmp_path: Any, content: Any, told: str) -> None:
@@ -614,6 +646,26 @@ def test_a_users_file_that_cannot_be_used_is_told_why_in_one_line(tmp_path: Any,
     with pytest.raises(InputError, match=re.escape(told)) as error:
         optimizers.add(str(file))
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.usefixtures("forgotten")
+def test_a_number_in_the_decorator_is_a_default(tmp_path: Any) -> None:
+    file = tmp_path / "my_rules.py"
+    file.write_text(OWN.replace('returns="w"', 'returns="w", lr=0.1'))
+    rule = optimizers.add(str(file))["my_own"]
+    assert rule.resolve() == {"lr": 0.1}
+    assert rule.resolve(lr=-3) == {"lr": -3}
+    for wrong in ("True", "'0.1'", "float('nan')", "[0.1]", "1j"):
+        file.write_text(OWN.replace('returns="w"', f'returns="w", lr={wrong}'))
+        with pytest.raises(InputError, match="lr of rule 'my_own' must be a number or declared"):
+            optimizers.add(str(file))
+
+
+@pytest.mark.usefixtures("forgotten")
+def test_an_object_that_will_not_say_its_class_hides_no_rule_beside_it(tmp_path: Any) -> None:
+    file = tmp_path / "my_rules.py"
+    file.write_text(OWN + "class Unbound:\n    __class__ = property(lambda self: 1 / 0)\nunbound = Unbound()\n")
+    assert list(optimizers.add(str(file))) == ["my_own"]
 
 
 # --- rules that would go wrong later are told so at once --------------------------------------------------------------
@@ -696,3 +748,11 @@ def test_expressions_that_have_no_value_are_refused_in_one_line(text: str) -> No
         RULES["sgd"].resolve(lr=text)
     assert "\n" not in str(told.value)
     assert len(str(told.value)) < 200
+
+
+def test_ends_of_ranges_are_numbers_as_they_are_written():
+    declared = Hyperparameter(low=0.1, high=0.3, open_high=True)
+    assert all(declared.holds(value) for value in (0.1, Fraction(1, 10), Fraction(2, 7)))
+    assert not any(declared.holds(value) for value in (0.3, Fraction(3, 10), Fraction(1, 11)))
+    assert Hyperparameter(low=0.1, open_low=True).holds(Fraction(1, 9))
+    assert not Hyperparameter(low=0.1, open_low=True).holds(Fraction(1, 10))

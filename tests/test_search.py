@@ -11,8 +11,8 @@ from test_adjoint import window
 
 from accelsim import cli, optimizer, problems
 from accelsim.errors import InputError
-from accelsim.exact import goals, search
-from accelsim.exact.tuning import tune
+from accelsim.exact.tune import goals, search
+from accelsim.exact.tune.tuning import tune
 from accelsim.optimizers import find
 from accelsim.rule import momentum, step_size
 

@@ -4,6 +4,7 @@ import math
 import sys
 from functools import partial
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -377,7 +378,7 @@ def test_scores_where_a_standard_error_vanishes_or_a_mean_is_infinite():
 
 def cupy(devices=1, answers=True):
     """What CuPy looks like to us, computing with NumPy."""
-    fake = ModuleType("cupy")
+    fake: Any = ModuleType("cupy")
     fake.__getattr__ = lambda name: getattr(np, name)
 
     def count():

@@ -11,7 +11,8 @@ from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limi
 import accelsim
 from accelsim import optimizers, problems
 from accelsim.errors import InputError
-from accelsim.exact import rates, tuning
+from accelsim.exact.stationary import rates
+from accelsim.exact.tune import tuning
 from accelsim.threads import single_threaded
 
 pytestmark = pytest.mark.numeric

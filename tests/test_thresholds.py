@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from conftest import seed_of
 
+import accelsim
 from accelsim import problems
 from accelsim.errors import InputError
-from accelsim.exact import doubling, moments, thresholds
+from accelsim.exact.long_runs import doubling, thresholds
+from accelsim.exact.long_runs.thresholds import Fastest, fastest
 from accelsim.exact.tables import Tables
-from accelsim.exact.thresholds import Fastest, fastest
 from accelsim.optimizers import find
 from accelsim.symbolic.system.tableau import linear_tableau
 
@@ -73,7 +74,7 @@ def test_a_risk_that_dips_below_a_target_crosses_it_there():
     (found,) = fastest(noisy(dim=1), [tableau.at(0, values)], tableau.translation, target, [1000])
 
     def risk(step):
-        return moments.risk(find("heavy_ball"), noisy(batch=1000, dim=1), step, **values).risk[-1]
+        return accelsim.risk(find("heavy_ball"), noisy(batch=1000, dim=1), step, **values).risk[-1]
 
     assert 8 < found.steps < 16
     assert risk(found.steps) <= target < risk(found.steps - 1)

@@ -9,11 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+import accelsim
 from accelsim import cli, optimizer, problems
 from accelsim.errors import InputError
-from accelsim.exact import goals, moments, rational, search, secular, thresholds
-from accelsim.exact.rates import constant_system, floor, rate
-from accelsim.exact.tuning import envelope, tune
+from accelsim.exact import rational
+from accelsim.exact.long_runs import thresholds
+from accelsim.exact.stationary import secular
+from accelsim.exact.stationary.rates import constant_system, floor, rate
+from accelsim.exact.tune import goals, search, tuning
+from accelsim.exact.tune.tuning import Unfinished, envelope, tune
 from accelsim.optimizers import find
 from accelsim.rule import Hyperparameter, momentum, positive, real, step_size, weight
 from accelsim.symbolic.system.tableau import linear_tableau
@@ -224,8 +228,8 @@ def test_what_rounding_leaves_of_cancelling_moments_is_no_best_value(name, objec
         assert found.value == pytest.approx(exact, rel=1e-6)
     else:
         steps = int(found.value)
-        exact = [float(sum(rational.bias_and_variance(find(name), problem, n, **values))) for n in (steps - 1, steps)]
-        assert exact[1] <= 0.3 < exact[0]
+        risks = [float(sum(rational.bias_and_variance(find(name), problem, n, **values))) for n in (steps - 1, steps)]
+        assert risks[1] <= 0.3 < risks[0]
 
 
 def test_a_risk_lost_in_rounding_is_said_to_be_lost_and_one_that_is_wrong_is_not_confirmed():
@@ -258,10 +262,10 @@ def test_where_a_best_value_does_not_hold_the_best_one_by_the_second_route_is_ta
 
 def test_the_best_risk_at_a_step_is_no_worse_than_any_on_a_grid():
     problem = regression(dim=2, label_noise=0.3, batch=2)
-    risks = [moments.risk(find("sgd"), problem, 30, lr=lr).risk[-1] for lr in 10.0 ** np.linspace(-3, 0, 40)]
+    risks = [accelsim.risk(find("sgd"), problem, 30, lr=lr).risk[-1] for lr in 10.0 ** np.linspace(-3, 0, 40)]
     found = tune(find("sgd"), problem, "risk@30", budget=80)
     assert min(risks) * 0.97 < found.value <= min(risks)
-    rerun = moments.risk(find("sgd"), problem, 30, **found.hyperparameters)
+    rerun = accelsim.risk(find("sgd"), problem, 30, **found.hyperparameters)
     assert rerun.risk[-1] == pytest.approx(found.value, rel=1e-10)
 
 
@@ -279,7 +283,7 @@ def test_families_of_schedules_hold_the_constants():
         assert found[family].value < constant * 0.99
     text = found["cosine"].hyperparameters["lr"]
     assert text.endswith("*cosine(t,30)")
-    rerun = moments.risk(find("sgd"), problem, 30, lr=text)
+    rerun = accelsim.risk(find("sgd"), problem, 30, lr=text)
     assert rerun.risk[-1] == pytest.approx(found["cosine"].value, rel=1e-10)
 
 
@@ -317,7 +321,9 @@ def test_the_fewest_steps_to_a_target_are_no_more_than_any_on_a_grid(kind):
     for lr in 10.0 ** np.linspace(-2.5, 0, 30):
         steps += [thresholds.arrival(problem, linear_tableau(rule), {"lr": lr}, target, 4000).steps or math.inf]
     assert min(steps) * 0.9 < found.value <= min(steps)
-    last, before = (moments.risk(rule, problem, int(found.value) - k, **found.hyperparameters).risk[-1] for k in (0, 1))
+    last, before = (
+        accelsim.risk(rule, problem, int(found.value) - k, **found.hyperparameters).risk[-1] for k in (0, 1)
+    )
     assert last <= target < before
 
 
@@ -353,15 +359,25 @@ def test_a_target_that_small_steps_reach_is_not_taken_for_unreachable(capsys, mo
     target = 0.01
     for budget in (200, 400):
         reached = tune(rule, problem, f"steps@{target}", budget=budget)
-        last = moments.risk(rule, problem, int(reached.value), **reached.hyperparameters).risk[-1]
+        last = accelsim.risk(rule, problem, int(reached.value), **reached.hyperparameters).risk[-1]
         assert last <= target
-    arguments = ["heavy_ball", "--problem", "quadratic", "--grad-noise", "1", "--objective", "steps@0.01", "--json"]
+    arguments = [
+        "heavy_ball",
+        "--problem",
+        "quadratic",
+        "--grad-noise",
+        "1",
+        "--objective",
+        "steps@0.01",
+        "--json",
+        "--envelope",
+    ]
     monkeypatch.setattr(sys, "argv", ["accelsim", "tune", *arguments, "--budget", "200"])
 
     def none(*_, **__):
         raise InputError("for want of luck")
 
-    monkeypatch.setattr("accelsim.exact.tuning.envelope", none)
+    monkeypatch.setattr("accelsim.exact.tune.tuning.envelope", none)
     with pytest.raises(SystemExit) as stop:
         cli.main()
     found = json.loads(capsys.readouterr().out)
@@ -448,9 +464,108 @@ def test_runs_in_floats_are_those_of_exact_coefficients_or_left_to_them():
     assert goals._quick(problem, tableau, far | {"kappa": 2.0, "xi": 3.0})(far, -1.0, 200) is None
 
 
+def test_a_power_that_overflows_is_no_risk_of_zero():
+    """Not a number is not small: the search for the least risk ended at such a place."""
+    problem = problems.make("quadratic", dim=12, spectrum="geometric:1e3")
+    tableau = linear_tableau(find("accelerated_sgd"))
+    wild = dict(eta=0.005, alpha=15875.0, beta=0.998)
+    assert thresholds.Squared(problem, tableau).run(tableau.at(0, wild), -1.0, 1000).diverged
+    found = tune(find("accelerated_sgd"), problem, "risk@1000", budget=200)
+    assert 0 < found.value < 1e-9
+
+
+def test_an_interrupt_or_the_time_ends_a_search_with_the_best_so_far(monkeypatch, capsys):
+    """And without either the same search goes on."""
+    done = []
+
+    def pressed(count, _value):
+        done.append(count)
+        if count == 50:
+            raise KeyboardInterrupt
+
+    problem = regression()
+    with pytest.raises(Unfinished) as stopped:
+        tune(find("heavy_ball"), problem, "rate", budget=400, progress=pressed)
+    best = stopped.value.found
+    assert 50 <= best.evaluations <= max(done) < 400
+    assert rate(find("heavy_ball"), problem, **best.hyperparameters).tau == pytest.approx(best.value, rel=1e-6)
+    short = tune(find("heavy_ball"), problem, "rate", budget=400, seconds=1e-9)
+    assert 1 <= short.evaluations <= 2
+    assert tune(find("heavy_ball"), problem, "rate", budget=400).evaluations == 400
+
+    arguments = ["tune", "heavy_ball", "--problem", "linear_regression", "--dim", "3", "--objective", "rate", "--json"]
+    usual = tuning.tune
+
+    def interrupted(*given, **options):
+        return usual(*given, **{**options, "progress": pressed})
+
+    for more, code, said in (([], 130, "interrupted"), (["--max-seconds", "1e-9"], 0, "time was up")):
+        monkeypatch.setattr(sys, "argv", ["accelsim", *arguments, *more])
+        monkeypatch.setattr(tuning, "tune", interrupted if code else usual)
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        found = json.loads(capsys.readouterr().out)
+        assert stop.value.code == code
+        assert found["evaluations"] < found["budget"]
+        assert any(said in notice for notice in found["notices"])
+
+    def stopped_at_once(*given, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tuning, "envelope", stopped_at_once)  # with the search for the rule itself at its end
+    monkeypatch.setattr(sys, "argv", ["accelsim", *arguments, "--envelope"])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    found = json.loads(capsys.readouterr().out)
+    assert (stop.value.code, found["evaluations"], found["envelope"]) == (130, found["budget"], None)
+    assert "its search was interrupted" in found["notices"][-1]
+
+
+def test_a_search_of_days_is_refused_with_its_time_unless_it_is_given_one():
+    problem = regression()
+    with pytest.raises(InputError, match=r"2000 runs of 1e\+09 steps would take about \d+ days.*--max-seconds"):
+        tune(find("schedule_free"), problem, "risk@1e9")
+    timed = tune(find("schedule_free"), problem, "risk@200", budget=10, seconds=60.0)
+    assert math.isfinite(timed.value)
+
+
+def test_the_best_constant_method_is_no_envelope_of_what_is_better(monkeypatch, capsys):
+    arguments = ["--problem", "quadratic", "--grad-noise", "1", "--dim", "1", "--objective", "risk@50", "--json"]
+    arguments += ["--budget", "300", "--envelope"]
+    found = {}
+    for more in (["--schedule", "lr=1/t", "--set", "beta=0"], ["--set", "lr=0.001"]):
+        monkeypatch.setattr(sys, "argv", ["accelsim", "tune", "heavy_ball", *arguments, *more])
+        with pytest.raises(SystemExit):
+            cli.main()
+        found[more[1]] = json.loads(capsys.readouterr().out)
+    assert found["lr=0.001"]["value"] >= found["lr=0.001"]["envelope"]["value"]
+    better = found["lr=1/t"]
+    assert better["envelope"] is None
+    assert better["value"] < better["best_constant_one_memory"]["value"]
+
+
 def test_a_rule_that_moves_nothing_has_rate_one_at_once(monkeypatch):
     """A screened point of every search with a closed range: enclosing 1 took half a minute on a large table."""
-    monkeypatch.setattr("accelsim.exact.rates.enclosed", None)
+    monkeypatch.setattr("accelsim.exact.stationary.rates.enclosed", None)
     found = rate(find("heavy_ball"), problems.make("dataset", data="diabetes", batch=4), lr=0.0, beta=0.5)
     assert (found.rho, found.one_minus_rho, found.stable, found.tau) == (1.0, 0.0, False, math.inf)
     assert found.rho_low <= 1 <= found.rho_high
+
+
+def test_risks_on_small_tables_are_scored_by_leaps_as_they_are_step_by_step(monkeypatch, tmp_path):
+    chance = np.random.default_rng(0)
+    np.save(tmp_path / "small.npy", chance.standard_normal((30, 4)) @ chance.standard_normal((4, 4)))
+    table = problems.make("dataset", data=str(tmp_path / "small.npy"), target=3, batch=2)
+    values = dict(lr=0.05, beta=0.5)
+    expected = accelsim.risk(find("heavy_ball"), table, 200, **values).risk[-1]
+    monkeypatch.setattr(goals, "risk", None)  # no step is taken one by one
+    score = goals.parse("risk@200").on(find("heavy_ball"), table, values)
+    assert math.exp(score(values)) == pytest.approx(expected, rel=1e-11)
+    assert goals.kind(score(dict(lr=1.9, beta=0.5))) == "diverged"
+
+
+def test_a_risk_after_more_steps_than_can_be_counted_is_refused():
+    for text in ("risk@1e30", "risk@1e16"):
+        with pytest.raises(InputError, match=r"take at most 1e\+15"):
+            goals.parse(text)
+    assert goals.parse("risk@1e15").horizon == 10**15

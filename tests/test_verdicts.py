@@ -20,14 +20,14 @@ from accelsim.symbolic.algebra import ranges
 from accelsim.symbolic.algebra.field import rational_root
 from accelsim.symbolic.certify.enclosed import Enclosed
 from accelsim.symbolic.certify.verifier import verify_certificate
+from accelsim.symbolic.check.counterexample import Run
 from accelsim.symbolic.check.equivalence import check
-from accelsim.symbolic.check.positivity import condition, positive_sequence
-from accelsim.symbolic.find import strategies
+from accelsim.symbolic.check.positivity import NONNEGATIVE, UNKNOWN, condition, positive_sequence, signs
+from accelsim.symbolic.find import verdicts
 from accelsim.symbolic.find.answer import EQUIVALENT, OUTSIDE, REFUTED, SAME, UNDECIDED, UP_TO
 from accelsim.symbolic.find.finder import equivalent
 from accelsim.symbolic.refute.rational_gradients import rational_gradients
 from accelsim.symbolic.refute.replay import queries, row_of
-from accelsim.symbolic.system.gradients import Run
 from accelsim.symbolic.system.homogeneity import blind_to_signs
 from accelsim.symbolic.system.linear_part import linear_part
 from accelsim.symbolic.system.normal_form import canonical
@@ -147,7 +147,7 @@ def test_what_a_refutation_shows_is_what_both_rules_do(seed):
 
 
 def test_what_runs_do_not_show_is_undecided(monkeypatch):
-    monkeypatch.setattr(strategies, "seen", lambda *_: None)
+    monkeypatch.setattr(verdicts, "seen", lambda *_: None)
     answer = equivalent(find("heavy_ball"), find("nesterov"))
     assert answer.status == UNDECIDED
     assert "runs of both rules do not show it" in answer.reason
@@ -354,6 +354,20 @@ def cautious(s, t, h):
     return dict(w=s.w - h.lr * m * (1 + sign(m * g)) / 2, m=m)
 
 
+@pytest.mark.parametrize(("move", "sign"), [(1, NONNEGATIVE), (-1, UNKNOWN)], ids=["counts up", "counts down"])
+def test_a_state_that_only_the_step_moves_has_the_sign_of_its_start_only_if_it_keeps_it(move, sign):
+    @optimizer(positions="w", memories="k v", returns="w", lr=step_size())
+    def counting(s, t, h):
+        g = yield s.w
+        return dict(w=s.w - h.lr * g / (1 + s.v), k=s.k + move, v=s.v + g * g * s.k)
+
+    program = counting.program()
+    found = signs(counting)
+    states = {node.value: found[node.index] for node in program.nodes if node.op == "state"}
+    assert program.uniform == ("k",)
+    assert (states["k"], states["v"]) == (sign, sign)
+
+
 def test_a_mask_is_no_positive_sequence_and_a_preconditioner_is_one():
     def positive_ones(rule):
         part = linear_part(rule)
@@ -418,7 +432,7 @@ def inside(scale):
 def test_a_map_for_constant_step_sizes_says_so():
     answer = equivalent(inside(True), find("heavy_ball"))
     assert answer.schedules == {"lr": {"beta": "mu*lr(t - 1)/lr(t)", "lr": "lr(t)"}}
-    assert answer.to_text()["equivalent"] == "yes, for constant lr; under a schedule beta = mu*lr(t - 1)/lr(t)"
+    assert answer.to_text()["equivalent"] == "yes, for constant lr; under a schedule b.beta = a.mu*a.lr(t - 1)/a.lr(t)"
     assert answer.to_json()["schedules"] == answer.schedules
     for other in (equivalent(inside(False), find("heavy_ball")), equivalent(inside(True), inside(True))):
         assert (other.schedules, other.to_text()["equivalent"]) == ({}, "yes")
@@ -474,3 +488,21 @@ def test_a_claim_that_is_not_declared_up_to_anything_is_about_the_rules_as_they_
     assert check(claim).status == "proved"
     assert check(replace(claim, up_to=())).status == "failed"
     assert check(replace(claim, up_to=("sign",))).status == "failed"
+
+
+@optimizer(positions="w", returns="w", a=weight())
+def growing_slowly(s, t, h):
+    """A step size that grows without end, and is in [0, 1] for a hundred steps at least."""
+    g = yield s.w
+    return dict(w=s.w - h.a * (t + 1) / 100 * g)
+
+
+@optimizer(positions="w", returns="w", b=weight())
+def at_most_one(s, t, h):
+    """A step size of at most 1."""
+    g = yield s.w
+    return dict(w=s.w - h.b * g)
+
+
+def test_what_leaves_its_range_after_many_steps_is_outside():
+    assert equivalent(growing_slowly, at_most_one).status == "equivalent outside ranges"

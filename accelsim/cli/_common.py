@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 import typer
@@ -21,6 +22,24 @@ app = typer.Typer(
     "yours, as FILE:NAME, or by its name with --rules FILE.",
 )
 
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"accelsim {version('accelsim')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Verify, predict and simulate optimizers as accelerated SGD."""
+
+
 Name = Annotated[str, typer.Argument(metavar="OPTIMIZER", show_default=False)]
 Set = Annotated[
     list[str], typer.Option("--set", metavar="K=V", help="A hyperparameter: a number or an expression in t.")
@@ -31,8 +50,10 @@ Size = Annotated[Literal["tiny", "full"], typer.Option(help="How large the exper
 Unit = Annotated[Literal["steps", "samples"], typer.Option("--x", help="What a run's length is counted in.")]
 
 
-def _count(text: str) -> float:
+def count(text: str) -> float:
     """A whole number, also as 1e9; what is none is refused where it is used, with the reason."""
+    with suppress(ValueError):
+        return int(text)
     try:
         number = float(text)
     except ValueError:
@@ -40,7 +61,7 @@ def _count(text: str) -> float:
     return int(number) if number.is_integer() else number
 
 
-Steps = Annotated[int, typer.Option(metavar="T", parser=_count, help="Number of steps.")]
+Steps = Annotated[int, typer.Option(metavar="T", parser=count, help="Number of steps.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress on stderr.")]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -42,13 +42,14 @@ def _progress(quiet: bool) -> Iterator[Callable[[str], Callable[[float, str], No
 
 def _results(names: list[str], size: str, out: Path | None, quiet: bool) -> list[Any]:
     """Run experiments, storing each result as soon as it is there; one that raises is a result that says why."""
-    from accelsim import experiment, results
+    from accelsim import experiment, files, results
 
     chosen = experiment.select(names)
-    if out is not None:
-        results.prepare(out)
     found = []
-    with _progress(quiet) as start:
+    with ExitStack() as held:
+        if out is not None:
+            held.enter_context(files.locked(results.prepare(out)))
+        start = held.enter_context(_progress(quiet))
         for name in chosen:
             report = start(name)
             found.append(experiment.attempt(name, size, report))

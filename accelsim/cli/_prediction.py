@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import math
 import sys
+import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from accelsim.cli._common import Json, Steps, Unit, app, assigned, emit, lines_of
+from accelsim.cli._output import Out, check_out, write_run, written
 from accelsim.cli._problem import columns_of, in_samples, on_problem
+from accelsim.cli._progress import shown
 from accelsim.errors import InputError
 
 _WIDEST = 1e100  # axis of a map, last over first
-_ENVELOPE = "the envelope is accelerated SGD with constant beta, eta and alpha free, which returns its query point"
+_ENVELOPE = (
+    "the best constant one-memory method is accelerated SGD with beta, eta and alpha free, which returns its query"
+)
 
 
 @app.command()
@@ -34,18 +40,21 @@ def rate(
     json_: Json = False,
 ) -> None:
     """Spectral radius of the second moments, time constant tau in steps, edge of stability, and floor of the risk."""
-    from accelsim.exact import rates
+    from accelsim.exact.stationary import rates
 
     _drawable(out)
     axes = _axes(rule, mapped, out)
-    found = rates.rate(rule, problem, **values)
+    with shown(f"the rate of {rule.name}"):
+        found = rates.rate(rule, problem, **values)
     notices = [*problem.notices, *_uncertain(found)]
     try:
-        floor = rates.floor(rule, problem, **values)
+        with shown("the floor of the risk"):
+            floor = rates.floor(rule, problem, **values)
     except InputError as none:  # which is no reason to withhold the rate
         floor, notices = None, [*notices, f"no floor: {none}"]
     try:
-        at_edge = _edge(rule, problem, [edge] if edge else rates.step_sizes_of(rule), values)
+        with shown("the edge of stability"):
+            at_edge = _edge(rule, problem, [edge] if edge else rates.step_sizes_of(rule), values)
     except InputError as none:
         if edge:
             raise
@@ -81,7 +90,7 @@ def _lost(found: Any) -> list[str]:
 
 def _edge(rule: Any, problem: Any, names: list[str], values: dict[str, Any]) -> dict[str, float | None] | None:
     """The edge of stability in the first of some hyperparameters that has one."""
-    from accelsim.exact import rates
+    from accelsim.exact.stationary import rates
 
     for name in names:
         found = rates.edge(rule, problem, name, **values)
@@ -100,8 +109,8 @@ def _axes(rule: Any, mapped: list[str], out: Path | None) -> dict[str, Any]:
     axes = {}
     for name, text in assigned(mapped, "--map").items():
         try:
-            low, high = (rule.value(name, part) for part in text.split(":"))
-        except ValueError:
+            low, high = (float(rule.value(name, part)) for part in text.split(":"))
+        except (ValueError, TypeError):  # a schedule is no number
             raise InputError(f"--map {name}={text} must be two numbers LOW:HIGH, such as {name}=1e-3:1") from None
         bound = rule.hyperparameters[name].high
         first, last = (low, high) if bound == math.inf else (bound - high, bound - low)
@@ -121,7 +130,7 @@ def _axes(rule: Any, mapped: list[str], out: Path | None) -> dict[str, Any]:
 
 def _drawn_map(rule: Any, problem: Any, axes: dict[str, Any], values: dict[str, Any], out: Path) -> Path:
     from accelsim import plotting, results
-    from accelsim.exact import rates
+    from accelsim.exact.stationary import rates
 
     over = {name: along for name, along, _ in axes.values()}
     fixed = {name: value for name, value in values.items() if name not in over}
@@ -145,12 +154,19 @@ def risk(
     of: Annotated[str, typer.Option(metavar="returned|query", help="Of which point.")] = "returned",
     split: Annotated[bool, typer.Option("--split", help="The last risk by eigendirection instead.")] = False,
     x: Unit = "steps",
+    out: Out = [],  # noqa: B006
     json_: Json = False,
 ) -> None:
     """Exact expected risk of the returned iterate, as bias plus variance, on log-spaced steps, after 1e9 if need be."""
-    from accelsim.exact import moments
+    from accelsim.exact import risk as exact
 
-    found = moments.risk(rule, problem, steps, of, **values)
+    check_out(out, steps)
+    if split and any(path.suffix != ".csv" for path in out):
+        raise InputError("--split is written as .csv alone: the figure is of the risk over steps")
+    with shown(f"the risk of {rule.name}") as report:
+        found = exact.risk(
+            rule, problem, steps, of, progress=lambda done: report(done / steps, f"step {done:,}"), **values
+        )
     document = {
         "steps": found.steps,
         "risk": found.risk,
@@ -160,7 +176,7 @@ def risk(
         "diverged": found.diverged,
         "way": found.way,
         "error": found.error,
-        "assumptions": [*problem.assumptions, f"risk of the {moments.POINTS[of]}, without its irreducible part"],
+        "assumptions": [*problem.assumptions, f"risk of the {exact.POINTS[of]}, without its irreducible part"],
         "notices": [*problem.notices, *_lost(found)],
     }
     in_samples(document, x, problem.batch)
@@ -170,7 +186,10 @@ def risk(
         columns = ["eigenvalue", *found.by_direction]
         last = {"step": found.steps[-1], "error": found.error[-1]}
         document = last | {"eigenvalue": problem.spectrum, **found.by_direction} | document
+    failed = written(document, out, partial(write_run, rule.name, document, columns, x))
     emit(document, json_, lambda: columns_of(document, columns))
+    if failed:
+        raise failed
 
 
 @app.command()
@@ -189,56 +208,72 @@ def tune(
         typer.Option("--schedule", metavar="K=FAMILY", help="Tune K as constant, 1/t, cosine, linear or warmup."),
     ] = [],  # noqa: B006
     budget: Annotated[
-        int, typer.Option(metavar="N", help="Evaluations, for the rule and for the envelope each.")
+        int, typer.Option(metavar="N", help="Evaluations, for the rule and for the envelope each.", min=1, max=10**7)
     ] = 2000,
     seed: Annotated[int, typer.Option(metavar="N", help="Of the points the search starts from.")] = 0,
+    max_seconds: Annotated[
+        float, typer.Option(metavar="S", help="End each search after this time, with the best found.")
+    ] = math.inf,
+    beside: Annotated[
+        bool, typer.Option("--envelope", help="The best constant one-memory method too, as --out draws it.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the exact risks: .svg or .png.")] = None,
     json_: Json = False,
 ) -> None:
-    """The best hyperparameters, without sampling, beside the envelope.
+    """The best hyperparameters, without sampling; Ctrl-C prints the best so far.
 
-    The envelope is the best of all constant one-memory methods that return the point they query.
+    With --envelope beside the best of all constant one-memory methods that return the point they query.
     """
-    from accelsim.exact import tuning
+    from accelsim.exact.tune import tuning
 
     chosen = assigned(families, "--schedule")
     _drawable(out)
-    options: dict[str, Any] = dict(budget=budget, seed=seed)
-    found = tuning.tune(rule, problem, objective, names or None, families=chosen, **options, **values)
+    if not max_seconds > 0:
+        raise InputError(f"--max-seconds must be above 0, not {max_seconds:g}")
+    options: dict[str, Any] = dict(budget=budget, seed=seed, seconds=max_seconds)
+    unfinished, envelope, notices, begun = False, None, list(problem.notices), time.perf_counter()
     try:
-        beside, missing = tuning.envelope(problem, objective, **options), []
-    except InputError as none:  # which is no reason to withhold what was found
-        beside, missing = None, [f"no envelope: {none}"]
-    notices = list(problem.notices)
-    for whose, tuned in ((rule.name, found), ("the envelope", beside)):
-        if tuned is not None and tuned.agreement > tuning.AGREED:
-            notices.append(f"{whose}: {_doubt(tuned)}")
-    notices += missing
-    document = {
-        "optimizer": rule.name,
-        "objective": objective,
-        **vars(found),
-        "envelope": vars(beside) if beside else None,
-        "assumptions": [*problem.assumptions, _ENVELOPE],
-        "notices": notices,
-    }
-    if out is not None:
-        if beside is None:
+        with shown(f"tuning {rule.name}") as report:
+            found = tuning.tune(
+                rule,
+                problem,
+                objective,
+                names or None,
+                families=chosen,
+                progress=lambda done, best: report(done / budget, f"{done} of {budget}, best {best:.6g}"),
+                **options,
+                **values,
+            )
+    except tuning.Unfinished as stopped:
+        found, unfinished = stopped.found, True
+        notices.append(f"interrupted after {found.evaluations} of {budget} evaluations: the best so far")
+    if found.evaluations < budget and time.perf_counter() - begun > max_seconds and not unfinished:
+        notices.append(f"time was up after {found.evaluations} of {budget} evaluations: the best so far")
+    if found.agreement > tuning.AGREED:
+        notices.append(f"{rule.name}: {tuning.doubt(found)}")
+    if (beside or out) and not unfinished:
+        try:
+            with shown("tuning the best one-memory method"):
+                envelope = tuning.envelope(problem, objective, **options)
+        except InputError as none:  # which is no reason to withhold what was found
+            notices.append(f"no envelope: {none}")
+        except KeyboardInterrupt:  # which is none either
+            unfinished = True
+            notices.append("the best one-memory method is left out, as its search was interrupted")
+    if envelope and envelope.agreement > tuning.AGREED:
+        notices.append(f"the best one-memory method: {tuning.doubt(envelope)}")
+    document = {"optimizer": rule.name, "objective": objective, **vars(found), "envelope": None}
+    if envelope:  # which is none of what is better
+        document["envelope" if envelope.value <= found.value else "best_constant_one_memory"] = vars(envelope)
+    document["assumptions"] = [*problem.assumptions, *[_ENVELOPE] * bool(envelope)]
+    document["notices"] = notices
+    if out is not None and not unfinished:
+        if envelope is None:
             raise InputError(f"there is nothing to draw beside it, so leave --out away: {notices[-1]}")
-        document["drawn"] = str(_drawn_tuning(rule, problem, objective, found, beside, out))
+        document["drawn"] = str(_drawn_tuning(rule, problem, objective, found, envelope, out))
     emit(document, json_, lambda: "\n".join(lines_of(document)))
-
-
-def _doubt(tuned: Any) -> str:
-    """Say that two searches do not agree."""
-    if tuned.value == math.inf:
-        return f"no point of {tuned.evaluations} tried has a value: a larger budget tries more"
-    if tuned.agreement == math.inf:
-        return "the budget is too small for two searches to find the same, so a larger one may find better values"
-    return (
-        f"the best values of two searches differ by a factor of {1 + tuned.agreement:.3g}, so a larger budget may "
-        "find better ones"
-    )
+    if unfinished:
+        sys.exit(130)
 
 
 def _drawable(out: Path | None) -> None:
@@ -249,14 +284,15 @@ def _drawable(out: Path | None) -> None:
 def _drawn_tuning(rule: Any, problem: Any, objective: str, found: Any, beside: Any, out: Path) -> Path:
     """Draw the exact risks of a tuned rule and of the envelope."""
     from accelsim import plotting, results
-    from accelsim.exact import goals, moments
+    from accelsim.exact import risk as exact
+    from accelsim.exact.tune import goals
     from accelsim.optimizers import find
 
     goal, longest = goals.parse(objective), max(found.value, beside.value)
     lengths = 2 if isinstance(goal, goals.StepsTo) else 20
     steps = goal.horizon or (math.ceil(lengths * longest) if math.isfinite(longest) else 1000)
     runs = [(rule, found), (find("accelerated_sgd"), beside)]
-    risks = [moments.risk(one, problem, steps, **tuned.hyperparameters) for one, tuned in runs]
+    risks = [exact.risk(one, problem, steps, **tuned.hyperparameters) for one, tuned in runs]
     drawn = plotting.against_envelope(rule.name, *((risk.steps, risk.risk) for risk in risks))
     results.prepare(out.parent)
     results.write(out, drawn[out.suffix[1:]])

@@ -10,7 +10,8 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from accelsim.cli._common import Name, Rules, Set, assigned, lines_of, optimizer_of, table_of
+from accelsim.cli._common import Name, Rules, Set, assigned, count, lines_of, load, optimizer_of, table_of
+from accelsim.errors import InputError, unknown
 
 _PROBLEM_OPTIONS: dict[str, Any] = {
     "problem": Annotated[
@@ -45,8 +46,12 @@ _PROBLEM_OPTIONS: dict[str, Any] = {
         int | None, typer.Option(metavar="N", help="Seed of random features; without it their deterministic proxy.")
     ],
     "hidden": Annotated[int | None, typer.Option(metavar="V", help="Inputs of random features; 4 D unless given.")],
-    "data": Annotated[str | None, typer.Option(metavar="F", help="CSV or NPY file, or diabetes, digits.")],
+    "data": Annotated[
+        str | None, typer.Option(metavar="F", help="A file, as CSV, or a table of scikit-learn's, as diabetes.")
+    ],
     "target": Annotated[str | None, typer.Option(metavar="COL", help="Target column of the data: name or number.")],
+    "drop": Annotated[list[str] | None, typer.Option(metavar="COL", help="A column of the data that is no feature.")],
+    "skip_lines": Annotated[int | None, typer.Option(metavar="N", help="Lines of the data before the table.")],
 }
 
 
@@ -60,27 +65,94 @@ def on_problem(command: Callable[..., Any], default: Any = inspect.Parameter.emp
 
     @functools.wraps(command)
     def run(optimizer: str, set_: list[str], rules: list[str], **options: Any) -> Any:
-        from accelsim import problems
-
-        described = {name: options.pop(name) for name in _PROBLEM_OPTIONS}
         rule = optimizer_of(optimizer, rules)
-        name = described.pop("problem")
-        problem = problems.make(name, **described)
-        for notice in problem.notices:
-            print(f"accelsim: {notice}", file=sys.stderr)
-        return command(rule, problem, assigned(set_), **options)
+        return command(rule, _described(options), assigned(set_), **options)
 
+    problem = {**_PROBLEM_OPTIONS, "problem": (_PROBLEM_OPTIONS["problem"], default)}
+    return _with_options(run, command, {"optimizer": Name}, problem)
+
+
+def over_batches(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that describe a problem of several batch sizes; hand it rules, problem, sizes, values.
+
+    Values are by rule, then by hyperparameter: ``lr=0.1`` is for every rule that has it, ``sgd.lr=0.1`` for one.
+    """
+
+    @functools.wraps(command)
+    def run(optimizers: list[str], set_: list[str], rules: list[str], **options: Any) -> Any:
+        load(rules)
+        chosen = [optimizer_of(name, ()) for name in optimizers]
+        batches = _sizes(options["batch"]) if options["batch"] else None
+        options["batch"] = batches[0] if batches else None
+        problem = _described(options)
+        values = _by_rule(dict(zip(optimizers, chosen, strict=True)), assigned(set_))
+        return command(chosen, problem, batches or [problem.batch], values, **options)
+
+    batch = Annotated[str | None, typer.Option(metavar="B,B,...", help="Batch sizes in samples.")]
+    names = Annotated[list[str], typer.Argument(metavar="OPTIMIZER", show_default=False)]
+    problem = {**_PROBLEM_OPTIONS, "problem": (_PROBLEM_OPTIONS["problem"], inspect.Parameter.empty), "batch": batch}
+    return _with_options(run, command, {"optimizers": names}, problem)
+
+
+def _described(options: dict[str, Any]) -> Any:
+    """The problem that options describe, which are taken out of them."""
+    from accelsim import problems
+
+    described = {name: options.pop(name) for name in _PROBLEM_OPTIONS}
+    described["drop"] = described["drop"] or None  # an empty list is what the parser makes of none
+    problem = problems.make(described.pop("problem"), **described)
+    for notice in problem.notices:
+        print(f"accelsim: {notice}", file=sys.stderr)
+    return problem
+
+
+def _sizes(text: str) -> list[float]:
+    try:
+        return [count(part) for part in text.split(",")]
+    except typer.BadParameter:
+        raise InputError(f"--batch {text} must be whole numbers with commas between, such as 1,16,256") from None
+
+
+def _by_rule(chosen: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Hyperparameters by the name of their rule, from texts for one rule or for all that have them."""
+    found: dict[str, dict[str, str]] = {rule.name: {} for rule in chosen.values()}
+    owners = {**chosen, **{rule.name: rule for rule in chosen.values()}}
+    for key, value in sorted(values.items(), key=lambda item: "." in item[0]):  # what is for one rule has the last word
+        owner, _, name = key.rpartition(".")
+        if owner not in owners and "." in key:
+            raise unknown(f"rule in --set {key}:", owner, owners)
+        having = [rule for rule in chosen.values() if name in rule.hyperparameters]
+        if not owner and not having:
+            every = {n for rule in chosen.values() for n in rule.hyperparameters}
+            raise unknown(f"hyperparameter of {', '.join(found)}:", name, sorted(every))
+        for rule in [owners[owner]] if owner else having:
+            found[rule.name][name] = value
+    return found
+
+
+def _with_options(
+    run: Callable[..., Any], command: Callable[..., Any], first: Mapping[str, Any], described: Mapping[str, Any]
+) -> Callable[..., Any]:
+    """The command with a signature for the parser: an argument, hyperparameters, a problem, its own options, rules."""
     keyword = inspect.Parameter.KEYWORD_ONLY
     hints = get_type_hints(command, include_extras=True)
     declared = inspect.signature(command).parameters.values()
     own = [p.replace(annotation=hints[p.name]) for p in declared if p.kind is keyword]
-    described = [inspect.Parameter(k, keyword, annotation=v, default=None) for k, v in _PROBLEM_OPTIONS.items()]
-    described[0] = described[0].replace(default=default)
-    lists = [inspect.Parameter(k, keyword, annotation=v, default=[]) for k, v in (("set_", Set), ("rules", Rules))]
-    parameters = [inspect.Parameter("optimizer", keyword, annotation=Name), lists[0], *described, *own, lists[1]]
+
+    def option(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+        annotation, default = annotation if isinstance(annotation, tuple) else (annotation, default)
+        return inspect.Parameter(name, keyword, annotation=annotation, default=default)
+
+    parameters = [
+        *(option(name, annotation, inspect.Parameter.empty) for name, annotation in first.items()),
+        option("set_", Set, []),
+        *(option(name, annotation, None) for name, annotation in described.items()),
+        *own,
+        option("rules", Rules, []),
+    ]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
-    del run.__wrapped__
+    del run.__wrapped__  # type: ignore[attr-defined]
     return run
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -15,6 +16,8 @@ import typer
 from accelsim.cli._common import Json, Name, Rules, Set, app, assigned, emit, lines_of, load, optimizer_of, table_of
 from accelsim.cli._problem import on_problem
 from accelsim.errors import InputError
+
+_DAY = 86400.0  # seconds: what a process is waited for at most
 
 
 @app.command("list")
@@ -165,16 +168,65 @@ def equivalent(
     b: Annotated[str, typer.Argument(metavar="B", show_default=False)],
     set_a: Annotated[list[str], typer.Option("--set-a", metavar="K=V", help="A hyperparameter of A.")] = [],  # noqa: B006
     set_b: Annotated[list[str], typer.Option("--set-b", metavar="K=V", help="A hyperparameter of B.")] = [],  # noqa: B006
+    free: Annotated[
+        list[str], typer.Option("--free", metavar="NAME", help="A recurrence that may be any function of t.")
+    ] = [],  # noqa: B006
     returned: Annotated[bool, typer.Option("--returned", help="Compare what the rules return, too.")] = False,
+    budget: Annotated[
+        float | None,
+        typer.Option(
+            help="Units of work, each about a second: the same answer on every machine. [default: 10]", min=0, max=1e6
+        ),
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(help="End the search after so many seconds, decided or not.", min=0)
+    ] = None,
+    latex: Annotated[bool, typer.Option("--latex", help="A LaTeX document of the answer instead.")] = False,
+    fragment: Annotated[
+        bool, typer.Option("--fragment", help="What is inside that document instead, for one of yours.")
+    ] = False,
     json_: Json = False,
     rules: Rules = [],  # noqa: B006
 ) -> None:
     """Whether A is B at some choice of B's hyperparameters: map and transform, or a refutation; exit 0 either way."""
     from accelsim.symbolic.find import finder
+    from accelsim.symbolic.find.answer import UNDECIDED, Answer
+    from accelsim.symbolic.find.outcome import BUDGET
 
     one, other = (optimizer_of(name, rules) for name in (a, b))
-    found = finder.equivalent(one, other, set_a=assigned(set_a), set_b=assigned(set_b), returned=returned)
+    known = assigned(set_a), assigned(set_b)
+    budget = BUDGET if budget is None else budget
+    if seconds is None:
+        found = finder.equivalent(one, other, *known, returned=returned, free=free, budget=budget)
+    else:
+        named = {"--set-a": set_a, "--set-b": set_b, "--free": free, "--rules": rules}
+        options = [part for option, values in named.items() for value in values for part in (option, value)]
+        flags = {"--returned": returned, "--json": json_, "--latex": latex, "--fragment": fragment}
+        options += [*(flag for flag, on in flags.items() if on), "--budget", str(budget)]
+        if _ended([a, b, *options], seconds):
+            return
+        found = Answer(one, other, UNDECIDED, reason=f"not decided within {seconds:g} s: --seconds asks for more")
+    if latex or fragment:
+        text = found.to_latex(fragment)
+        print(json.dumps({"fragment" if fragment else "document": text})) if json_ else print(text, end="")
+        return
     emit(found.to_json(), json_, lambda: "\n".join(lines_of(found.to_text())))
+
+
+def _ended(arguments: list[str], seconds: float) -> bool:
+    """Whether a question that is asked in a process of its own is answered in time; the answer is passed on."""
+    command = [sys.executable, "-P", "-m", "accelsim", "equivalent", *arguments]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=min(seconds, _DAY), stdin=subprocess.DEVNULL, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    typer.echo(done.stdout, nl=False)
+    typer.echo(done.stderr, nl=False, err=True)
+    if done.returncode:
+        raise typer.Exit(done.returncode)
+    return True
 
 
 @app.command()
@@ -191,7 +243,7 @@ def verify(
     from accelsim.symbolic import verify as verification
 
     if certificate is not None:
-        _verify_certificate(certificate, rules, json_)
+        _verify_certificate(certificate, rules, coq, json_)
         return
     verdicts = verification.verify(list(names) or None, coq)
 
@@ -209,6 +261,7 @@ def verify(
             notes += [f"  assuming {item}" for item in v["assumptions"]] + [f"  if {item}" for item in v["conditions"]]
             notes += [f"  failed: {v['error']}"] if v["error"] else []
             notes += [f"  coq: {v['coq_message']}"] if v.get("coq_message") else []
+            notes += [f"  coq has not checked {item}" for item in v.get("coq_unchecked", ())]
         return Group(table, "\n".join(notes))
 
     emit(verdicts, json_, text)
@@ -216,12 +269,19 @@ def verify(
         sys.exit(1)
 
 
-def _verify_certificate(path: Path, rules: list[str], json_: bool) -> None:
-    """Check a stored certificate without searching for anything; exit 1 where it does not hold."""
+def _verify_certificate(path: Path, rules: list[str], coq: bool, json_: bool) -> None:
+    """Check a stored certificate without searching for anything; exit 1 unless it holds, and Coq, if asked, agrees."""
     from accelsim.symbolic.certify.process import verify_file
 
-    found = verify_file(path, rules)
-    verdict = {"certificate": str(path), "holds": found.holds, "reason": found.reason}
+    more: dict[str, Any] = {}
+    if coq:
+        from accelsim.symbolic.coq.certificate import check_file
+
+        found, proof = check_file(path, rules)
+        more = proof.to_json()
+    else:
+        found = verify_file(path, rules)
+    verdict = {"certificate": str(path), "holds": found.holds, "reason": found.reason, **more}
     emit(verdict, json_, lambda: "\n".join(lines_of(verdict)))
-    if not found.holds:
+    if not found.holds or (coq and not more["coq"].startswith(("checked", "absent"))):
         sys.exit(1)

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import shlex
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from accelsim.cli._common import Json, Quiet, Steps, Unit, app, emit
+from accelsim.cli._output import FORMS, check_out, write_run, written
 from accelsim.cli._problem import columns_of, in_samples, on_problem
+from accelsim.errors import InputError
+
+_LOOK, _LONG = 5.0, 1800.0  # seconds after which time left is told, and from which on
 
 
 @contextmanager
 def _progress(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """A bar on stderr with backend, rate and time left, where stderr is a terminal."""
-    if quiet or not sys.stderr.isatty():
+    """A bar on stderr with backend, rate and time left; where that is no terminal, a line if it takes long."""
+    if quiet:
         yield lambda backend, done, total: None
+        return
+    if not sys.stderr.isatty():
+        yield _Announced()
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -36,6 +45,28 @@ def _progress(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
         yield report
 
 
+class _Announced:
+    """Says once, some seconds after it began, how long a run will take, where that is long."""
+
+    def __init__(self) -> None:
+        self._idle: int | None = None  # what was done before anything was: compiling is no measure of what is left
+        self._began: tuple[float, int] | None = None
+        self._told = False
+
+    def __call__(self, backend: str, done: int, total: int) -> None:
+        self._idle = done if self._idle is None else self._idle
+        if self._began is None:
+            self._began = None if done == self._idle else (time.perf_counter(), done)
+            return
+        seconds, taken = time.perf_counter() - self._began[0], done - self._began[1]
+        if self._told or seconds < _LOOK or not taken:
+            return
+        self._told, left = True, seconds * (total - done) / taken
+        if left > _LONG:
+            told = f"{left / 3600:.2g} hours" if left < 2 * 86400 else f"{left / 86400:.2g} days"
+            print(f"accelsim: on {backend} this takes about {told}; Ctrl-C ends it", file=sys.stderr, flush=True)
+
+
 @contextmanager
 def _interruptible(out: Path | None, resume: bool) -> Iterator[None]:
     """Where Ctrl-C has saved the run, say how to go on."""
@@ -44,8 +75,11 @@ def _interruptible(out: Path | None, resume: bool) -> Iterator[None]:
     except KeyboardInterrupt:
         if out is None:
             raise
+        from accelsim.simulation.checkpoint import CHECKPOINT
+
         command = shlex.join([*sys.argv, *([] if resume else ["--resume"])])
-        print(f"accelsim: interrupted, and saved; go on with: {command}", file=sys.stderr)
+        saved = "and saved; go on" if (out / CHECKPOINT).exists() else "before anything was saved; begin again"
+        print(f"accelsim: interrupted, {saved} with: {command}", file=sys.stderr)
         sys.exit(130)
 
 
@@ -66,8 +100,13 @@ def simulate(
     x: Unit = "steps",
     exact: Annotated[bool, typer.Option("--exact", help="The exact risk beside it, with z-scores.")] = False,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Save checkpoints here, about two a minute, and the result.")
-    ] = None,
+        list[Path],
+        typer.Option(
+            metavar="DIR|FILE",
+            help="A folder for checkpoints, about two a minute, and the result; or a table (.csv) or figure (.svg, "
+            ".png, .pdf). May be repeated.",
+        ),
+    ] = [],  # noqa: B006
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, or begin it.")] = False,
     quiet: Quiet = False,
     json_: Json = False,
@@ -79,8 +118,10 @@ def simulate(
     from accelsim import stats
     from accelsim.simulation import driver
 
-    with _interruptible(out, resume), _progress(quiet) as report:
-        settings: dict[str, Any] = {"seed": seed, "backend": backend, "dtype": dtype, "out": out, "resume": resume}
+    folder, files = _places(out)
+    check_out(files, steps)
+    with _interruptible(folder, resume), _progress(quiet) as report:
+        settings: dict[str, Any] = {"seed": seed, "backend": backend, "dtype": dtype, "out": folder, "resume": resume}
         found = driver.simulate(rule, problem, steps, seeds, **settings, progress=report, **values)
     document = {
         "steps": found.steps,
@@ -96,9 +137,22 @@ def simulate(
     }
     in_samples(document, x, problem.batch)
     if exact:
-        from accelsim.exact import moments
+        from accelsim.exact.risk import risk
 
-        predicted = moments.risk(rule, problem, steps, **values)
+        predicted = risk(rule, problem, steps, **values)
         document |= {"exact": predicted.risk, "z": stats.z_scores(found, predicted.risk)}
+    columns = [x, "risk", "standard_error", "diverged", "exact", "z"]
+    failed = written(document, files, partial(write_run, rule.name, document, columns, x))
     table = {k: v for k, v in document.items() if k != "quantiles"}
-    emit(document, json_, lambda: columns_of(table, [x, "risk", "standard_error", "diverged", "exact", "z"]))
+    emit(document, json_, lambda: columns_of(table, columns))
+    if failed:
+        raise failed
+
+
+def _places(out: list[Path]) -> tuple[Path | None, list[Path]]:
+    """The folder among the places to write to, if there is one, and the files."""
+    files = [path for path in out if path.suffix in FORMS]
+    folders = [path for path in out if path.suffix not in FORMS]
+    if len(folders) > 1:
+        raise InputError(f"--out names {len(folders)} folders, {folders[0]} and {folders[1]}: a run is saved in one")
+    return (folders[0] if folders else None), files

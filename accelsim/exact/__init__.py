@@ -1,0 +1,1 @@
+"""Exact second moments: risks, rates, thresholds and tuned hyperparameters without sampling."""

@@ -42,6 +42,7 @@ class Swept:
 
     @property
     def risk(self) -> float:
+        """Excess risk after the last step."""
         return float((self.bias + self.variance).sum())
 
 

@@ -184,7 +184,7 @@ def _rows(systems: System) -> list[Array]:
 
 
 class _Forms:
-    """How the problem's arrays enter the source: as a scale times a power of lam where they are one, or as a row.
+    """Problem arrays in the source of a kernel: a scale times a power of lam where they are one, otherwise a row.
 
     Attributes
     ----------

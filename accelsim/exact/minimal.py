@@ -114,7 +114,7 @@ def merged(numeric: Numeric, stages: tuple[int, ...]) -> tuple[Numeric, tuple[in
 
 
 def balanced(found: Realization) -> Realization:
-    """The same step in one position and, beside it, states by their distance from it, in units of a gradient's effect.
+    """Realization in one position and, beside it, distances from it, in units of a gradient's effect.
 
     Positions that a rule keeps apart by large coefficients that cancel would leave no digits to eigenvalues.
     """

@@ -11,33 +11,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from accelsim.errors import InputError
 from accelsim.exact import rounding
-from accelsim.exact.kernel import OVERFLOW, Drift, Kernel
-from accelsim.exact.minimal import pruned_tableau
+from accelsim.exact.kernel import OVERFLOW, Kernel
 from accelsim.exact.roots import Roots
 from accelsim.exact.tables import Moments, System, Tables, left_mapped, mapped, mapped_pair, right_mapped
 from accelsim.problems import Problem, Uncoupled
-from accelsim.rule import Optimizer
-from accelsim.spectra import Array, fits
+from accelsim.spectra import Array
 from accelsim.stats import log_spaced
 from accelsim.symbolic.system.tableau import Tableau
-from accelsim.threads import single_threaded
 
-POINTS = {"returned": "returned iterate", "query": "query point"}
 PARTS = ("bias", "variance")
-_MOST = 10**15  # steps: every whole number up to there is a float
 _CHUNK = 1 << 14  # steps whose coefficients are in memory
 # Seconds: of a step in NumPy, by calls and by entry of the moments; and from which on a run is worth a kernel, which is
 # compiled in one second, once.
 _CALLS, _ENTRY, _COMPILING = 7e-5, 1e-8, 0.05
-_FOLD, _PATIENCE = 2e-6, 30.0  # seconds of a step by square roots, a direction; and up to which they are taken
-_COPIES = 4  # of all moments, in the runs together
 
 
 @dataclass(frozen=True)
@@ -183,7 +175,7 @@ def _trace(second: Array) -> float:
 
 @dataclass
 class Runs:
-    """What is carried along.
+    """Runs that are advanced together: the parts of the risk, and bounds of their errors.
 
     Attributes
     ----------
@@ -251,90 +243,21 @@ def _begun(problem: Problem, tables: Tables) -> dict[str, tuple[Moments, bool]]:
     return {"bias": (start, False), **({"variance": (still, True)} if noisy else {})}
 
 
-def _rooted(problem: Uncoupled, tables: Tables, steps: int) -> Runs:
-    """The same by square roots, in the coordinates of the states themselves."""
+def rooted(problem: Uncoupled, tables: Tables, steps: int) -> Runs:
+    """The runs by square roots, in the coordinates of the states themselves."""
     begun = _begun(problem, tables)
     parts = {name: Roots(problem, moments.mean, noisy, OVERFLOW) for name, (moments, noisy) in begun.items()}
     return Runs(parts, _doubted(problem, tables, steps, carries_origin=True), rooted=True)
 
 
-@single_threaded
-def risk(optimizer: Optimizer, problem: Problem, steps: int, of: str = "returned", /, **hyperparameters: Any) -> Risk:
-    """Exact excess risk of what a linear rule returns, or of the point it queries.
-
-    Parameters
-    ----------
-    optimizer : a linear rule, or an average of one (``tail_average(sgd)``); its coefficients may vary in time.
-    problem : where it runs.
-    steps : how many.
-    of : ``returned``, or ``query``: the point of the next step's first gradient.
-    **hyperparameters : numbers, schedules or text, see `Optimizer.resolve`.
-
-    Returns
-    -------
-    Risk
-        At log-spaced steps. A memory that does not start at zero and the pull of weight decay towards the origin belong
-        to the bias.
-
-    Raises
-    ------
-    InputError
-        If the rule is not linear, a hyperparameter cannot be used, or the moments do not fit into memory.
-
-    References
-    ----------
-    For Gaussian inputs E[x x^T M x x^T] = 2 H M H + tr(H M) H (Isserlis); for data sets the mean over rows.
-    """
-    from accelsim.exact import travel  # which takes its first steps here
-
-    if not float(steps).is_integer() or steps < 0:
-        raise InputError(f"the number of steps must be a whole number of at least 0, not {steps}")
-    if steps > _MOST:
-        raise InputError(f"{steps:.3g} steps are more than can be counted exactly: take at most {_MOST:.3g}")
-    if of not in POINTS:
-        raise InputError(f"the risk is that of the point {' or '.join(POINTS)}, not of {of!r}")
-    tableau = pruned_tableau(optimizer, **hyperparameters)
-    tables = Tables(tableau, hyperparameters)
-    _check_memory(problem, len(tableau.states) + 1 + tableau.gradients)
-    way = travel.way(problem, tables, int(steps))
-    if way:
-        return told(way(problem, tables, int(steps), of))
-    try:
-        found, _, sure = stepped(problem, tables, int(steps), of, tables.take(0).drives)
-    except Drift:
-        tables = Tables(tableau, hyperparameters)
-        found, _, sure = stepped(problem, tables, int(steps), of, True)
-    if sure or not isinstance(problem, Uncoupled) or not Roots.takes(problem):
-        return told(found)
-    if steps * problem.spectrum.size * _FOLD > _PATIENCE:
-        return told(found)
-    tables = Tables(tableau, hyperparameters)
-    return stepped(problem, tables, int(steps), of, True, _rooted(problem, tables, int(steps)))[0]
-
-
-def told(found: Risk) -> Risk:
-    """The risk, with parts at zero where they are less but for rounding, within the error.
-
-    Raises
-    ------
-    InputError
-        If rounding left nothing of a risk.
-    """
-    least = np.minimum(found.bias, found.variance)
-    lost = np.flatnonzero((found.risk < -rounding.UNDERFLOW) | (least < -found.error - rounding.UNDERFLOW))
-    if len(lost):
-        raise InputError(
-            f"rounding leaves no digit of the risk after {found.steps[lost[0]]} steps, which is off by up to "
-            f"{found.error[lost[0]]:.2g}: take fewer steps, or hyperparameters whose risk swells less on the way"
-        )
-    if not (np.minimum(least, found.risk) < 0).any():
-        return found
-    parts = {name: np.maximum(getattr(found, name), 0) for name in ("risk", *PARTS)}
-    return replace(found, **parts)
-
-
 def stepped(
-    problem: Problem, tables: Tables, steps: int, of: str, carries_origin: bool, runs: Runs | None = None
+    problem: Problem,
+    tables: Tables,
+    steps: int,
+    of: str,
+    carries_origin: bool,
+    runs: Runs | None = None,
+    report: Callable[[int], None] = lambda done: None,
 ) -> tuple[Risk, dict[str, Any], bool]:
     """The risk step by step, the runs it was taken from, after the last step, and whether all have their digits."""
     runs = runs or _runs(problem, tables, steps, carries_origin)
@@ -348,7 +271,7 @@ def stepped(
     with ThreadPoolExecutor(len(runs.all)) as pool:
         each = pool.map if len(runs.all) > 1 else map
         for until in wanted:
-            diverged = _advanced(tables, runs, until, each)
+            diverged = _advanced(tables, runs, until, each, report)
             if diverged is not None:
                 break
             system = tables.take(0).at(-1)
@@ -384,13 +307,9 @@ def assembled(
     return Risk(steps, total, bias, variance, cross, diverged, by_direction, error)
 
 
-def _check_memory(problem: Problem, quantities: int) -> None:
-    moments = quantities**2 * problem.spectrum.size ** (2 if problem.coupled else 1)
-    what = f"{quantities} quantities in {problem.spectrum.size} {'coupled ' * problem.coupled}eigendirections"
-    fits(_COPIES * moments, f"second moments of {what}")
-
-
-def _advanced(tables: Tables, runs: Runs, until: int, each: Callable[..., Any]) -> int | None:
+def _advanced(
+    tables: Tables, runs: Runs, until: int, each: Callable[..., Any], report: Callable[[int], None]
+) -> int | None:
     """Take all runs to a step; the step at which the first of the parts diverged, None where none did."""
     while tables.step < until:
         start, count = tables.step, min(_CHUNK, until - tables.step)
@@ -399,4 +318,5 @@ def _advanced(tables: Tables, runs: Runs, until: int, each: Callable[..., Any]) 
         ends = [end for end in ends if end is not None]
         if ends:
             return start + min(ends)
+        report(tables.step)
     return None

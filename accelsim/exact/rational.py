@@ -11,8 +11,8 @@ import numpy as np
 
 from accelsim import program
 from accelsim.exact.minimal import pruned_tableau
-from accelsim.exact.moments import advance, mapped, starts
-from accelsim.exact.tables import anchored
+from accelsim.exact.moments import advance, starts
+from accelsim.exact.tables import anchored, mapped
 from accelsim.problems import Uncoupled
 from accelsim.rule import Optimizer
 

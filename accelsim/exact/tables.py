@@ -119,7 +119,8 @@ class Tables:
     def __init__(self, tableau: Tableau, hyperparameters: dict[str, Any]) -> None:
         self.tableau, self.values = tableau, tableau.optimizer.resolve(**hyperparameters)
         self.constant = tableau.constant(**hyperparameters)
-        self.recurrent = any(isinstance(value, Recurrence) for value in self.values.values()) and not self.constant
+        remembered = tableau.uniform or any(isinstance(value, Recurrence) for value in self.values.values())
+        self.recurrent = bool(remembered) and not self.constant
         self._rows = tableau.optimizer.rows(**self.values) if self.recurrent else None
         self.step = 0
         self._next = self._first()
@@ -162,7 +163,9 @@ class Tables:
         return System(a, b, c, d, f, self.tableau.stages)
 
     def _varies(self, leaf: Node) -> bool:
-        return leaf.op == "step" or (leaf.op == "hyperparameter" and not isinstance(self.values[leaf.value], Real))
+        if leaf.op == "hyperparameter":
+            return not isinstance(self.values[leaf.value], Real)
+        return leaf.op in ("step", "state")
 
     def _first(self) -> System:
         if self.constant:
@@ -179,7 +182,8 @@ class Tables:
     def _remembered(self, count: int) -> System:
         assert self._rows is not None
         rows = list(islice(self._rows, count))
-        columns = {name: np.array([h[name] for _, h in rows], dtype=float) for name in self.values}
+        names = (*self.values, *self.tableau.uniform)
+        columns = {name: np.array([h[name] for _, h in rows], dtype=float) for name in names}
         columns |= {name: value for name, value in self.values.items() if self._switch(name)}
         return self._evaluated(np.array([t for t, _ in rows], dtype=float), columns)
 
@@ -212,9 +216,9 @@ class Tables:
 
     def _evaluated(self, t: Array, h: dict[str, Any]) -> System:
         def leaf(node: Node) -> Any:
-            return {"hyperparameter": lambda: h[node.value], "step": lambda: t}.get(
-                node.op, lambda: float(node.value)
-            )()
+            if node.op in ("hyperparameter", "state"):
+                return h[node.value]
+            return t if node.op == "step" else float(node.value)
 
         known: dict[int, Any] = {}
         matrices = []

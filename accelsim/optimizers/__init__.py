@@ -5,8 +5,10 @@ from __future__ import annotations
 from functools import cache
 
 from accelsim import discovery
-from accelsim.errors import InputError, unknown
+from accelsim.errors import InputError, UserCode, unknown
 from accelsim.rule import Optimizer
+
+_DEEPEST = 32  # combinators around a rule
 
 _own: dict[str, Optimizer] = {}
 
@@ -25,7 +27,9 @@ def add(path: str) -> dict[str, Optimizer]:
 
 
 def _of_file(path: str) -> dict[str, Optimizer]:
-    found = discovery.members(discovery.load(path), Optimizer)
+    module = discovery.load(path)
+    with UserCode(path):
+        found = discovery.members(module, Optimizer)
     if not found:
         raise InputError(f"{path} defines no optimizer; decorate a rule with accelsim.optimizer")
     return found
@@ -36,8 +40,8 @@ def known() -> dict[str, Optimizer]:
     return dict(sorted((shipped() | _own).items()))
 
 
-def find(name: str, files: bool = True) -> Optimizer:
-    """The optimizer of a name, of a file and a name in it, or of a combinator around one.
+def find(name: str | Optimizer, files: bool = True) -> Optimizer:
+    """The optimizer of a name, of a file and a name in it, or of a combinator around one; an optimizer is itself.
 
     Parameters
     ----------
@@ -51,6 +55,10 @@ def find(name: str, files: bool = True) -> Optimizer:
     """
     from accelsim.optimizers.averaging import COMBINATORS
 
+    if isinstance(name, Optimizer):
+        return name
+    if name.count("(") > _DEEPEST:
+        raise InputError(f"{name.count('(')} combinators are nested in one another: at most {_DEEPEST} can be")
     outer, bracket, rest = name.partition("(")
     if bracket and rest.endswith(")"):
         if outer not in COMBINATORS:

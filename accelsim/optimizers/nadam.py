@@ -19,7 +19,7 @@ def warming(memory, t, h):
 
 @recurrence(product=1)
 def newest(memory, t, h):
-    """What the bias correction of this step leaves the current gradient."""
+    """Weight of the current gradient after the bias correction of this step."""
     product = memory.product * warm(t, h)
     return (1 - warm(t, h)) / (1 - product), dict(product=product)
 

@@ -5,7 +5,7 @@ from typing import Any
 from accelsim.elementary import maximum
 from accelsim.optimizers.adamw import decayed, denominator, preconditioner, second_moment
 from accelsim.rule import optimizer, real, step_size, switch, weight
-from accelsim.schedules import recurrence, warmup
+from accelsim.schedules import ratio, recurrence, warmup
 
 SOURCE = "Defazio et al. 2024, arXiv:2405.15682"
 
@@ -16,14 +16,14 @@ def averaging(memory, t, h):
     largest = maximum(memory.largest, h.lr * warmup(t, h.warmup_steps))
     w = (t + 1) ** h.r * largest**h.weight_lr_power
     weights = memory.weights + w
-    return (w / weights if weights else 0 * w), dict(largest=largest, weights=weights)
+    return ratio(w, weights), dict(largest=largest, weights=weights)
 
 
 AVERAGING: dict[str, Any] = dict(c=weight(averaging), r=real(0), weight_lr_power=real(2), warmup_steps=switch(0))
 
 
 def mixture(s, beta):
-    """Where the gradient is taken: between the average x and the base iterate z."""
+    """The point where the gradient is taken: between the average x and the base iterate z."""
     return beta * s.x + (1 - beta) * s.z
 
 

@@ -1,4 +1,4 @@
-"""What every problem is, and what problems without coupling between eigendirections share."""
+"""Quadratic problems: the base of all, and of those without coupling between eigendirections."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class Problem:
         raise NotImplementedError
 
     def noise(self, second: Array, mean: Array, noisy: bool) -> Array:
-        """What sampling adds to E[g g'^T] beyond H E[e e'^T] H, in the eigenbasis.
+        """Covariance that sampling adds to E[g g'^T] beyond H E[e e'^T] H, in the eigenbasis.
 
         Parameters
         ----------
@@ -189,7 +189,13 @@ class Uncoupled(Problem):
 
 
 def variance(value: Any, what: str) -> float:
-    """A finite number of at least 0."""
+    """A variance: a finite number of at least 0.
+
+    Raises
+    ------
+    InputError
+        For anything else; `what` names it.
+    """
     if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value) or value < 0:
         raise InputError(f"the {what} must be a finite variance of at least 0, not {value}")
     return float(value)

@@ -1,4 +1,4 @@
-"""What a sampler may call beside `elementary`: on arrays, or on the nodes of a trace."""
+"""Functions of samplers beside `elementary`: on arrays, or on the nodes of a trace."""
 
 from __future__ import annotations
 

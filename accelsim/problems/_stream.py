@@ -1,4 +1,4 @@
-"""What problems with fresh samples and noisy linear labels share."""
+"""Problems with fresh samples and noisy linear labels."""
 
 from __future__ import annotations
 

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
 from accelsim import spectra
 from accelsim.elementary import total
-from accelsim.errors import InputError, unknown
+from accelsim.errors import InputError
+from accelsim.problems import _tables
 from accelsim.problems._problem import Draw, Problem
 from accelsim.problems._sampling import pick
 from accelsim.spectra import Array
 
-BUNDLED = ("diabetes", "digits")
 _NULL = 8  # roundings, times the larger number of rows and columns, up to which a singular value is zero
+_ROWS = 512  # of a table at once: what is made of them stays in the processor's cache
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -32,8 +31,10 @@ class Dataset(Problem):
 
     Parameters
     ----------
-    data : a CSV file, a .npy file (N, columns), or scikit-learn's ``diabetes`` or ``digits``.
-    target : the column to predict: a name from the CSV's header, or a number, counted from 0.
+    data : a file, as CSV, ``.npy`` or Parquet, a table of scikit-learn's by name, an array or a data frame.
+    target : the column to predict: a name from the header, or a number, counted from 0.
+    drop : columns that are no features.
+    skip_lines : lines of a text before the table.
     batch : rows a gradient.
     init : initial error by feature, see `spectra.initial`; without it, that of w = 0.
     """
@@ -45,8 +46,10 @@ class Dataset(Problem):
     )
     coupled: ClassVar[bool] = True
 
-    data: str
+    data: Any
     target: str | int | None = None
+    drop: Sequence[str | int] | None = None
+    skip_lines: int | None = None
     init: Any = None
     features: Array = field(init=False, repr=False)
     residuals: Array = field(init=False, repr=False)
@@ -56,9 +59,9 @@ class Dataset(Problem):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        names, table, target = _read(self.data, self.target)
-        features, notices = _features(names, table, self.data)
-        labels = _standardized(target)
+        table = _tables.read(self.data, self.target, self.drop, self.skip_lines)
+        features, notices = _features(table)
+        labels = _standardized(table.target)
         # singular values: eigenvalues of the Gram matrix would lose the digits of the smallest ones
         roots, vectors = np.linalg.svd(features / len(features) ** 0.5, full_matrices=False)[1:]
         kept = roots > roots[0] * _NULL * max(features.shape) * np.finfo(np.float64).eps
@@ -87,20 +90,41 @@ class Dataset(Problem):
         return draw.mean(self.batch, body, errors)
 
     def noise(self, second: Array, mean: Array, noisy: bool) -> Array:
-        x, r, rows = self._rotated, self.residuals, len(self._rotated)
-        weights = ((x @ second) * x).sum(axis=-1)  # (q, q, N)
-        if noisy:
-            along = mean @ x.T
-            weights = weights - r * (along[:, None] + along[None, :]) + r**2
-        full = (x.T * weights[..., None, :]) @ x / rows
-        return (full - self.spectrum[:, None] * second * self.spectrum) / self.batch
+        full = np.zeros_like(second)
+        for start in range(0, len(self._rotated), _ROWS):
+            x, r = self._rotated[start : start + _ROWS], self.residuals[start : start + _ROWS]
+            weights = np.einsum("pqni,ni->pqn", x @ second, x)
+            if noisy:
+                along = mean @ x.T
+                weights += r**2 - r * (along[:, None] + along[None, :])
+            if weights.shape[:2] == (1, 1) and (weights >= 0).all():  # a matrix times its own transpose costs half
+                scaled = x * np.sqrt(weights[0, 0])[:, None]
+                full[0, 0] += scaled.T @ scaled
+            else:
+                full += (x.T * weights[..., None, :]) @ x
+        return (full / len(self._rotated) - self.spectrum[:, None] * second * self.spectrum) / self.batch
 
     @cached_property
     def fourth_moments(self) -> Array:
         """E[x_i x_j x_k x_l] over the rows in the eigenbasis, for i <= j by k <= l, shape (m(m+1)/2, m(m+1)/2)."""
-        i, j = np.triu_indices(self.spectrum.size)
-        products = self._rotated[:, i] * self._rotated[:, j]
+        products = self._products
         return products.T @ products / len(products)
+
+    @cached_property
+    def third_moments(self) -> Array:
+        """E[r x_i x_j x_k] over the rows with residual r in the eigenbasis, i <= j by k, shape (m(m+1)/2, m)."""
+        return self._products.T @ (self.residuals[:, None] * self._rotated) / len(self._rotated)
+
+    @cached_property
+    def residual_moments(self) -> Array:
+        """E[r^2 x_i x_j] over the rows with residual r in the eigenbasis, i <= j, shape (m(m+1)/2,)."""
+        return self._products.T @ self.residuals**2 / len(self._rotated)
+
+    @property
+    def _products(self) -> Array:
+        """(N, m(m+1)/2) x_i x_j of each row, i <= j."""
+        i, j = np.triu_indices(self.spectrum.size)
+        return self._rotated[:, i] * self._rotated[:, j]
 
     def noise_size(self, second: Array, part: float) -> Array:
         """Sizes (q, q, m, m) of the terms that `noise` adds up, entry by entry, for sizes of second moments.
@@ -127,108 +151,13 @@ def _constant(columns: Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
     return np.ptp(scaled, axis=0) <= 1e-12
 
 
-def _features(names: list[str], table: Array, data: str) -> tuple[Array, tuple[str, ...]]:
-    constant = _constant(table)
+def _features(table: _tables.Table) -> tuple[Array, tuple[str, ...]]:
+    constant = _constant(table.features)
     if constant.all():
-        raise InputError(f"{data} has no feature that varies: at least one column beside the target must")
-    dropped = [name for name, drop in zip(names, constant, strict=True) if drop]
+        raise InputError(f"{table.label} has no feature that varies: at least one column beside the target must")
+    if _constant(table.target):
+        raise InputError(f"the target column of {table.label} is constant: there is nothing to predict")
+    dropped = [name for name, drop in zip(table.names, constant, strict=True) if drop]
     plural = "s" if len(dropped) > 1 else ""
-    notices = (f"{data}: dropped {len(dropped)} constant column{plural}: {', '.join(dropped)}",) if dropped else ()
-    return _standardized(table[:, ~constant]), notices
-
-
-def _read(data: str, target: str | int | None) -> tuple[list[str], Array, Array]:
-    """Names of the features, the features (N, p), the target (N,)."""
-    if data in BUNDLED and not Path(data).exists():
-        return _bundled(data, target)
-    names, table = _npy(data) if Path(data).suffix.lower() == ".npy" else _csv(data)
-    column = _column(data, names, table.shape[1], target)
-    if len(table) < 2:
-        raise InputError(f"{data} has one row: at least two are needed")
-    if _constant(table[:, column]):
-        raise InputError(f"the target column of {data} is constant: there is nothing to predict")
-    labels = names or [str(i) for i in range(table.shape[1])]
-    return labels[:column] + labels[column + 1 :], np.delete(table, column, axis=1), table[:, column]
-
-
-def _bundled(data: str, target: str | int | None) -> tuple[list[str], Array, Array]:
-    if target is not None:
-        raise InputError(f"{data} brings its own target: leave --target out")
-    try:
-        from sklearn import datasets
-    except ImportError:
-        raise InputError(f"the data set {data} needs scikit-learn: pip install 'accelsim[data]'") from None
-    loaders: dict[str, Callable[[], Any]] = {
-        "diabetes": lambda: datasets.load_diabetes(scaled=False),
-        "digits": datasets.load_digits,
-    }
-    bunch = loaders[data]()
-    return list(bunch.feature_names), np.asarray(bunch.data, np.float64), np.asarray(bunch.target, np.float64)
-
-
-def _column(data: str, names: list[str], columns: int, target: str | int | None) -> int:
-    if target is None:
-        what = "its name" if names else "its number, counted from 0"
-        raise InputError(f"{data} needs a target column: give {what} with --target")
-    if names and target in names:
-        if names.count(str(target)) > 1:
-            raise InputError(f"{data} has {names.count(str(target))} columns named {target!r}: name the target apart")
-        return names.index(str(target))
-    try:
-        number = int(target)
-    except ValueError:
-        if names:
-            raise unknown(f"target column of {data}:", str(target), names) from None
-        raise InputError(f"{data} has no header: give the target column's number, counted from 0") from None
-    if not 0 <= number < columns:
-        raise InputError(f"{data} has no column {number}: its columns count from 0 to {columns - 1}")
-    return number
-
-
-def _npy(data: str) -> tuple[list[str], Array]:
-    table = spectra.load(data, "a table")
-    if table.ndim != 2:
-        raise InputError(f"{data} has shape {table.shape}: a table has rows and columns")
-    return [], table
-
-
-def _csv(data: str) -> tuple[list[str], Array]:
-    try:
-        with open(data, newline="", encoding="utf-8-sig") as file:
-            rows = [(line, cells) for line, cells in enumerate(csv.reader(file), 1) if any(map(str.strip, cells))]
-    except FileNotFoundError:
-        raise InputError(f"no data at {data}: give a CSV or .npy file, or {' or '.join(BUNDLED)}") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"cannot read {data} as CSV: {error}") from None
-    if not rows:
-        raise InputError(f"{data} is empty: it needs rows of numbers")
-    header = [cell.strip() for cell in rows[0][1]]
-    names = header if not any(map(_is_number, header)) else []
-    body = rows[1:] if names else rows
-    if not body:
-        raise InputError(f"{data} has a header and no rows: it needs rows of numbers")
-    return names, np.array([_numbers(data, names, len(header), line, cells) for line, cells in body])
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
-
-
-def _numbers(data: str, names: list[str], columns: int, line: int, cells: list[str]) -> list[float]:
-    if len(cells) != columns:
-        raise InputError(f"{data}, line {line}: {len(cells)} columns where the first line has {columns}")
-    values = []
-    for place, cell in enumerate(map(str.strip, cells)):
-        where = f"{data}, line {line}, column {names[place] if names else place}"
-        if cell.lower() in ("", "na", "n/a", "nan", "null", "none", "?"):
-            raise InputError(f"{where}: missing value; remove the row or fill it in")
-        if not _is_number(cell):
-            raise InputError(f"{where}: {cell!r} is not a number")
-        if not np.isfinite(float(cell)):
-            raise InputError(f"{where}: {cell} is not finite")
-        values.append(float(cell))
-    return values
+    what = f"{table.label}: dropped {len(dropped)} constant column{plural}: {', '.join(dropped)}"
+    return _standardized(table.features[:, ~constant]), (*table.notices, what) if dropped else table.notices

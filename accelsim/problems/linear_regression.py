@@ -133,7 +133,7 @@ def _combination(terms: Iterable[tuple[Any, _Vector]]) -> _Vector:
 
 
 def _without(vector: _Vector, directions: list[_Vector], fold: Callable[[Any], Any]) -> _Vector:
-    """What is left of a vector orthogonal to directions, none of which is longer."""
+    """Part of a vector orthogonal to directions, none of which is longer."""
     for direction in directions:
         share = fold(_sum(map(mul, direction, vector)))
         vector = [*(v - share * q for v, q in zip(vector, direction, strict=False)), *vector[len(direction) :]]

@@ -1,0 +1,1 @@
+"""Simulation: replicas of a rule on a problem, by plain arrays or compiled kernels."""

@@ -1,4 +1,4 @@
-"""Where a simulation runs; the one file that knows that CuPy exists."""
+"""Backends of a simulation; the one file that knows that CuPy exists."""
 
 from __future__ import annotations
 
@@ -91,8 +91,10 @@ def _numpy() -> Backend:
 
 
 def _numba() -> Backend:
+    from accelsim import machine
     from accelsim.simulation.numba_run import NumbaRun
 
+    machine.require()
     return Backend("numba", NumbaRun, chunk=2**22)
 
 

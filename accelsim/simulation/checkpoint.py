@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim import results
+from accelsim import files, results
 from accelsim.errors import InputError
 from accelsim.rule import LOOKED_AT, Optimizer, program_hash
 from accelsim.simulation.engine import Problem
@@ -38,7 +38,7 @@ _DIGEST = "sha256:"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where a simulation was.
+    """State of a simulation on disk.
 
     Attributes
     ----------
@@ -97,7 +97,7 @@ class Folder:
 
     Parameters
     ----------
-    folder : made where there is none.
+    folder : one that is there, and this process's alone (`files.locked`).
     settings : of `settings_of`.
     resume : whether to go on with a simulation that is there.
 
@@ -109,11 +109,11 @@ class Folder:
     Raises
     ------
     InputError
-        If the folder cannot be written, or holds a simulation and `resume` is false, or one of other settings.
+        If the folder holds a simulation and `resume` is false, or one of other settings.
     """
 
     def __init__(self, folder: Path | str, settings: Mapping[str, Any], resume: bool) -> None:
-        self._folder = results.prepare(folder)
+        self._folder = Path(folder)
         self._settings = results.jsonable(settings)
         self._began = self._saved = time.perf_counter()
         self.done: dict[str, Any] | None = None
@@ -217,10 +217,7 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 def _unpacked(path: Path) -> dict[str, NDArray[Any]]:
     """The arrays of a checkpoint that is as it was written."""
-    try:
-        header, _, content = path.read_bytes().partition(b"\n")
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
+    header, _, content = files.content(path).partition(b"\n")
     if header != f"{_HEADER} {hashlib.sha256(content).hexdigest()}".encode():
         raise InputError(f"{path} is damaged, or of another version: remove it to start from the beginning")
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:

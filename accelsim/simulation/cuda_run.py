@@ -20,7 +20,7 @@ _THREADS = 128  # a block, where each thread goes its own way
 
 @dataclass(frozen=True)
 class Device:
-    """What a run needs of CUDA.
+    """CUDA as a run uses it.
 
     Attributes
     ----------

@@ -230,7 +230,7 @@ class CudaWriter:
             yield f"{self._state(state)} = {self._name(node)};"
 
     def _stored(self, node: Node, place: str) -> str:
-        """What an entry of a row stands for."""
+        """Value of an entry of a row."""
         return self.slots.averaged(node, f"z[{self._row(node)} + {place}]")
 
     def _state(self, name: str) -> str:

@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
@@ -15,20 +15,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim import stats
+from accelsim import files, results, stats
 from accelsim.errors import InputError, unknown
+from accelsim.optimizers import find
 from accelsim.rule import LARGEST, Optimizer
 from accelsim.simulation import backends
 from accelsim.simulation.backends import AUTO
 from accelsim.simulation.checkpoint import Checkpoint, Folder, settings_of
 from accelsim.simulation.engine import Problem, Run
-from accelsim.simulation.philox import WORD
+from accelsim.simulation.normals import WORD
 from accelsim.simulation.streaming import Statistics
 from accelsim.threads import single_threaded
 
 DTYPES = ("float64", "float32")
 DIVERGED = 1e30  # risk, in multiples of the initial one (of 1 where the run starts at the optimum)
 _PIECE = 0.2  # seconds of steps between two looks at clock, progress and keyboard
+_LONGEST = 1e18  # coordinate-steps: months on the fastest GPU
 _MOST = 2**16  # replicas at once, whose risks are kept until the last step
 
 Array = NDArray[np.float64]
@@ -36,7 +38,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Simulation:
-    """What the replicas of a run did.
+    """Statistics of the risk over the replicas of a run.
 
     Attributes
     ----------
@@ -71,8 +73,8 @@ class Simulation:
 
 
 @single_threaded
-def simulate(
-    optimizer: Optimizer,
+def simulate(  # noqa: PLR0913, a run has that many choices
+    optimizer: Optimizer | str,
     problem: Problem,
     steps: int,
     seeds: int,
@@ -108,17 +110,29 @@ def simulate(
     progress : called several times a second with the backend's name, the coordinate-steps done, and those in all.
     **hyperparameters : numbers, schedules or text, see `Optimizer.resolve`.
 
+    Returns
+    -------
+    Simulation
+        Statistics over replicas at the recorded steps.
+
     Raises
     ------
     InputError
-        For an unknown backend, dtype or hyperparameter, or a number outside its range; if `out` cannot be written, or
-        holds a simulation and `resume` is false, or one of other settings.
+        For an unknown backend, dtype or hyperparameter, or a number outside its range; if `out` cannot be written, is
+        being written by another process, holds a simulation and `resume` is false, or one of other settings.
     KeyboardInterrupt
-        On Ctrl-C; with `out`, after a checkpoint.
+        On Ctrl-C; with `out`, after a checkpoint, and as well where the process is asked to end or its terminal closes.
     """
+    optimizer = find(optimizer)
     steps = _whole(steps, "steps", 0, WORD)
     seeds = _whole(seeds, "seeds", 1, WORD)
     seed = _whole(seed, "seed", 0, WORD**2)
+    work = float(steps) * seeds * problem.dim
+    if work > _LONGEST:
+        raise InputError(
+            f"{steps} steps of {seeds} replicas in {problem.dim} dimensions are {work:.2g} coordinate-steps, "
+            f"of which no machine takes {_LONGEST:g} in a month: take fewer"
+        )
     if dtype not in DTYPES:
         raise unknown("dtype", dtype, DTYPES)
     if resume and out is None:
@@ -128,10 +142,6 @@ def simulate(
     if chunk is None:
         chunk = max(1, min(_MOST, place.chunk // problem.dim))
     chunk = _whole(chunk, "chunk", 1, WORD)
-    folder = None
-    if out is not None:
-        others = {"seeds": seeds, "seed": seed, "dtype": dtype, "backend": place.name}
-        folder = Folder(out, settings_of(optimizer, problem, hyperparameters, steps, **others), resume)
 
     def make(first: int, count: int) -> Run:
         return place.make(optimizer, problem, hyperparameters, first, count, seed, dtype)
@@ -140,12 +150,19 @@ def simulate(
         progress(place.name, done * problem.dim, seeds * steps * problem.dim)
 
     recorded = stats.log_spaced(steps)
-    if folder is not None and folder.done is not None:
-        found = folder.done
-    else:
-        found = _document(recorded, _measured(make, recorded, seeds, chunk, folder, report))
-        if folder is not None:
-            folder.finish(found)
+    with ExitStack() as held:
+        folder = None
+        if out is not None:
+            others = {"seeds": seeds, "seed": seed, "dtype": dtype, "backend": place.name}
+            settings = settings_of(optimizer, problem, hyperparameters, steps, **others)
+            held.enter_context(files.locked(results.prepare(out)))
+            folder = Folder(out, settings, resume)
+        if folder is not None and folder.done is not None:
+            found = folder.done
+        else:
+            found = _document(recorded, _measured(make, recorded, seeds, chunk, folder, report))
+            if folder is not None:
+                folder.finish(found)
     return Simulation(
         optimizer=optimizer.name,
         problem=problem.name,
@@ -213,7 +230,7 @@ def _measured(
 
 
 class _Pace:
-    """How many steps to take before looking up, judged by how long the last ones took."""
+    """Number of steps to take before looking up, judged by how long the last ones took."""
 
     def __init__(self) -> None:
         self.steps = 1
@@ -243,23 +260,28 @@ def _walk(run: Run, recorded: Any, rows: list[Array], t: int, pace: _Pace) -> It
 
 @contextmanager
 def _held_back(wanted: bool) -> Iterator[list[int]]:
-    """Ctrl-C is noted in the list, to be answered where a run can be saved; a second one interrupts at once."""
-    pressed: list[int] = []
-    main = threading.current_thread() is threading.main_thread()
-    if not (wanted and main and signal.getsignal(signal.SIGINT) is signal.default_int_handler):
-        yield pressed
-        return
+    """Ctrl-C, SIGTERM and SIGHUP are noted in the list, to be answered where a run can be saved; a second one at once.
 
-    def press(number: int, frame: Any) -> None:
+    What somebody else answers or ignores, as `nohup` does SIGHUP, is left to them.
+    """
+    pressed: list[int] = []
+
+    def press(number: int, _: Any) -> None:
         if pressed:
             raise KeyboardInterrupt
         pressed.append(number)
 
-    signal.signal(signal.SIGINT, press)
+    before: dict[int, Any] = {}
+    if wanted and threading.current_thread() is threading.main_thread():
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # of which a system may lack the last
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL):
+                before[number] = signal.signal(number, press)
     try:
         yield pressed
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _settled(risks: Array) -> Array:

@@ -10,13 +10,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.errors import InputError
+from accelsim.errors import InputError, UserCode
 from accelsim.rule import Optimizer, step
 from accelsim.simulation.philox import Draw, Draws
 
 
 class Problem(Protocol):
-    """What an engine asks of a problem."""
+    """Sampler and risk of a problem, as an engine uses them."""
 
     @property
     def name(self) -> str: ...
@@ -88,18 +88,16 @@ class PlainRun:
         kind = getattr(arrays.xp, dtype)
         self._start = arrays.xp.asarray(problem.start, dtype=kind)
         self._zeros = arrays.xp.zeros((count, problem.dim), dtype=kind)
-        self._state = optimizer.start(self._zeros)
+        self._uniform = optimizer.program(hyperparameters).uniform  # numbers, the same for all coordinates and replicas
+        self._state = optimizer.start(self._zeros) | {name: float(optimizer.memories[name]) for name in self._uniform}
         self._rows = optimizer.rows(**hyperparameters)
 
     def advance(self, steps: int) -> None:
         with np.errstate(all="ignore"):  # divergence is found and counted, not warned of
             for t, h in islice(self._rows, steps):
-                try:
+                with UserCode(f"rule {self._optimizer.name!r}", f" at step {t}"):
                     state = step(self._optimizer, self._state, t, h, self._gradient(t))
-                except (ArithmeticError, ValueError) as error:
-                    what = f"{type(error).__name__} at step {t}: {error}"
-                    raise InputError(f"rule {self._optimizer.name!r} raised {what}") from None
-                self._state = {name: self._vector(value) for name, value in state.items()}
+                self._state = {k: v if k in self._uniform else self._vector(v) for k, v in state.items()}
         if any("complex" in str(getattr(value, "dtype", type(value))) for value in self._state.values()):
             raise InputError(f"rule {self._optimizer.name!r} took a root of a negative number: that is not real")
 
@@ -110,10 +108,10 @@ class PlainRun:
         return np.asarray(self._arrays.host(risks), dtype=np.float64)
 
     def save(self) -> dict[str, NDArray[Any]]:
-        return {name: np.asarray(self._arrays.host(value)) for name, value in self._state.items()}
+        return {k: np.asarray(v if k in self._uniform else self._arrays.host(v)) for k, v in self._state.items()}
 
     def load(self, saved: Mapping[str, NDArray[Any]], t: int) -> None:
-        self._state = {name: self._arrays.xp.asarray(value) for name, value in saved.items()}
+        self._state = {k: float(v) if k in self._uniform else self._arrays.xp.asarray(v) for k, v in saved.items()}
         self._rows = self._optimizer.rows(float, t, **self._hyperparameters)
 
     def _gradient(self, t: int) -> Callable[..., Any]:

@@ -19,7 +19,7 @@ def literal(node: Node) -> bool:
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a language writes what is not infix.
+    """Operations that a language does not write infix.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What the host gives a kernel: the numbers of each step, and the arrays of the problem."""
+"""Inputs of a kernel from the host: the numbers of each step, and the arrays of the problem."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Columns:
         self._count, self._row = len(nodes), _function(nodes)
         values = optimizer.resolve(**hyperparameters).values()
         self._constant = all(isinstance(v, Real) for v in values) and not any(
-            node.op == "step" for node in program.reachable(nodes)
+            node.op in ("step", "state") for node in program.reachable(nodes)
         )
         self.seek(0)
 
@@ -63,12 +63,13 @@ class Columns:
 
 
 def _function(nodes: list[Node]) -> Callable[[int, Mapping[str, Any]], tuple[float, ...]]:
-    """The nodes' values at a step, as a function of t and the step's hyperparameters: one line of Python a node."""
+    """The nodes' values at a step, as a function of t and its row (see `Optimizer.rows`): one line of Python a node."""
     known: dict[str, Any] = dict(OPERATORS) | FUNCTIONS
     lines = ["def row(t, h):"]
     for node in program.reachable(nodes):
         args = ", ".join(f"v{arg.index}" for arg in node.args)
-        leaf = {"step": "t", "hyperparameter": f"h[{node.value!r}]", "const": f"c{node.index}"}
+        given = f"h[{node.value!r}]"
+        leaf = {"step": "t", "hyperparameter": given, "state": given, "const": f"c{node.index}"}
         lines.append(f"    v{node.index} = {leaf.get(node.op) or f'{node.op}({args})'}")
         known[f"c{node.index}"] = node.value
     lines.append(f"    return ({''.join(f'float(v{node.index}), ' for node in nodes)})")

@@ -31,7 +31,7 @@ class Random(NamedTuple):
 
 
 class Problem(Protocol):
-    """What a step asks of a problem."""
+    """Sampler of a problem, as a traced step uses it."""
 
     @property
     def name(self) -> str: ...
@@ -87,7 +87,7 @@ class SamplerNode(Node):
         return self.tape.node("matmul", self, matrix, kind="vector")
 
     @property
-    def T(self) -> Node:
+    def T(self) -> Node:  # noqa: N802, as arrays have it
         """A matrix transposed."""
         return self.tape.node("transpose", self, kind="table")
 
@@ -134,7 +134,7 @@ class Draw:
         return self._node("integer", "index", stream, high=high)
 
     def place(self, stream: int, below: Node) -> Node:
-        """Where a whole number below 2^32 lies in a table of ascending ones."""
+        """Place of a random whole number below 2^32 in an ascending table."""
         return self._node("place", "index", stream, below)
 
     def mean(self, batch: int, body: Callable[..., tuple[Node, ...]], errors: tuple[Node, ...]) -> tuple[Node, ...]:
@@ -153,7 +153,7 @@ class Step:
     title : what it is a step of, and on.
     dim : number of coordinates.
     constants : the problem's arrays by name, ``start`` among them.
-    updates : the node of each state's next value.
+    updates : the node of each state's next value, but for uniform states, which the host computes.
     """
 
     title: str
@@ -173,9 +173,10 @@ def joined(optimizer: Optimizer, problem: Problem, values: Mapping[str, Any]) ->
         start = tape.constant("start")
         return problem.sample(tuple(point + start for point in points), Draw(tape, next(stages)))
 
-    states = {name: tape.node("state", value=name, kind="vector") for name in optimizer.states}
     traced = optimizer.program(values)
+    kinds = {name: "uniform" if name in traced.uniform else "vector" for name in optimizer.states}
+    states = {name: tape.node("state", value=name, kind=kind) for name, kind in kinds.items()}
     given = {name: tape.node("hyperparameter", value=name, kind="uniform") for name in traced.reads}
     updates = program.run(traced, states, tape.node("step", kind="uniform"), given, gradients)
-    lifted = {name: tape.lift(node) for name, node in updates.items()}
+    lifted = {name: tape.lift(node) for name, node in updates.items() if name not in traced.uniform}
     return Step(f"A step of {optimizer.name} on {problem.name}.", problem.dim, constants, lifted)

@@ -1,4 +1,4 @@
-"""How a kernel's numbers lie in memory: on a CPU in tiles of random blocks, so that inner loops run over neighbours.
+"""Memory layout of a kernel's numbers: on a CPU in tiles of random blocks, so that inner loops run over neighbours.
 
 A random block serves `per` coordinates (see `philox`). A tile holds the numbers of `lanes` blocks, first all those of
 the blocks' first coordinates, then of their second ones, and so on: what is made together lies together. Where there

@@ -51,7 +51,7 @@ def integer(block, time, replica, place, key0, key1, high):
 
 @njit
 def position(below, number):
-    """How many of a table's ascending numbers do not exceed a number."""
+    """Number of entries of an ascending table that do not exceed a number."""
     low, high = 0, len(below)
     while low < high:
         middle = (low + high) // 2

@@ -231,7 +231,7 @@ class Writer:
                 yield f"rows[{self._row(state)} + i] = {self._name(node)}"
 
     def _row(self, what: Node | str) -> int:
-        """Where in a tile the row of a state or of a vector that is kept begins."""
+        """Begin of the row of a state, or of a vector that is kept, in a tile."""
         name = what.value if isinstance(what, Node) and what.op == "state" else what
         return self.slots.rows[name] * self.layout.width
 
@@ -297,7 +297,7 @@ class Writer:
             yield "        out[i] += x * m[i]"
 
     def _place(self, node: Node, coordinate: str) -> str:
-        """Where in memory a coordinate of a vector lies, that of lane 0 where lanes are replicas."""
+        """Place in memory of a coordinate of a vector; that of lane 0 where lanes are replicas."""
         per, lanes = self.layout.per, self.layout.lanes
         block = f"{coordinate} // {per}"
         tile, lane = (block, "0") if self.layout.across else (f"{block} // {lanes}", f"{block} % {lanes}")

@@ -91,11 +91,11 @@ def philox(counter: Words, seed: int, xp: Any = np) -> Words:
     for _ in range(ROUNDS - _BROADCAST_ROUNDS):
         xp.multiply(c0, m0, out=p0)
         xp.multiply(c2, m1, out=p1)
-        for p, c, low, k in ((p1, c0, c1, key[0]), (p0, c2, c3, key[1])):
-            xp.right_shift(p, 32, out=c)
-            c ^= low
-            c ^= k
-            p &= _LOW
+        for product, high, low, k in ((p1, c0, c1, key[0]), (p0, c2, c3, key[1])):
+            xp.right_shift(product, 32, out=high)
+            xp.bitwise_xor(high, low, out=high)
+            xp.bitwise_xor(high, k, out=high)
+            xp.bitwise_and(product, _LOW, out=product)
         c1, c3, p0, p1 = p1, p0, c1, c3
         key = [(k + w) & _LOW for k, w in zip(key, WEYL, strict=True)]
     return c0, c1, c2, c3

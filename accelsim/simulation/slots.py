@@ -1,4 +1,4 @@
-"""What a kernel reads and writes, by number, whatever language it is written in."""
+"""Numbered slots that a kernel reads and writes, whatever language it is written in."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SHORT = 12  # operations of an expression that is printed
 
 
 class Slots:
-    """Where everything that a kernel reads and writes lies, by number.
+    """Slots by number: everything that a kernel reads and writes.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class Slots:
         self.numbers, self.indices = _numbered(schedule.numbers), _numbered(schedule.indices)
 
     def table(self, role: str, node: Node) -> str:
-        """What a table is called."""
+        """Name of a table in the source."""
         return f"table{self.tables[role, node]}"
 
     def whole(self, what: str, value: int) -> str:
@@ -49,11 +49,11 @@ class Slots:
         return f"wholes[{self.wholes[what, value] + 3}]"
 
     def averaged(self, node: Node, entry: str) -> str:
-        """What an entry of a row stands for: rows of means hold sums over the batch."""
+        """Value of an entry of a row: rows of means hold sums over the batch."""
         return f"{entry} / real({self.whole('batch', node.value[1])})" if node.op == "mean" else entry
 
     def legend(self) -> dict[str, list[str]]:
-        """What lies where, for who reads a kernel."""
+        """Legend of the slots, for readers of a kernel."""
         return {
             "rows": list(map(_said, self.rows)),
             "constants": list(map(_said, self.constants)),
@@ -64,7 +64,7 @@ class Slots:
 
 
 def _said(thing: str | Node) -> str:
-    """What a person calls it; of a long expression, its operation."""
+    """Name of a node for people; of a long expression, its operation."""
     if isinstance(thing, str):
         return thing
     short = thing.kind == "uniform" and len(reachable([thing])) <= _SHORT

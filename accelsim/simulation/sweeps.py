@@ -41,7 +41,7 @@ class Sweep:
 
     @property
     def roots(self) -> list[Node]:
-        """What the sweep's arithmetic ends in."""
+        """Nodes that the sweep's arithmetic ends in."""
         added = [result for _, result in self.adds if result.op != "at"]
         return [*(t.args[0] for t in self.totals), *self.keeps, *added, *self.updates.values()]
 

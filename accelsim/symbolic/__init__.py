@@ -1,0 +1,1 @@
+"""Symbolic equivalence: linear systems, proofs, counterexamples, certificates."""

@@ -34,11 +34,14 @@ def known() -> dict[str, ModuleType]:
 
 
 def verify(names: Iterable[str] | None = None, coq: bool = False) -> list[dict[str, Any]]:
-    """What became of each derivation (see `results`).
+    """Verdicts on derivations and their near misses (see `results`).
 
-    With `coq`, each also has `coq` (checked, with what the verdict is up to; failed, unsupported, or absent where coqc
-    is not installed), `coq_axioms` (what its theorems rest on) and `coq_message` (why it is not checked); one that Coq
-    does not check though coqc is there does not hold.
+    Parameters
+    ----------
+    names : of derivations, all by default.
+    coq : whether Coq checks them too. Verdicts then have `coq` (checked, with what the verdict is up to; failed,
+        unsupported, or absent where coqc is not installed), `coq_axioms`, `coq_unchecked` (parts of the claim that the
+        theorems do not state) and `coq_message` (why it is not checked). One that Coq fails to check does not hold.
 
     Raises
     ------
@@ -50,29 +53,33 @@ def verify(names: Iterable[str] | None = None, coq: bool = False) -> list[dict[s
 
 
 def told(verdict: Mapping[str, Any]) -> str:
-    """The status of one of the results in words, with what a proof is up to."""
+    """Status of a verdict in words, with what a proof is up to."""
     aside = verdict["up_to"] if verdict["status"] == EXPECTED else ()
     return f"{verdict['status']}{equivalence.up_to_words(aside)}"
 
 
 def _with_proofs(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    from accelsim.symbolic.coq.coqc import Proof
     from accelsim.symbolic.coq.coqc import check as compiled
 
     derivations = known()
     proofs = compiled({v["name"]: derivations[v["name"]].certificate() for v in found if v["error"] is None})
     for verdict in found:
-        if verdict["error"] is not None:
-            verdict |= {"coq": "unsupported", "coq_axioms": [], "coq_message": "there is no claim to check"}
-            continue
-        proof = proofs[verdict["name"]]
-        up_to = equivalence.up_to_words(verdict["up_to"]) if proof.status == "checked" else ""
-        verdict |= {"coq": proof.status + up_to, "coq_axioms": list(proof.axioms), "coq_message": proof.message}
-        verdict["holds"] &= proof.status in ("checked", "absent")
+        if verdict["error"] is None:
+            proof = proofs[verdict["name"]]
+            verdict["holds"] &= proof.status in ("checked", "absent")
+            verdict |= proof.up_to(equivalence.up_to_words(verdict["up_to"])).to_json()
+        else:
+            verdict |= Proof("unsupported", message="there is no claim to check").to_json()
     return found
 
 
 def results(names: Iterable[str] | None = None) -> Iterator[dict[str, Any]]:
-    """One after the other, what became of the named derivations, or of all.
+    """Verdicts on derivations, one after the other.
+
+    Parameters
+    ----------
+    names : of derivations, all by default.
 
     Yields
     ------
@@ -81,6 +88,11 @@ def results(names: Iterable[str] | None = None) -> Iterator[dict[str, Any]]:
     `counterexample` (of the certificate, None where proved, and of the near miss), `up_to` (what the proof sets aside,
     of "sign" and "preconditioner", as the claim declares), `conditions`, `assumptions`, `direction` and `transform`,
     `seconds`.
+
+    Raises
+    ------
+    InputError
+        For a name that no derivation has.
     """
     derivations = known()
     wanted = list(derivations if names is None else names)

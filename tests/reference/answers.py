@@ -3,7 +3,7 @@
 import numpy as np
 
 import accelsim
-from accelsim.exact import rates
+from accelsim.exact.stationary import rates
 from reference import edges, floors, inputs, limit, long_runs, moments, radius, rules, search, verdict
 
 TOUCH = 1e-9

@@ -29,11 +29,11 @@ def risk_at(rule, problem, steps, event=None, **given):
     columns[:-1, 0] = [first[place] for place in pairs]
     columns[-1, 1] = Fixed.one
     for step, count in parts:
-        power = _affine(step, law, pairs)
-        while count:
-            if count & 1:
+        power, left = _affine(step, law, pairs), count
+        while left:
+            if left & 1:
                 columns = Fixed.dot(power, columns)
-            power, count = Fixed.dot(power, power) if count > 1 else power, count >> 1
+            power, left = Fixed.dot(power, power) if left > 1 else power, left >> 1
     seen = np.zeros((2, d, n, n), dtype=int).astype(object)
     for (i, j, k), entries in zip(pairs, columns[:-1], strict=True):
         seen[:, i, j, k] = seen[:, i, k, j] = entries

@@ -61,8 +61,8 @@ STATES |= {"decayed": 3, "shrunk_pair": 3}
 KINDS = dict(rate=0.4, risk=0.4, floor=0.12, edge=0.06, tune=0.02)
 PROBLEMS = ("quadratic", "linear_regression", "independent", "one_hot", "plrf", "dataset")
 SETTINGS = ("ordinary", "ordinary", "critical", "edge", "tiny", "large batch", "boundary", "swelling", "near one")
-FORMS = ("{p}*cosine(t,{n})", "{p}*linear(t,{n})", "{p}*warmup(t,{n})", "{p}/(1+t/{n})", "{p}/sqrt(t+1)")
-FORMS += ("{p}*(1+cos(t))", "{p}+{p}*exp(-((t-{n})/2)**2)")
+RISING = ("{p}*cosine(t,{n})", "{p}*linear(t,{n})", "{p}*warmup(t,{n})", "{p}/(1+t/{n})", "{p}/sqrt(t+1)")
+FORMS = (*RISING, "{p}*(1+cos(t))", "{p}+{p}*exp(-((t-{n})/2)**2)")
 TABLES = ("normal", "repeated", "dominant", "collinear", "dependent")
 
 

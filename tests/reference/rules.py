@@ -97,13 +97,13 @@ def step_of(rule, t, h):
     return _about_optimum(Step(queries, update, _rows([{rule.returns: mp.one}], rule.states), start))
 
 
-def _about_optimum(step):
+def _about_optimum(step, always=False):
     """A step on points as one on errors: what it does to w* in all positions, less w* there, is its pull."""
     n = step.states
     pull = step.update[:, :n] @ step.start - step.start
     shifts = [q[:, :n] @ step.start - 1 for q in step.queries]
     shift = step.answer @ step.start - 1
-    if all(abs(value) < ROUNDING for value in [*pull, *shift, *(x for each in shifts for x in each)]):
+    if not always and all(abs(value) < ROUNDING for value in [*pull, *shift, *(x for each in shifts for x in each)]):
         return step
     constant = np.insert(np.zeros(step.update.shape[1], dtype=int), n, 1).astype(object) * mp.one
     update = np.vstack([np.insert(step.update, n, pull, axis=1), constant])
@@ -161,5 +161,6 @@ def steps_of(rule, given, count):
     if constant is not None:
         yield from [constant] * (count + 1)
         return
-    for (t, h), _ in zip(rows(rule, given), range(count + 1), strict=False):
-        yield step_of(rule, t, h)
+    found = [step_of(rule, t, h) for (t, h), _ in zip(rows(rule, given), range(count + 1), strict=False)]
+    pulled = any(step.pulled for step in found)  # one step may pull to the origin as others, of step size 0, do not
+    yield from (_about_optimum(step, always=True) if pulled and not step.pulled else step for step in found)

@@ -37,6 +37,7 @@ ASKED = {
     "late": ("sgd", "sgd", dict(set_a={"lr": "min(30, t+1)"}, set_b={"lr": "t+1"})),
     "itself": ("adamw", "laprop", dict(set_a={"weight_decay": 0})),
     "scale": ("sgd", "signum", {}),
+    "apart": ("heavy_ball", "sgd", dict(set_a={"lr": "1", "beta": "1/2"}, set_b={"lr": "1"})),
 }
 NUMBERS = [0, -1, 1, 7, 10**6, 10**18, True, None, 1.5, float("inf")]
 TEXTS = ["0*9**9**9", "(" * 10**5, "1/0", "nan", "lr[3]", "", "\x00", "é", "1e999999", "((a**99)**99)**99", "t" * 10**6]

@@ -3,17 +3,22 @@
 import json
 import random
 import sys
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
 from conftest import seed_of
+from test_uniform_states import KINDS, rules
+from told_answers import MOMENTUM
 
 from accelsim import cli, program
 from accelsim.optimizers import find, shipped
 from accelsim.symbolic import verify
+from accelsim.symbolic.certify.documents import claim_of
 from accelsim.symbolic.check.equivalence import Equivalence, up_to_words
 from accelsim.symbolic.coq import coqc as coq
 from accelsim.symbolic.coq.rule import Rule, in_brackets, joined
+from accelsim.symbolic.find.finder import equivalent
 from accelsim.symbolic.system.linear_part import linear_part
 from accelsim.symbolic.system.tableau import tableau
 
@@ -78,7 +83,46 @@ End test_{name}.
 
 @pytest.mark.parametrize("off", [0, Fraction(1, 1000)])
 def test_rules_step_in_coq_as_they_step(monkeypatch, off):
-    monkeypatch.setattr(coq, "_text", stepped if off == 0 else lambda name: stepped(name, off))
+    monkeypatch.setattr(coq, "exported", lambda name: coq.Exported((stepped(name, off),)))
     proofs = coq.check({name: name for name in LINEAR})
     assert len(LINEAR) > 15
     assert {n: p.status for n, p in proofs.items()} == dict.fromkeys(LINEAR, "failed" if off else "checked")
+
+
+# -- what users ask of their own pairs --------------------------------------------------------------------------------
+
+
+def claims(a, b, **more):
+    """The claim of a found answer, and claims that are not it, in a number of the map or of a sequence."""
+    answer = equivalent(a, b, **more)
+    claim = claim_of(answer.certificate, answer.a, answer.b)
+    other = next(name for name, text in claim.map.items() if text != "0")
+    return claim, replace(claim, map={**claim.map, other: f"({claim.map[other]})*8/7"})
+
+
+PAIRS = {
+    "recurrence": lambda: claims(find("schedule_free"), find("accelerated_sgd")),
+    "shared": lambda: claims(find("adamw"), find("simplified_ademamix")),
+    "given": lambda: claims(find("heavy_ball"), find("accelerated_sgd"), set_a={"lr": "1/(t+1)"}),
+    "sign": lambda: claims(find("lion"), find("accelerated_sgd"), set_a={"weight_decay": 0}),
+    **{kind: lambda kind=kind: claims(*rules(kind, 0)[:2]) for kind in KINDS if kind != "largest"},
+}
+
+
+def test_found_claims_are_checked_and_spoilt_ones_are_not():
+    found = {name: make() for name, make in PAIRS.items()}
+    true, spoilt = ({name: each[i] for name, each in found.items()} for i in (0, 1))
+    proofs = coq.check(true)
+    assert {name: (p.status, p.message) for name, p in proofs.items()} == dict.fromkeys(PAIRS, ("checked", None))
+    assert {name: p.status for name, p in coq.check(spoilt).items()} == dict.fromkeys(PAIRS, "failed")
+
+
+def test_sequences_are_followed_and_wrong_ones_are_not():
+    start, following = MOMENTUM.sequences["b"]
+    wrong = {
+        "true": MOMENTUM,
+        "next": replace(MOMENTUM, sequences={"b": (start, following.replace("2 -", "3 -"))}),
+        "late": replace(MOMENTUM, sequences={"b": (start, following.replace("c(t)", "c(t+1)"))}),
+    }
+    found = {name: proof.status for name, proof in coq.check(wrong).items()}
+    assert found == dict(true="checked", next="failed", late="unsupported")  # late divides by zero in every run

@@ -1,0 +1,1 @@
+"""Algebra: rational functions, written expressions, recurrences, roots, and the elimination of unknowns."""

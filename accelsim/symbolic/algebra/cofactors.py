@@ -1,38 +1,47 @@
-"""Why polynomials have no common zero: factors with which they add up to 1, found in exact arithmetic.
+"""Members of the ideal that differences between the answers of two rules generate, and their combinations that are 1.
 
-The polynomials are differences between what two rules answer; of each it is kept how it is made of these.
+Of each it is kept how it is made of these differences. Where there is a combination, they have no common zero.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from typing import Any
 
-from accelsim.symbolic.algebra.elimination import Clock
+from accelsim.symbolic.algebra.budget import Clock
+from accelsim.symbolic.algebra.division import division, quotient
+from accelsim.symbolic.algebra.factor import factors
 from accelsim.symbolic.algebra.field import Field, reduced
+from accelsim.symbolic.algebra.groebner import Elimination, Line, cofactors
 
 Key = Any  # of a difference
 
 
 @dataclass(frozen=True)
 class Member:
-    """A polynomial (or a fraction) that vanishes with the differences of answers: the sum of weights times them."""
+    """Member of the ideal of differences between answers.
+
+    Attributes
+    ----------
+    polynomial : the member, a polynomial or a fraction (SymPy).
+    weights : by answer, its factor: the member is the sum of weights times differences.
+    """
 
     polynomial: Any
     weights: Mapping[Key, Any]
 
 
 def combination(*terms: tuple[Any, Member]) -> Member:
-    """A combination of members."""
+    """Linear combination of members, from pairs (factor, member)."""
     field = Field(x for factor, member in terms for x in (factor, member.polynomial))
     products = (field.element(factor) * field.element(member.polynomial) for factor, member in terms)
     return Member(field.plain(sum(products, field.domain.zero)), _weights(terms))
 
 
 def bare(member: Member, apart: Sequence[Any]) -> Member:
-    """The member as a polynomial, without denominator and without factors that are not zero."""
+    """The member as a polynomial: without its denominator, and without factors that are nonzero (`apart`)."""
     field = Field([member.polynomial])
     element = field.element(member.polynomial)
     if field.domain.is_QQ:
@@ -47,36 +56,42 @@ def bare(member: Member, apart: Sequence[Any]) -> Member:
 
 
 def without_units(member: Member, others: Sequence[Member], apart: Sequence[Any]) -> Member:
-    """The member without those of its factors f of which another member shows that they are no zero, as f*q + 1 does.
+    """The member without its factors f that another member proves to be nonzero, as f*q + 1 does.
 
-    With f*h in the ideal and u = m - f*q of one of its members m, h*u is h*m - q*(f*h).
+    With f*h in the ideal and u = m - f*q for one of its members m, h*u is h*m - q*(f*h).
     """
-    import sympy
-
-    for f, power in sympy.factor_list(member.polynomial)[1]:
-        shown = next(_unit(f, others, apart), None)
+    polynomials = [m.polynomial for m in (member, *others)]
+    ring = _ring([*polynomials, *apart])
+    here, *there = map(ring.from_expr, polynomials)
+    units = {ring.from_expr(f).monic() for f in apart}
+    for f, power in factors(here)[1]:
+        shown = next(_unit(f, zip(there, others, strict=True), units), None)
         if shown is None:
             continue
-        unit, quotient, other = shown
+        unit, times, other = shown
         for _ in range(power):
-            rest = sympy.cancel(member.polynomial / f)
-            member = combination((rest / unit, other), (-quotient / unit, member))
+            here = quotient(here, f)
+            member = combination((here.as_expr() / unit, other), (-times / unit, member))
     return bare(member, apart)
 
 
-def _unit(f: Any, others: Sequence[Member], apart: Sequence[Any]) -> Iterator[tuple[Any, Any, Member]]:
-    """What is no zero and equals m - f*q for a member m; q, and m."""
-    import sympy
-
-    for other in others:
-        symbols = sorted(f.free_symbols | other.polynomial.free_symbols, key=str)
-        (quotient,), rest = sympy.reduced(other.polynomial, [f], *symbols, order="grevlex")
-        if rest != 0 and all(factor in apart or -factor in apart for factor, _ in sympy.factor_list(rest)[1]):
-            yield rest, quotient, other
+def _unit(f: Any, others: Iterable[tuple[Any, Member]], units: Set[Any]) -> Iterator[tuple[Any, Any, Member]]:
+    """Nonzero expressions m - f*q for members m, with q and m."""
+    for polynomial, other in others:
+        (times,), rest = division(polynomial, [f])
+        if rest and all(factor.monic() in units for factor, _ in factors(rest)[1]):
+            yield rest.as_expr(), times.as_expr(), other
 
 
 def spanned(ideal: Sequence[Member], apart: Sequence[Any]) -> dict[Key, Any] | None:
-    """Numbers c with sum c (polynomial) = 1, or a product of what is not zero: enough where unknowns enter alike."""
+    """Numbers c with sum c p = 1, or a product of nonzero expressions, for members p: by linear algebra.
+
+    That is enough where unknowns enter all members alike.
+
+    Returns
+    -------
+    dict by answer, the weight of its difference; None where there are none.
+    """
     import sympy
     from sympy.polys.matrices import DomainMatrix
 
@@ -100,7 +115,19 @@ def spanned(ideal: Sequence[Member], apart: Sequence[Any]) -> dict[Key, Any] | N
 
 
 def combined(ideal: Sequence[Member], apart: Sequence[Any], clock: Clock) -> dict[Key, Any] | None:
-    """Rational functions c with sum c (difference) = 1, dividing by nothing but what the answers divide by."""
+    """Rational functions c with sum c d = 1 for differences d of answers: a Nullstellensatz certificate.
+
+    They divide by nothing but divisors of the answers and nonzero expressions (`apart`).
+
+    Returns
+    -------
+    dict by answer, the weight of its difference; None where none was found.
+
+    Raises
+    ------
+    OutOfTime
+        Past the budget of the clock.
+    """
     import sympy
 
     members = [m for m in ideal if m.polynomial != 0]
@@ -108,86 +135,38 @@ def combined(ideal: Sequence[Member], apart: Sequence[Any], clock: Clock) -> dic
     if plain:
         return _factored([(1 / plain.polynomial, plain)])
     inverses = [sympy.Dummy(f"inverse{i}") for i in range(len(apart))]
-    above = [m.polynomial for m in members] + [z * f - 1 for z, f in zip(inverses, apart, strict=True)]
-    symbols = sorted(set().union(*(p.free_symbols for p in above)), key=str)
-    ring = sympy.QQ.poly_ring(*symbols, order="grevlex").ring
-    found = cofactors([ring.from_expr(sympy.expand(p)) for p in above], clock)
-    if found is None:
+    ring = _ring([*(m.polynomial for m in members), *apart], inverses)
+    units = list(map(ring.from_expr, apart))
+    lines = [Line(ring.from_expr(m.polynomial), name=i) for i, m in enumerate(members)]
+    one_over = [Line(z * f - 1) for z, f in zip(ring.gens, units, strict=False)]  # Rabinowitsch 1930
+    elimination = Elimination(units, clock)
+    last = elimination.contradiction(lines) or elimination.contradiction(one_over)
+    if last is None:
         return None
     back = {z: 1 / f for z, f in zip(inverses, apart, strict=True)}
-    return _factored((c.as_expr().xreplace(back), m) for c, m in zip(found[: len(members)], members, strict=True))
+    found = [(i, above.as_expr() / below.as_expr()) for i, (above, below) in cofactors(last).items() if i is not None]
+    return _factored((weight.xreplace(back), members[i]) for i, weight in found)
+
+
+def _ring(polynomials: Iterable[Any], first: Sequence[Any] = ()) -> Any:
+    """The ring of some polynomials, and of symbols that come first."""
+    import sympy
+
+    from accelsim.symbolic.algebra.rings import Ring
+
+    symbols = sorted(set().union(*(p.free_symbols for p in polynomials)), key=str)
+    return Ring((*first, *symbols) or (sympy.Dummy(),), sympy.QQ, sympy.polys.orderings.grevlex)
 
 
 def _factored(terms: Iterable[tuple[Any, Member]]) -> dict[Key, Any]:
-    """What the differences weigh, as factored fractions."""
+    """Weights of the differences in a combination of members, as factored fractions."""
     return {key: reduced(weight) for key, weight in _weights(terms).items()}
 
 
 def _weights(terms: Iterable[tuple[Any, Member]]) -> dict[Key, Any]:
-    """What the differences weigh in a combination of members."""
+    """Weights of the differences in a combination of members."""
     weights: dict[Key, Any] = {}
     for factor, member in terms:
         for key, weight in member.weights.items():
             weights[key] = weights.get(key, 0) + factor * weight
     return weights
-
-
-def cofactors(polynomials: Sequence[Any], clock: Clock) -> list[Any] | None:
-    """Polynomials c with sum c p = 1, None where there are none.
-
-    Parameters
-    ----------
-    polynomials : elements of one SymPy ring over the rationals.
-
-    Raises
-    ------
-    OutOfTime
-        Past the budget of the clock.
-    """
-    ring = polynomials[0].ring
-    basis: list[tuple[Any, list[Any]]] = []
-    pairs: list[tuple[int, int]] = []
-
-    def reduce(polynomial: Any, weights: list[Any]) -> tuple[Any, list[Any]]:
-        quotients, rest = polynomial.div([p for p, _ in basis])
-        for quotient, (_, other) in zip(quotients, basis, strict=True):
-            if quotient:
-                weights = [w - quotient * o for w, o in zip(weights, other, strict=True)]
-        return rest, weights
-
-    def add(polynomial: Any, weights: list[Any]) -> None:
-        lead = polynomial.LC
-        pairs.extend((i, len(basis)) for i in range(len(basis)))
-        basis.append((polynomial.quo_ground(lead), [w.quo_ground(lead) for w in weights]))
-
-    for i, polynomial in sorted(enumerate(polynomials), key=lambda item: (item[1].degree(), len(item[1]))):
-        clock.check()
-        unit = [ring.one if j == i else ring.zero for j in range(len(polynomials))]
-        rest, weights = reduce(polynomial, unit) if basis else (polynomial, unit)
-        if rest:
-            add(rest, weights)
-            if rest.is_ground:
-                return basis[-1][1]
-    while pairs:
-        clock.check()
-        pairs.sort(key=lambda pair: sum(_lcm(basis, *pair)), reverse=True)
-        i, j = pairs.pop()
-        lcm = _lcm(basis, i, j)
-        (one, left), (other, right) = basis[i], basis[j]
-        if sum(lcm) == sum(one.LM) + sum(other.LM):
-            continue  # coprime leading monomials: their combination reduces to zero
-        factors = [ring({tuple(x - y for x, y in zip(lcm, p.LM, strict=True)): ring.domain.one}) for p in (one, other)]
-        combined = factors[0] * one - factors[1] * other
-        weights = [factors[0] * x - factors[1] * y for x, y in zip(left, right, strict=True)]
-        if not combined:
-            continue
-        rest, weights = reduce(combined, weights)
-        if rest:
-            add(rest, weights)
-            if rest.is_ground:
-                return basis[-1][1]
-    return None
-
-
-def _lcm(basis: list[tuple[Any, list[Any]]], i: int, j: int) -> tuple[int, ...]:
-    return tuple(map(max, basis[i][0].LM, basis[j][0].LM))

@@ -8,79 +8,30 @@ unknowns that would have to be zero), or stuck. Only a search without stuck bran
 
 from __future__ import annotations
 
-import gc
-import signal
-import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
-from time import process_time
+from functools import lru_cache
 from typing import Any
 
+from accelsim.symbolic.algebra.budget import Clock as Clock
+from accelsim.symbolic.algebra.budget import OutOfTime as OutOfTime
 from accelsim.symbolic.algebra.field import Field, reduced, shifted
 from accelsim.symbolic.algebra.time import time
 
-AGAIN = 0.1  # seconds after which what was swallowed, as in a finalizer, is raised again
-
-
-class OutOfTime(BaseException):
-    """The budget of a search is spent."""
-
-
-class Clock:
-    """A budget in seconds of this process (a busy machine decides nothing), asked for between steps of a search."""
-
-    def __init__(self, seconds: float) -> None:
-        self.end = process_time() + seconds
-
-    @property
-    def left(self) -> float:
-        """What is left of it, in seconds."""
-        return self.end - process_time()
-
-    def at_most(self, seconds: float) -> Clock:
-        """A budget of some seconds, or of what is left."""
-        return Clock(min(seconds, self.left))
-
-    @contextmanager
-    def enforced(self) -> Iterator[None]:
-        """Interrupt what runs past the end, where that can be done: in the main thread."""
-        if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
-            yield
-            return
-
-        def stop(_: int, frame: Any) -> None:
-            # Raised in a callback of the garbage collector it would be lost: the next signal comes soon.
-            if frame is None or frame.f_code not in [getattr(call, "__code__", None) for call in gc.callbacks]:
-                raise OutOfTime
-
-        began, (outer, again) = process_time(), signal.getitimer(signal.ITIMER_PROF)
-        handler = signal.signal(signal.SIGPROF, stop)
-        signal.setitimer(signal.ITIMER_PROF, max(1e-3, self.end - began), AGAIN)
-        try:
-            yield
-        finally:
-            signal.setitimer(signal.ITIMER_PROF, 0)
-            signal.signal(signal.SIGPROF, handler)
-            if outer:
-                signal.setitimer(signal.ITIMER_PROF, max(1e-3, outer - (process_time() - began)), again)
-
-    def check(self) -> None:
-        """Raise `OutOfTime` past the end."""
-        if process_time() > self.end:
-            raise OutOfTime
+_KEPT = 1 << 12  # expressions whose sizes are remembered
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a search.
+    """Outcome of elimination.
 
     Attributes
     ----------
-    solutions : generic ones first.
-    following : of functions of t that no expression is known for, the values at t + 1 and t - 1 in those at t.
-    obstructions : what would have to be zero.
-    stuck : what the search was stuck at.
+    solutions : dicts from unknowns to values, generic ones first.
+    following : by function of t that is known by a recursion alone, its values at t + 1 and t - 1 in that at t.
+    obstructions : expressions without unknowns, one of which would have to be zero in a branch without a solution.
+    stuck : in words, the equations at which branches gave up. If there are some, there may be more solutions.
     """
 
     solutions: list[dict[Any, Any]] = field(default_factory=list)
@@ -104,15 +55,20 @@ def solve(
     enough: int = 2,
     recursive: bool = False,
 ) -> Outcome:
-    """All solutions of equations = 0 that elimination reaches.
+    """Solve equations = 0 by elimination of unknowns that occur linearly.
 
     Parameters
     ----------
     equations : rational expressions in SymPy.
     unknowns : symbols, and unknown functions of t as ``f(t)``.
-    nonzero : what a solution must not make zero, such as denominators.
-    enough : solutions after which the search stops.
-    recursive : whether a function may be what its value one step before makes of it.
+    nonzero : expressions that a solution must not make zero, such as denominators.
+    enough : number of solutions after which the search stops.
+    recursive : whether a function may be given by a recursion, its value at t + 1 in that at t.
+
+    Returns
+    -------
+    Outcome
+        With all solutions there are, if fewer than `enough` were found and no branch is stuck.
 
     Raises
     ------
@@ -162,7 +118,7 @@ class _Search:
         if not open_:
             self._solved(branch)
             return
-        open_.sort(key=lambda fs: (len(fs), sum(f.count_ops() for f in fs)))
+        open_.sort(key=lambda fs: (len(fs), sum(map(_size, fs))))
         rest = tuple(_product(fs) for fs in open_)
         self._fork(branch, open_, rest)
 
@@ -212,15 +168,17 @@ class _Search:
         self.outcome.stuck.append(f"{open_[0][0]} = 0 is not linear in any of its unknowns")
 
     def _made(self, expression: Any) -> bool:
-        """Whether a function that was found by a recursion is in an expression."""
+        """Occurrence in an expression of a function that is known by a recursion."""
         from sympy.core.function import AppliedUndef
 
         return any(f.func in self.outcome.following for f in expression.atoms(AppliedUndef))
 
     def _recursion(self, polynomial: Any) -> tuple[Any, Any, Any] | None:
-        """A function of which two values one step apart make a polynomial linear in both, and nothing else does.
+        """Recursion from a polynomial whose only unknowns are two values of a function one step apart, both linear.
 
-        With it its values at t + 1 and at t - 1, in those at t.
+        Returns
+        -------
+        The function, its value at t + 1 and its value at t - 1, both in that at t; None where there is none.
         """
         found = sorted(self.instances(polynomial), key=lambda u: u.is_Symbol or u.args[0] - time())
         if len(found) != 2 or any(u.is_Symbol for u in found) or found[0].func != found[1].func:
@@ -232,14 +190,15 @@ class _Search:
         f = found[0].func
         values = []
         for unknown, step in ((f(time() + 1), 0), (f(time()), -1)):
-            slope = _slope(here, unknown)
-            if slope.has(unknown):
+            parts = _slope_and_offset(here, unknown)
+            if parts is None:
                 return None
-            values.append(shifted(reduced(-here.subs(unknown, 0) / slope), step))
+            slope, offset = parts
+            values.append(shifted(reduced(-offset / slope), step))
         return f, values[0], values[1]
 
     def _follow(self, branch: _Branch, others: tuple[Any, ...], f: Any, onward: Any, back: Any) -> None:
-        """Go on with a new known function of t in the place of one that follows a recursion."""
+        """Go on with a new function of t, known by its recursion, in place of an unknown one."""
         import sympy
 
         new = sympy.Function(f"{f.__name__}{len(self.outcome.following)}", real=True)
@@ -255,7 +214,7 @@ class _Search:
             self.run(_Branch(tuple(put(e) for e in others), values, apart))
 
     def _by_steps(self, polynomial: Any) -> list[Any]:
-        """The equations that one of constants makes when it holds at every step: a coefficient each."""
+        """Equations of constants that hold at every step, coefficient by coefficient of functions of t."""
         import sympy
 
         if any(not u.is_Symbol for u in self.instances(polynomial)):
@@ -268,17 +227,13 @@ class _Search:
         return list(dict.fromkeys(map(field_.named, coefficients)))
 
     def _linear(self, polynomial: Any) -> Iterator[tuple[Any, Any, Any]]:
-        """Unknowns in which a polynomial is linear, slope and offset; functions only where one value occurs."""
-        import sympy
-
+        """Unknowns in which a polynomial is linear, each with slope and offset; of functions with one value in it."""
         found = sorted(self.instances(polynomial), key=str)
         for unknown in found:
             if not unknown.is_Symbol and sum(f.func == unknown.func for f in found if not f.is_Symbol) > 1:
                 continue
-            slope = sympy.diff(polynomial, unknown) if unknown.is_Symbol else _slope(polynomial, unknown)
-            if slope.has(unknown):
-                continue
-            yield unknown, slope, polynomial.subs(unknown, 0)
+            if parts := _slope_and_offset(polynomial, unknown):
+                yield unknown, *parts
 
     def _eliminate(self, branch: _Branch, others: tuple[Any, ...], unknown: Any, slope: Any, offset: Any) -> None:
         value = reduced(-offset / slope)
@@ -304,7 +259,7 @@ class _Search:
 
 
 def followed(expression: Any, f: Any, onward: Any, back: Any) -> Any:
-    """An expression with all values of a function written in that at t."""
+    """An expression with all values of a function written in that at t, by its recursion."""
     from sympy.core.function import AppliedUndef
 
     while True:
@@ -316,17 +271,31 @@ def followed(expression: Any, f: Any, onward: Any, back: Any) -> Any:
         expression = expression.xreplace({u: value for u, k in shifts.items() if k == furthest})
 
 
+@lru_cache(maxsize=_KEPT)
+def _size(expression: Any) -> Any:
+    return expression.count_ops()
+
+
 def _product(factors: list[Any]) -> Any:
     import sympy
 
     return sympy.Mul(*factors)
 
 
-def _slope(polynomial: Any, unknown: Any) -> Any:
+def _slope_and_offset(polynomial: Any, unknown: Any) -> tuple[Any, Any] | None:
+    """Slope and offset of a sum of products in an unknown; None where it is not linear in it."""
     import sympy
 
-    dummy = sympy.Dummy()
-    return sympy.diff(polynomial.xreplace({unknown: dummy}), dummy).xreplace({dummy: unknown})
+    slope, offset = [], []
+    for term in sympy.Add.make_args(polynomial):
+        factors = [factor for factor in sympy.Mul.make_args(term) if factor != unknown]
+        if any(factor.has(unknown) for factor in factors):
+            return None
+        if len(factors) < len(sympy.Mul.make_args(term)):
+            slope.append(sympy.Mul(*factors))
+        else:
+            offset.append(term)
+    return sympy.Add(*slope), sympy.Add(*offset)
 
 
 def _put(expression: Any, unknown: Any, value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Algebra shared by proofs: rational functions in whatever a rule is made of, shifts in time."""
+"""Rational functions in all that a rule is made of, and shifts in time: the arithmetic of proofs."""
 
 from __future__ import annotations
 
@@ -6,30 +6,42 @@ from collections.abc import Iterable
 from contextlib import suppress
 from fractions import Fraction
 from functools import cached_property, reduce
+from operator import mul
 from typing import Any
 
 from accelsim import elementary
 from accelsim.errors import InputError
+from accelsim.symbolic.algebra.budget import charge, kept
 from accelsim.symbolic.algebra.factor import factors
-from accelsim.symbolic.algebra.time import time
+from accelsim.symbolic.algebra.time import rebuilt, replaced, time
 
 DIGITS = 30  # that tell a number from zero
+_KEPT = 1 << 12  # expressions of which what they are reduced to is remembered
+PART = 15  # operations that building a part of an expression takes
+POWERS = 3000  # those that SymPy takes to simplify a product of powers
 LARGE = 64  # powers above this are not multiplied out
 
 
 class Field:
-    """The field of rational functions over the rationals in all that some expressions are made of.
+    """Field of rational functions over the rationals in all that some expressions are made of.
 
-    Symbols, values of unknown functions at each shift of t, and every other function (a root, a minimum, a power
-    that is no whole number) are independent generators. What is zero here is zero; of relations between generators,
-    such as sqrt(t)**2 = t or minimum(a, b) = (a + b - abs(a - b))/2, `vanishes` knows more.
+    Symbols, values of unknown functions at each shift of t, and every other function (a root, a minimum, a power that
+    is no whole number) are independent generators. What is zero in the field is zero; `vanishes` knows relations
+    between generators too, such as sqrt(t)**2 = t or minimum(a, b) = (a + b - abs(a - b))/2.
+
+    Parameters
+    ----------
+    expressions : SymPy expressions.
     """
 
     def __init__(self, expressions: Iterable[Any]) -> None:
         import sympy
 
+        from accelsim.symbolic.algebra.rings import rational_functions
+
         expressions = [sympy.sympify(e) for e in expressions]
         self._opaque: dict[Any, Any] = {}
+        self._known: dict[Any, Any] = {}  # expressions in the generators
         self._multiples: dict[Any, Any] = {}
         self._least: dict[Any, int] = {}  # of several large powers, by base
         self._units: dict[tuple[Any, Any], Any] = {}  # of several exponents, by base and rest
@@ -37,14 +49,15 @@ class Field:
         if self._alike():
             found = self._symbols(expressions)
         generators = sorted(found, key=str)
-        self.domain = sympy.QQ.frac_field(*generators) if generators else sympy.QQ
+        self.domain = rational_functions(generators) if generators else sympy.QQ
 
     def _symbols(self, expressions: Iterable[Any]) -> set[Any]:
         self._opaque.clear()
+        self._known.clear()
         return set().union(*(self._rational(e).free_symbols for e in expressions))
 
     def _alike(self) -> bool:
-        """Whether some generators can be written in others: multiples of one minimum, powers of one power."""
+        """Existence of relations between generators: multiples of one minimum, powers of one power."""
         import sympy
 
         self._multiples = _multiples(self._opaque)
@@ -67,6 +80,14 @@ class Field:
         e = sympy.sympify(expression)
         if e.is_Rational or e.is_Symbol:
             return e
+        if e not in self._known:
+            charge(PART)
+            self._known[e] = self._in_generators(e)
+        return self._known[e]
+
+    def _in_generators(self, e: Any) -> Any:
+        import sympy
+
         if e in self._multiples:
             return self._rational(self._multiples[e])
         if isinstance(e, sympy.exp):
@@ -76,7 +97,7 @@ class Field:
             if e.exp.could_extract_minus_sign():
                 return 1 / self._rational(sympy.exp(-e.exp))
         elif e.is_Add or e.is_Mul:
-            return e.func(*map(self._rational, e.args))
+            return rebuilt(e, [self._rational(arg) for arg in e.args])
         elif e.is_Pow:
             if e.exp.is_Integer:
                 return self._power(e.base, int(e.exp))
@@ -100,7 +121,7 @@ class Field:
         return self._opaque.setdefault(e, sympy.Dummy(f"f{len(self._opaque)}"))
 
     def _power(self, base: Any, power: int) -> Any:
-        """A power; a large one is a generator, of which others with this base are powers, up to small ones."""
+        """A power; a large one is a generator, of which others of this base are powers up to small factors."""
         if abs(power) <= LARGE or base.is_number:
             return self._rational(base) ** power
         if power < 0:
@@ -112,17 +133,45 @@ class Field:
         return self._generator(base**unit) ** times * self._rational(base) ** (power - times * unit)
 
     def element(self, expression: Any) -> Any:
-        """The expression in the field."""
+        """Element of the field that a SymPy expression is.
+
+        Raises
+        ------
+        ZeroDivisionError
+            If the expression divides by zero.
+        """
         import sympy
 
         rational = self._rational(expression)
         if self.domain == sympy.QQ:
             return self.domain.from_sympy(rational)
-        try:  # one quotient of polynomials is cancelled once, not after each of its terms
-            above, below = map(self.domain.field.ring.from_expr, sympy.fraction(rational))
-        except ValueError:
-            return self.domain.from_sympy(rational)
-        return self.domain.field.new(above, below)
+        return self.domain.field.new(*self._quotient(rational))  # cancelled once, not after each operation
+
+    def _quotient(self, rational: Any) -> tuple[Any, Any]:
+        """Numerator and denominator of an expression in the generators, not cancelled."""
+        ring = self.domain.field.ring
+        if rational.is_Symbol:
+            return ring.gens[self._places[rational]], ring.one
+        if rational.is_Rational:
+            return ring.ground_new(ring.domain.from_sympy(rational)), ring.one
+        if rational.is_Add:
+            return added(map(self._quotient, rational.args))
+        if rational.is_Mul:
+            parts = [self._quotient(arg) for arg in rational.args]
+            return tuple(reduce(mul, side) for side in zip(*parts, strict=True))
+        if rational.is_Pow and rational.exp.is_Integer:
+            above, below = self._quotient(rational.base)
+            power = int(rational.exp)
+            if power < 0:
+                above, below = below, above
+            if not below:
+                raise ZeroDivisionError
+            return above ** abs(power), below ** abs(power)
+        raise ValueError(f"{rational} is not rational")
+
+    @cached_property
+    def _places(self) -> dict[Any, int]:
+        return {symbol: i for i, symbol in enumerate(self.domain.symbols)}
 
     def matrix(self, matrix: Any) -> Any:
         """A SymPy matrix as a `DomainMatrix` over the field."""
@@ -138,24 +187,23 @@ class Field:
         if self.domain == sympy.QQ:
             return self.domain.to_sympy(element)
         above, below = map(self._factored, (element.numer, element.denom))
-        back = (above / below).xreplace(self._back)
-        return sympy.powsimp(upright(back), deep=True, combine="exp")
+        return _gathered(upright(above / below))
 
     def _factored(self, polynomial: Any) -> Any:
         import sympy
 
         number, found = factors(polynomial)
-        powers = (factor.as_expr() ** power for factor, power in found)
+        powers = (self.back(factor) ** power for factor, power in found)
         return sympy.Mul(self.domain.domain.to_sympy(number), *powers)
 
     def factors(self, element: Any) -> list[Any]:
-        """The irreducible factors of an element's numerator that are no numbers; zero has none, so ask first."""
+        """Irreducible factors of the numerator of a nonzero element, numbers left out."""
         if self.domain.is_QQ:
             return []
         return [self.back(factor) for factor, _ in factors(element.numer)[1]]
 
     def vanishes(self, element: Any) -> bool:
-        """Whether an element is proved to be zero, once squares of roots and sizes are multiplied out."""
+        """Proof that an element is zero, squares of roots and absolute values being multiplied out."""
         import sympy
 
         if element == 0 or self.domain.is_QQ:
@@ -173,18 +221,19 @@ class Field:
 
     def back(self, polynomial: Any) -> Any:
         """A polynomial of the field's ring as a SymPy expression."""
-        return self.named(polynomial.as_expr())
+        charge(PART * len(polynomial))
+        return polynomial.as_expr(*self.generators().values())
 
     def plain(self, element: Any) -> Any:
-        """An element as a SymPy expression, as it is."""
+        """SymPy expression of an element, not factored."""
         return self.named(self.domain.to_sympy(element))
 
     def named(self, expression: Any) -> Any:
-        """An expression in the generators with what these stand for."""
-        return expression.xreplace(self._back)
+        """An expression in the generators with their meanings in their places."""
+        return replaced(expression, self._back)
 
     def generators(self) -> dict[Any, Any]:
-        """What each generator stands for: itself, or a function."""
+        """Meaning of each generator: itself, or a function."""
         return {symbol: self._back.get(symbol, symbol) for symbol in getattr(self.domain, "symbols", ())}
 
     @cached_property
@@ -193,7 +242,7 @@ class Field:
 
 
 def _size(choice: Any) -> tuple[Any, Any, Any]:
-    """A minimum, maximum or absolute value as whole + part*size: whole, part and size, an absolute value."""
+    """A minimum, maximum or absolute value as whole + part*size: whole, part, and the absolute value size."""
     import sympy
 
     if isinstance(choice, sympy.Abs):
@@ -206,7 +255,7 @@ def _size(choice: Any) -> tuple[Any, Any, Any]:
 
 
 def _multiples(expressions: Iterable[Any]) -> dict[Any, Any]:
-    """Minima and maxima in expressions that are multiples of others there, by these."""
+    """Minima and maxima in expressions that are multiples of others in them, by these."""
     import sympy
 
     found: dict[Any, Any] = {}
@@ -220,15 +269,47 @@ def _multiples(expressions: Iterable[Any]) -> dict[Any, Any]:
     return found
 
 
+@kept(_KEPT)
+def _gathered(expression: Any) -> Any:
+    """An expression with one power of each base in every product."""
+    import sympy
+
+    charge(PART)
+    e = rebuilt(expression, [_gathered(arg) for arg in expression.args])
+    parts = sympy.Mul.make_args(e) if e.is_Mul or e.is_Pow else ()
+    bases = [part.as_base_exp()[0] for part in parts]
+    alike = len(set(bases)) < len(bases) or any(-base in bases for base in bases if base.is_Add)
+    special = any(base.is_Number or base.is_Mul or base.is_Pow for base in bases if base not in (1, -1))
+    whole = all(part.exp.is_Integer for part in parts if part.is_Pow or isinstance(part, sympy.exp))
+    if alike or (special and not whole):
+        charge(POWERS)
+        with suppress(TypeError):  # of which exponents SymPy cannot tell the smaller one
+            return sympy.powsimp(e, combine="exp")
+    return e
+
+
 def infinite(value: Any) -> bool:
-    """Whether an expression or matrix divides by zero."""
+    """Whether an expression or matrix divides by zero, as far as SymPy shows (zoo, nan)."""
     import sympy
 
     return bool(value.has(sympy.zoo, sympy.nan, sympy.oo))
 
 
+def added(quotients: Iterable[tuple[Any, Any]]) -> tuple[Any, Any]:
+    """Numerator and denominator of a sum of quotients of polynomials: the least common multiple of denominators."""
+    over: dict[Any, Any] = {}
+    for above, below in quotients:
+        over[below] = over[below] + above if below in over else above
+    (below, above), *others = sorted(over.items(), key=lambda pair: len(pair[0]))
+    for other, more in others:
+        common = below.gcd(other)
+        here, there = other.exquo(common), below.exquo(common)
+        above, below = above * here + more * there, below * here
+    return above, below
+
+
 def number_of(element: Any) -> Fraction | None:
-    """What an element of a field of rational functions is, if it is a number."""
+    """Value of an element of a field of rational functions, if it is a number; None otherwise."""
     if not (element.numer.is_ground and element.denom.is_ground):
         return None
     number = element.numer.LC / element.denom.LC if element.numer else 0
@@ -236,14 +317,14 @@ def number_of(element: Any) -> Fraction | None:
 
 
 def rational_root(number: Fraction) -> Fraction | None:
-    """The square root of a number, None where it is no rational number."""
+    """Square root of a fraction, None where it is irrational."""
     with suppress(InputError):
         return elementary.sqrt(number)
     return None
 
 
 def determinant(matrix: Any) -> Any:
-    """The determinant of a SymPy matrix, factored, with what its rows and columns share taken out before."""
+    """Determinant (SymPy, factored) of a SymPy matrix, common factors of rows and columns taken out first."""
     import sympy
     from sympy.polys.matrices import DomainMatrix
 
@@ -268,20 +349,20 @@ def determinant(matrix: Any) -> Any:
 
 
 def basis(columns: Any) -> Any:
-    """The simplest columns that span the same, of a `DomainMatrix`."""
+    """Basis of the column space of a `DomainMatrix`, made of its simplest columns."""
     echelon, pivots = columns.transpose().rref(method="CD")
     return echelon[: len(pivots), :].transpose()
 
 
 def stacked(rows: list[Any]) -> Any:
-    """Rows of a `DomainMatrix`, one under the other; None of none."""
+    """Rows of `DomainMatrix` one under the other; None for an empty list."""
     from sympy.polys.matrices import DomainMatrix
 
     return DomainMatrix.vstack(*rows) if rows else None
 
 
 def upright(product: Any) -> Any:
-    """A factored expression with 1 - beta rather than -(beta - 1), where that costs no leading minus."""
+    """A factored expression in the form that reads best: 1 - beta rather than -(beta - 1)."""
     import sympy
 
     sign, flipped, parts = 1, [], []
@@ -302,8 +383,9 @@ def upright(product: Any) -> Any:
     return sympy.Mul(sign, *parts, *flipped)
 
 
+@kept(_KEPT)
 def reduced(expression: Any) -> Any:
-    """An expression after cancellation, factored; zero where it is proved to be zero."""
+    """An expression after cancellation, factored; zero where it is proved to be."""
     import sympy
 
     field = Field([expression])
@@ -312,19 +394,19 @@ def reduced(expression: Any) -> Any:
 
 
 def cancelled(expression: Any) -> Any:
-    """An expression after cancellation, as it is."""
+    """An expression after cancellation, not factored."""
     field = Field([expression])
     return field.plain(field.element(expression))
 
 
 def vanishes(expression: Any) -> bool:
-    """Whether an expression is proved to be zero."""
+    """Proof that an expression is zero; False means that none was found."""
     field = Field([expression])
     return field.vanishes(field.element(expression))
 
 
 def differs(number: Any) -> bool:
-    """Whether a number is certainly not zero: a fraction, or one whose first digits can be computed."""
+    """Proof that a number is nonzero: it is a nonzero fraction, or its first digits show it."""
     if number.is_Rational:
         return bool(number != 0)
     return bool(number.is_number and abs(number.evalf(DIGITS, maxn=10 * DIGITS)) > 10**-DIGITS)
@@ -332,18 +414,18 @@ def differs(number: Any) -> bool:
 
 def shifted(expression: Any, steps: Any) -> Any:
     """An expression or matrix with t moved by a number of steps."""
-    return expression.subs(time(), time() + steps) if steps else expression
+    return replaced(expression, {time(): time() + steps}) if steps else expression
 
 
 def at_first(expression: Any, first: bool) -> Any:
     """An expression or matrix with the condition first(t) decided."""
     import sympy
 
-    return expression.xreplace({sympy.Eq(time(), 0): sympy.true if first else sympy.false})
+    return replaced(expression, {sympy.Eq(time(), 0): sympy.true if first else sympy.false})
 
 
 def special_steps(expression: Any) -> list[int]:
-    """The steps that an expression or matrix treats differently, as first(t-1) does step 1."""
+    """Steps that an expression or matrix treats as cases of their own, as first(t-1) does step 1."""
     import sympy
 
     return sorted({int(time() - condition.lhs + condition.rhs) for condition in expression.atoms(sympy.Eq)})
@@ -353,11 +435,11 @@ def elsewhere(expression: Any) -> Any:
     """An expression or matrix at all steps but the special ones."""
     import sympy
 
-    return expression.xreplace(dict.fromkeys(expression.atoms(sympy.Eq), sympy.false))
+    return replaced(expression, dict.fromkeys(expression.atoms(sympy.Eq), sympy.false))
 
 
 def divisors(expression: Any) -> list[Any]:
-    """What a factored expression divides by and what could be zero."""
+    """Irreducible divisors of a factored expression, numbers left out."""
     import sympy
 
     found = []

@@ -1,7 +1,11 @@
-"""Why polynomials have no common zero, line by line: each line is made of earlier ones, and the last one is 1.
+"""Nullstellensatz certificates line by line: each line is a combination of earlier ones, and the last one is 1.
 
-Buchberger's algorithm, in which every polynomial keeps how it was made. A polynomial is divided by what is no zero: by
-*units*, of which that is known from the start, and by unknowns of which a line shows it.
+This is Buchberger's algorithm in which every polynomial keeps how it was made. Polynomials are divided by nonzero ones:
+by *units*, which are known to be so from the start, and by unknowns that a line proves to be so.
+
+References
+----------
+Buchberger 1965, doi:10.1016/j.jsc.2005.09.007. Hilbert 1893, doi:10.1007/BF01444162.
 """
 
 from __future__ import annotations
@@ -12,18 +16,20 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from accelsim.symbolic.algebra.elimination import Clock
+from accelsim.symbolic.algebra.budget import Clock
+from accelsim.symbolic.algebra.division import division, leading, quotient
+from accelsim.symbolic.algebra.field import added
 
 
 @dataclass(frozen=True, eq=False)
 class Line:
-    """A polynomial that vanishes with those lines of which it is the sum, each times a fraction.
+    """Polynomial in the ideal, with its combination of earlier lines.
 
     Attributes
     ----------
     polynomial : element of a SymPy ring over the rationals.
-    terms : lines with their factors as pairs, numerator and denominator; none where the line is given.
-    name : of a line that is given.
+    terms : pairs of an earlier line and its factor, a pair of numerator and denominator; empty for a premise.
+    name : of a premise.
     """
 
     polynomial: Any
@@ -32,30 +38,38 @@ class Line:
 
 
 def made(polynomial: Any, *terms: tuple[Line, Any], over: Any = 1) -> Line:
-    """A line of others times polynomials, all over one polynomial."""
+    """Line that is the sum of others times polynomials, all over one polynomial."""
     one = polynomial.ring.one
     return Line(polynomial, tuple((line, (one * factor, one * over)) for line, factor in terms if factor))
 
 
+def cofactors(last: Line) -> dict[Any, tuple[Any, Any]]:
+    """Fractions with which the given lines add up to a line, by their names: numerators and denominators."""
+    given, order = premises(last)
+    one = last.polynomial.ring.one
+    parts: dict[Line, list[tuple[Any, Any]]] = {last: [(one, one)]}
+    for line in reversed(order):
+        above, below = added(parts.pop(line))
+        for other, (a, b) in line.terms:
+            parts.setdefault(other, []).append((above * a, below * b))
+    return {line.name: added(parts[line]) for line in given}
+
+
 def divided(line: Line, units: Sequence[Any]) -> Line:
-    """The line without units, its leading coefficient 1."""
+    """The line divided by all its factors among the units, with leading coefficient 1."""
     kept, divisor = line.polynomial, line.polynomial.ring.one * line.polynomial.LC
     kept = kept.monic()
     for unit in units:
-        while _may_divide(unit, kept):
-            quotient, rest = kept.div(unit)
-            if rest:
-                break
-            kept, divisor = quotient.monic(), divisor * unit * quotient.LC
-    return line if divisor == 1 else Line(kept, tuple((x, (a, b * divisor)) for x, (a, b) in line.terms))
-
-
-def _may_divide(one: Any, other: Any) -> bool:
-    return all(map(int.__le__, one.LM, other.LM))
+        while (found := quotient(kept, unit)) is not None:
+            kept, divisor = found.monic(), divisor * unit * found.LC
+    if divisor == 1:
+        return line
+    one = kept.ring.one
+    return Line(kept, tuple((x, (a, b * divisor)) for x, (a, b) in line.terms or ((line, (one, one)),)))
 
 
 def premises(last: Line) -> tuple[list[Line], list[Line]]:
-    """The given lines of which a line is made, and the others in order, the line itself last."""
+    """Premises that a line is made of, and all other lines it needs in order, itself last."""
     given, order, seen = list[Line](), list[Line](), set[Line]()
     pending = [(last, False)]
     while pending:
@@ -74,12 +88,13 @@ def premises(last: Line) -> tuple[list[Line], list[Line]]:
 
 @dataclass
 class Elimination:
-    """Lines from which nothing simpler follows by division, while more of them come in.
+    """Basis of an ideal to which lines are added.
 
     Attributes
     ----------
-    units : polynomials that are no zero.
-    shown : by unknown that a line shows to be no zero, that line, f*q + r with a product r of units, and q and r.
+    units : polynomials that are nonzero.
+    shown : by unknown that is proved to be nonzero, the line f*q + r that does so (f the unknown, r a product of
+        units), q and r.
     """
 
     units: list[Any]
@@ -90,9 +105,20 @@ class Elimination:
     _numbers: Iterator[int] = field(default_factory=count)
 
     def contradiction(self, lines: Iterable[Line]) -> Line | None:
-        """The line 1, None where these lines and the earlier ones have a common zero."""
+        """The line 1, from these lines and all earlier ones.
+
+        Returns
+        -------
+        The line; None where these polynomials have a common complex zero at which the units are nonzero.
+
+        Raises
+        ------
+        OutOfTime
+            Past the budget of the clock.
+        """
         for each in lines:
-            self._wait(each)
+            if each.polynomial:
+                self._wait(each)
         while self._waiting:
             self.clock.check()
             *_, item = heapq.heappop(self._waiting)
@@ -109,24 +135,28 @@ class Elimination:
         heapq.heappush(self._waiting, (*size, next(self._numbers), line))
 
     def _pair(self, i: int, j: int) -> Line | None:
-        """What of two lines does not have their leading terms, None where one of them is no longer there."""
+        """S-polynomial of two lines; None where one of them has been replaced."""
         if i not in self.basis or j not in self.basis:
             return None
         one, other = self.basis[i], self.basis[j]
         ring, f, g = one.polynomial.ring, one.polynomial, other.polynomial
-        lcm = _lcm(f.LM, g.LM)
-        up, down = (ring({tuple(map(int.__sub__, lcm, p.LM)): ring.domain.one / p.LC}) for p in (f, g))
+        ends = leading(f), leading(g)
+        lcm = _lcm(*ends)
+        up, down = (
+            ring({tuple(map(int.__sub__, lcm, end)): ring.domain.one / p[end]})
+            for p, end in zip((f, g), ends, strict=True)
+        )
         left = up * f - down * g
         return made(left, (one, up), (other, -down)) if left else None
 
     def _reduced(self, line: Line) -> Line | None:
-        """The line without units, and without what follows from the basis."""
+        """Remainder of a line by the basis, units divided out; None for 0."""
         while True:
             line = self._without_shown(divided(line, self.units))
             basis = list(self.basis.values())
             if not basis:
                 return line
-            quotients, rest = line.polynomial.div([b.polynomial for b in basis])
+            quotients, rest = division(line.polynomial, [b.polynomial for b in basis])
             if not rest:
                 return None
             if rest == line.polynomial:
@@ -134,24 +164,24 @@ class Elimination:
             line = made(rest, (line, 1), *((b, -q) for b, q in zip(basis, quotients, strict=True)))
 
     def _without_shown(self, line: Line) -> Line:
-        """The line without unknowns that others show to be no zero: where f*h = 0 and f*q + r = 0, h*r is 0."""
+        """The line without unknowns proved to be nonzero: from f*h = 0 and f*q + r = 0, h*r = 0."""
         for f, (other, q, r) in self.shown.items():
-            while _may_divide(f, line.polynomial) and not line.polynomial.rem(f):
-                h = line.polynomial.quo(f)
+            while (h := quotient(line.polynomial, f)) is not None:
                 line = divided(made(h, (other, h), (line, -q), over=r), self.units)
         return line
 
     def _add(self, line: Line) -> None:
-        lead = line.polynomial.LM
+        lead = leading(line.polynomial)
         self._look_for_units(line)
         for i, other in list(self.basis.items()):
-            if all(map(int.__le__, lead, other.polynomial.LM)) or self._has_shown(other):
+            if all(map(int.__le__, lead, leading(other.polynomial))) or self._has_shown(other):
                 del self.basis[i]
                 self._wait(other)
         number = next(self._numbers)
         for i, other in self.basis.items():
-            lcm = _lcm(lead, other.polynomial.LM)
-            if sum(lcm) < sum(lead) + sum(other.polynomial.LM):  # what is coprime adds nothing
+            there = leading(other.polynomial)
+            lcm = _lcm(lead, there)
+            if sum(lcm) < sum(lead) + sum(there):  # what is coprime adds nothing
                 heapq.heappush(self._waiting, (sum(lcm), 0, next(self._numbers), (i, number)))
         self.basis[number] = line
 
@@ -159,7 +189,7 @@ class Elimination:
         return any(all(m[i] for m in line.polynomial) for i in (f.LM.index(1) for f in self.shown))
 
     def _look_for_units(self, line: Line) -> None:
-        """Add the unknowns that a line shows to be no zero: where they were, what is left of it would be a unit."""
+        """Add the unknowns that a line proves to be nonzero: where one was zero, the rest would be a unit."""
         ring = line.polynomial.ring
         for i, unknown in enumerate(ring.gens):
             if unknown in self.units or unknown in self.shown or not any(m[i] for m in line.polynomial):

@@ -21,7 +21,13 @@ Bound = Fraction | float  # float for infinity alone
 
 @dataclass(frozen=True)
 class Interval:
-    """Real numbers between two bounds; an open bound is not attained."""
+    """Interval of real numbers.
+
+    Attributes
+    ----------
+    low, high : bounds, fractions or infinities.
+    open_low, open_high : whether each bound is not attained.
+    """
 
     low: Bound = -math.inf
     high: Bound = math.inf
@@ -30,22 +36,22 @@ class Interval:
 
     @property
     def positive(self) -> bool:
-        """Whether all numbers in it are above 0."""
+        """Whether all its numbers are above 0."""
         return self.low > 0 or (self.low == 0 and self.open_low)
 
     @property
     def nonnegative(self) -> bool:
-        """Whether all numbers in it are at least 0."""
+        """Whether all its numbers are at least 0."""
         return self.low >= 0
 
     @property
     def negative(self) -> bool:
-        """Whether all numbers in it are below 0."""
+        """Whether all its numbers are below 0."""
         return (-self).positive
 
     @property
     def nonzero(self) -> bool:
-        """Whether 0 is not in it."""
+        """Whether 0 is outside of it."""
         return self.positive or self.negative
 
     def __neg__(self) -> Interval:
@@ -70,7 +76,7 @@ class Interval:
         return Interval(low, high, all(o for e, o in ends if e == low), all(o for e, o in ends if e == high))
 
     def inverse(self) -> Interval:
-        """1/x for all x in it; everything where 0 is in it or at its edge from both sides."""
+        """Interval of 1/x; of all reals where 0 is inside, or a bound of both signs."""
         if self.negative:
             return -(-self).inverse()
         if not self.positive:
@@ -80,7 +86,7 @@ class Interval:
         return Interval(low, high, self.open_high or self.high == math.inf, self.open_low or self.low == 0)
 
     def power(self, times: int) -> Interval:
-        """x**times for all x in it."""
+        """Interval of x**times, for an integer exponent."""
         if times < 0:
             return self.power(-times).inverse()
         if times % 2 == 0 and not self.nonnegative:
@@ -91,7 +97,7 @@ class Interval:
         return Interval(_raised(self.low, times), _raised(self.high, times), self.open_low, self.open_high)
 
     def root(self) -> Interval:
-        """The square root of all x in it that have one."""
+        """Interval of the square roots of its nonnegative numbers."""
         if self.high < 0:
             return Interval()  # of nothing
         low, high = _rooted(max(self.low, Fraction(0)), up=False), _rooted(self.high, up=True)
@@ -134,11 +140,11 @@ def declared(hyperparameter: Hyperparameter) -> Interval:
 
 
 def enclosed(expression: Any, leaf: Callable[[Any], Interval]) -> Interval:
-    """An interval that all values of a SymPy expression lie in.
+    """Interval that holds all values of a SymPy expression.
 
     Parameters
     ----------
-    leaf : the interval of a symbol or of whatever else is not taken apart here.
+    leaf : function from a symbol, or any other part that is not arithmetic, to its interval.
     """
     import sympy
 
@@ -166,9 +172,13 @@ def enclosed(expression: Any, leaf: Callable[[Any], Interval]) -> Interval:
 
 
 def definite(polynomial: Any, leaf: Callable[[Any], Interval]) -> Interval | None:
-    """Above or below 0, or on one side of it, where the signs of coefficients say so; None where they do not.
+    """Interval of one sign that holds all values of a polynomial, by the signs of its coefficients; None where unknown.
 
-    Symbols of an interval from l up to h are written (l + h u)/(1 + u), or l + u, with u of at least 0.
+    A symbol of an interval from l to h is written (l + h u)/(1 + u), or l + u for h infinite, with u of at least 0.
+
+    Parameters
+    ----------
+    leaf : function from a symbol to its interval.
     """
     import sympy
 
@@ -194,7 +204,7 @@ def definite(polynomial: Any, leaf: Callable[[Any], Interval]) -> Interval | Non
 
 
 def _power(base: Interval, exponent: Interval) -> Interval:
-    """x**y of a base of at least 0, as rates to the power of t."""
+    """Interval of x**y for a base of at least 0, as rates to the power t."""
     if not base.nonnegative or not exponent.nonnegative:
         return Interval(Fraction(0)) if base.positive else Interval()
     one = Fraction(1)
@@ -217,7 +227,12 @@ def _extreme(parts: list[Interval], smallest: bool) -> Interval:
 
 
 def of_node(node: Node, hyperparameter: Callable[[str], Interval]) -> Interval:
-    """An interval that all values of a rule's node lie in, whatever states and gradients are."""
+    """Interval that holds all values of a node of a rule, for all states and gradients.
+
+    Parameters
+    ----------
+    hyperparameter : function from a name to the hyperparameter's interval.
+    """
 
     def leaf(each: Node) -> Interval:
         if each.op == "hyperparameter":

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from contextlib import suppress
 from fractions import Fraction
 from numbers import Integral, Real
 from typing import Any
@@ -12,12 +13,11 @@ from accelsim.elementary import pi
 from accelsim.errors import InputError
 from accelsim.program import Node, exact, operate
 from accelsim.rule import Optimizer
-from accelsim.symbolic.algebra.field import shifted
 from accelsim.symbolic.algebra.time import time
 
 
 def number(value: Any) -> Any:
-    """A number as the SymPy rational it was written as; what `elementary.pi` is as the number pi."""
+    """Exact SymPy number that a number was written as; `elementary.pi` is the number pi."""
     import sympy
 
     if isinstance(value, float) and value == pi:
@@ -27,12 +27,12 @@ def number(value: Any) -> Any:
 
 
 def sympy_functions() -> dict[str, Any]:
-    """The elementary functions in SymPy, by name."""
+    """Elementary functions of SymPy, by their names in rules."""
     import sympy
 
     return {
         "sqrt": sympy.sqrt,
-        "exp": sympy.exp,
+        "exp": _exponential,
         "log": sympy.log,
         "cos": sympy.cos,
         "sign": sympy.sign,
@@ -44,19 +44,34 @@ def sympy_functions() -> dict[str, Any]:
     }
 
 
+def _exponential(exponent: Any) -> Any:
+    """Exponential of a SymPy expression; that of x log(b) is the power b**x."""
+    import sympy
+
+    if isinstance(exponent, sympy.Mul):
+        logarithm = next((factor for factor in exponent.args if isinstance(factor, sympy.log)), None)
+        if logarithm is not None:
+            return logarithm.args[0] ** (exponent / logarithm)
+    return sympy.exp(exponent)
+
+
 def to_sympy(node: Node, values: list[Any]) -> Any:
-    """Apply the operation of a node that is made of t and hyperparameters alone to SymPy expressions."""
+    """Value of a node's operation on SymPy expressions; the node depends on t and hyperparameters alone."""
     functions = sympy_functions()
     return functions[node.op](*values) if node.op in functions else operate(node, values)
 
 
 def expression(text: str, names: Mapping[str, Any]) -> Any:
-    """A written expression in SymPy; `names` are those of symbols and functions in it.
+    """SymPy expression of a text.
+
+    Parameters
+    ----------
+    names : by name in the text, a symbol, expression, or function.
 
     Raises
     ------
     InputError
-        Where it cannot be read, or has no value whatever its names stand for.
+        If the text cannot be read, or has no value whatever its names are.
     """
     import sympy
 
@@ -75,12 +90,59 @@ def expression(text: str, names: Mapping[str, Any]) -> Any:
 
 
 def divided_by(text: str, names: Mapping[str, Any]) -> Iterator[Any]:
-    """What a written expression divides by, as it is written; arguments as those of `expression`."""
-    return language.divided_by(text, names, number, to_sympy)
+    """Divisors in a text before any cancellation, as SymPy expressions; arguments as those of `expression`."""
+    return language.operands(text, names, number, to_sympy, divisors_of)
+
+
+def rooted(text: str, names: Mapping[str, Any]) -> Iterator[Any]:
+    """Expressions (SymPy) that must not be negative for a text to have a value; arguments as those of `expression`."""
+    return language.operands(text, names, number, to_sympy, radicands_of)
+
+
+def divisors_of(node: Node, exponent: Callable[[Node], Any]) -> tuple[Node, ...]:
+    """Operands of a node that must not be zero: of a quotient, a power that may be negative, a logarithm.
+
+    Parameters
+    ----------
+    exponent : function from a power's second operand to its expression (SymPy).
+    """
+    if node.op == "div":
+        return node.args[1:]
+    if node.op == "log" or (node.op == "pow" and not exponent(node.args[1]).is_nonnegative):
+        return node.args[:1]
+    return ()
+
+
+def radicands_of(node: Node, exponent: Callable[[Node], Any]) -> tuple[Node, ...]:
+    """Operands of a node that must not be negative: of a root, a power that is not whole, a logarithm."""
+    if node.op in ("sqrt", "log") or (node.op == "pow" and not exponent(node.args[1]).is_integer):
+        return node.args[:1]
+    return ()
+
+
+def put_in(text: str, given: Mapping[str, Any]) -> str:
+    """A text with what is given for hyperparameters in it in place of these: numbers, or texts in t."""
+    import sympy
+
+    inside = language.names(text) - {"t"}, language.called(text)
+    if not given.keys() & inside[0].union(*inside[1:]):
+        return text
+    known: dict[str, Any] = {name: sympy.Symbol(name, real=True) for name in inside[0]}
+    known |= {name: sympy.Function(name, real=True) for name in inside[1]}
+    for name, value in given.items():
+        value = given_value(value)
+        known[name] = (lambda at, value=value: value.subs(time(), at)) if name in inside[1] else value
+    return text_of(expression(text, {**known, "t": time()}))
 
 
 def given_value(value: Any) -> Any:
-    """What was given for a hyperparameter, a number or a text in t, in SymPy."""
+    """SymPy expression of a number, or of a text in t, that is given for a hyperparameter.
+
+    Raises
+    ------
+    InputError
+        If the text cannot be read.
+    """
     if isinstance(value, str):
         return expression(value, {"t": time()})
     if not isinstance(value, Real):
@@ -89,7 +151,7 @@ def given_value(value: Any) -> Any:
 
 
 def entered(rule: Optimizer, name: str, value: Any) -> Any:
-    """What is given for a hyperparameter as a proof reads it: an exact number or a text.
+    """Exact number, or text, that a user's value for a hyperparameter is in a proof.
 
     Raises
     ------
@@ -98,23 +160,35 @@ def entered(rule: Optimizer, name: str, value: Any) -> Any:
     """
     if isinstance(value, Real) and not isinstance(value, int | float | Fraction):
         value = int(value) if isinstance(value, Integral) else float(value)
-    rule.value(name, value)
-    return value
+    value_as_written(rule, name, value)
+    return as_given(value) if isinstance(value, str) else value
 
 
-def put_functions(matrices: Any, functions: Mapping[Any, Any]) -> Any:
-    """Matrices with unknown functions of t replaced by expressions in t."""
-    from sympy.core.function import AppliedUndef
+def value_as_written(rule: Optimizer, name: str, value: Any) -> Any:
+    """A hyperparameter's value as `Optimizer.value` gives it, but a text that is a rational number is not rounded.
 
-    def one(matrix: Any) -> Any:
-        called = [f for f in matrix.atoms(AppliedUndef) if f.func in functions]
-        return matrix.xreplace({f: shifted(functions[f.func], f.args[0] - time()) for f in called})
+    Raises
+    ------
+    InputError
+        If it is no value of the hyperparameter.
+    """
+    if isinstance(value, str):
+        with suppress(InputError, ArithmeticError, TypeError, ValueError):
+            value = language.evaluated(value, {})
+    return rule.value(name, value)
 
-    return type(matrices)(*map(one, matrices))
+
+def as_given(text: str) -> Any:
+    """Value that a text gives for a hyperparameter: a number if it is one, otherwise the text."""
+    for kind in (int, float):
+        with suppress(ValueError):
+            if str(kind(text)) == text:
+                return kind(text)
+    return text
 
 
 def text_of(expression: Any) -> str:
-    """An expression in the language of claims.
+    """Text of a SymPy expression in the language of claims.
 
     Raises
     ------
@@ -158,12 +232,12 @@ def _nested(name: str, texts: list[str]) -> str:
 
 
 def assignments(values: Mapping[str, Any]) -> str:
-    """Values of names in one line."""
+    """Values by name in one line, as ``lr = 1, beta = 1/2``."""
     return ", ".join(f"{name} = {value}" for name, value in values.items())
 
 
 def from_first(text: str, start: Any) -> str:
-    """A text that is another value at the first step, unless that is None."""
+    """Text of a value that is `start` at step 0 and the text at all others; for None the text itself."""
     return text if start is None else f"where(first(t), {text_of(start)}, {text})"
 
 
@@ -172,7 +246,13 @@ def _minus(term: Any) -> bool:
 
 
 def combination(row: Any, states: Iterable[str], first: Any) -> str:
-    """A row of a transform, in states; `first` is the row at the first step, where it is not what the row is there."""
+    """Text of a linear combination of states.
+
+    Parameters
+    ----------
+    row : coefficients (SymPy), one a state.
+    first : coefficients at step 0; None where the row holds there too.
+    """
     terms = []
     for entry, start, state in zip(row, first, states, strict=True):
         if entry == start == 0:
@@ -185,26 +265,36 @@ def combination(row: Any, states: Iterable[str], first: Any) -> str:
     return f"-{text[3:]}" if text.startswith(" - ") else text.removeprefix(" + ") or "0"
 
 
+def state_text(end: str, state: str, taken: Container[str]) -> str:
+    """What a transform from the states of a rule (`end`: ``a`` or ``b``) calls one: ``b[m]`` where `m` is taken."""
+    return f"{end}[{state}]" if state in taken else state
+
+
+def states_read(end: str, states: Iterable[str], taken: Container[str]) -> dict[str, str]:
+    """States of a rule by what a transform's texts may call them: ``b[m]`` always, ``m`` where it is not taken."""
+    return {name: state for state in states for name in {f"{end}[{state}]", state_text(end, state, taken)}}
+
+
 def _term(coefficient: Any, state: str) -> str:
-    """A state times its coefficient with the sign between it and the term before, as ``" - a*m/(1 - b)"``."""
+    """Text of a state times its coefficient, with the sign before it, as ``" - a*m/(1 - b)"``."""
     import sympy
 
     above, below = sympy.fraction(coefficient)
-    (sign, above), (other, below) = _turned(above), _turned(below)
+    (sign, above), (other, below) = _up_to_sign(above), _up_to_sign(below)
     text = state if above == 1 else f"({text_of(above)})*{state}" if above.is_Add else f"{text_of(above)}*{state}"
     if below != 1:
         text += f"/({text_of(below)})" if below.is_Add or below.is_Mul else f"/{text_of(below)}"
     return f" {'+' if sign == other else '-'} {text}"
 
 
-def _turned(product: Any) -> tuple[int, Any]:
-    """A product up to its sign: 1 - beta for beta - 1, a + b for -a - b."""
+def _up_to_sign(product: Any) -> tuple[int, Any]:
+    """Sign and rest of a product, in the form that reads best: 1 - beta for beta - 1, a + b for -a - b."""
     import sympy
 
     sign, parts = 1, []
     for part in sympy.Mul.make_args(product):
         number = part.as_coeff_Add()[0] if part.is_Add else part.as_coeff_Mul()[0]
-        turned = number.is_negative or (part.is_Add and all(map(_minus, part.args)))
-        sign = -sign if turned else sign
-        parts.append(-part if turned else part)
+        negated = number.is_negative or (part.is_Add and all(map(_minus, part.args)))
+        sign = -sign if negated else sign
+        parts.append(-part if negated else part)
     return sign, sympy.Mul(*parts)

@@ -1,4 +1,4 @@
-"""What must not be zero where values of rational functions are to exist, at all steps and at special ones."""
+"""Conditions under which rational functions have values: divisors that are nonzero, at all steps or at special ones."""
 
 from __future__ import annotations
 
@@ -13,25 +13,37 @@ EARLY = 16  # steps at which divisors are looked at that are other functions of 
 
 
 def conditions(values: Iterable[Any]) -> tuple[str, ...]:
-    """What must not be zero, each condition once."""
+    """Conditions that expressions have values.
+
+    Parameters
+    ----------
+    values : SymPy expressions.
+
+    Returns
+    -------
+    texts as ``lr != 0``, each once, with the steps that it is about where these are not all.
+    """
     always: dict[str, None] = {}
     sometimes: dict[str, str] = {}
     for value in values:
         special = special_steps(value)
-        always |= dict.fromkeys(_nonzero(elsewhere(value), begun=0 in special))
+        for divisor in divisors(reduced(elsewhere(value))):
+            if 0 in special and shifted(divisor, 1).is_positive:
+                continue
+            spared = [step for step in special if step >= 0 and reduced(divisor.subs(time(), step)) == 0]
+            always[_nonzero(divisor) + (f" (but at t = {', '.join(map(str, spared))})" if spared else "")] = None
         for step in special:
-            sometimes |= {f"{text} (at t = {step})": text for text in _nonzero(value.subs(time(), step))}
+            found = map(_nonzero, divisors(reduced(value.subs(time(), step))))
+            sometimes |= {f"{text} (at t = {step})": text for text in found}
     return (*always, *(there for there, text in sometimes.items() if text not in always))
 
 
-def _nonzero(value: Any, begun: bool = False) -> list[str]:
-    """What must not be zero where a value is to exist; where `begun`, at all steps but the first."""
-    found = divisors(reduced(value))
-    return [f"{d.primitive()[1]} != 0" for d in found if not (begun and shifted(d, 1).is_positive)]
+def _nonzero(divisor: Any) -> str:
+    return f"{divisor.primitive()[1]} != 0"
 
 
 def poles(values: Iterable[Any]) -> Iterator[str]:
-    """Divisors that are zero at a step whatever the hyperparameters are, which no condition can exclude."""
+    """Sentences on divisors that are zero at a step for all hyperparameters, which no condition excludes."""
     import sympy
 
     for value in values:
@@ -46,9 +58,9 @@ def poles(values: Iterable[Any]) -> Iterator[str]:
 
 
 def _steps(divisor: Any) -> list[int]:
-    """Steps at which a polynomial in t alone is zero, of those that the divisor is made of, or something turns.
+    """Steps at which a polynomial in t alone is zero.
 
-    Where the divisor has other functions of t, the first steps and those about a turn of a minimum or maximum.
+    For a divisor with other functions of t they are the first steps, and those near a turn of a minimum or maximum.
     """
     import sympy
 
@@ -62,7 +74,7 @@ def _steps(divisor: Any) -> list[int]:
 
 
 def turns(expression: Any) -> set[int]:
-    """Steps about those at which minima, maxima and absolute values in an expression go from one case to another."""
+    """Steps near those at which a minimum, maximum or absolute value in an expression changes its case."""
     import sympy
 
     t = time()

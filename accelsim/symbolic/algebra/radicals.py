@@ -14,14 +14,14 @@ LATER = 3  # a step
 
 
 class Roots:
-    """Square roots as products of independent ones.
+    """Square roots as products of independent ones, in which expressions with roots are compared.
 
-    The root of a product that is not negative is the product of the roots of its factors' absolute values. Only where
-    such a root is squared does it matter which sign the factor has: it is then taken as positive.
+    The root of a nonnegative product is the product of the roots of its factors' absolute values. The sign of a factor
+    matters only where its root is squared: there the factor is taken as positive.
 
     Attributes
     ----------
-    moving : what a factor is not taken apart from: symbols of states and gradients.
+    moving : symbols of states and gradients; a product in which they occur is not taken apart.
     positive : factors that were taken as positive.
     """
 
@@ -31,7 +31,7 @@ class Roots:
         self._known: dict[Any, Any] = {}
 
     def root(self, square: Any) -> Any:
-        """The square root of an expression."""
+        """Square root of an expression, in independent roots."""
         import sympy
 
         square = self.plain(square)
@@ -48,14 +48,14 @@ class Roots:
         return self._factors(sympy.QQ.to_sympy(number) / sympy.QQ.to_sympy(divided), powers)
 
     def _factors(self, number: Any, powers: list[tuple[Any, int]]) -> Any:
-        """The root of a product that is not negative; factors that states are in stay together."""
+        """Square root of a nonnegative product; factors with states in them stay under one root."""
         import sympy
 
-        turned = [(-f if self._negative(f) else f, k) for f, k in powers]
-        odd = sum(k for (f, k), (before, _) in zip(turned, powers, strict=True) if f != before) % 2
+        oriented = [(-f if self._negative(f) else f, k) for f, k in powers]
+        odd = sum(k for (f, k), (before, _) in zip(oriented, powers, strict=True) if f != before) % 2
         together = {+1: sympy.Integer(1), -1: sympy.Integer(1)}
         apart = []
-        for factor, times in turned:
+        for factor, times in oriented:
             if self.moves(factor):
                 together[1 if times > 0 else -1] *= factor ** abs(times)
             else:
@@ -69,12 +69,12 @@ class Roots:
         return sympy.Mul(self._number(abs(number)), *(self._of(factor) ** times for factor, times in parts))
 
     def _negative(self, factor: Any) -> bool:
-        """Whether a factor is negative where all that it is made of is between 0 and 1, at a later step."""
+        """Sign of a factor at a random point with all symbols between 0 and 1: whether it is negative there."""
         value = _sampled(self.written(factor))
         return bool(value.is_number and value.is_negative)
 
     def plain(self, expression: Any) -> Any:
-        """An expression with independent roots for those that are in it."""
+        """An expression with independent roots in place of those in it."""
         import sympy
 
         def halves(e: Any) -> bool:
@@ -83,13 +83,13 @@ class Roots:
         return sympy.sympify(expression).replace(halves, lambda e: self.root(e.base) ** e.exp.p)
 
     def moves(self, expression: Any) -> bool:
-        """Whether states or gradients are in an expression."""
+        """Dependence of an expression on states or gradients: whether there is any."""
         backwards = {root: square for square, root in self._known.items()}
         symbols = expression.free_symbols
         return bool(symbols & self.moving) or any(self.moves(backwards[s]) for s in symbols & backwards.keys())
 
     def left(self, expression: Any) -> Any:
-        """What is left of an expression: zero where it vanishes with roots squared, nan where it divides by zero."""
+        """An expression with roots squared: zero if that proves it zero, nan if it divides by zero."""
         import sympy
 
         rational = self.plain(expression)
@@ -105,13 +105,13 @@ class Roots:
         return sympy.nan if below == 0 else self.written(above / below)
 
     def cancelled(self, expression: Any) -> Any:
-        """An expression with independent roots, and without what numerator and denominator share."""
+        """An expression in independent roots, numerator and denominator coprime."""
         rational = self.plain(expression)
         field = Field([rational])
         return field.plain(field.element(rational))
 
     def written(self, expression: Any) -> Any:
-        """An expression with its roots written as such."""
+        """An expression with its independent roots written out."""
         import sympy
 
         backwards = {root: sympy.sqrt(square) for square, root in self._known.items()}
@@ -120,7 +120,7 @@ class Roots:
         return expression
 
     def _squared(self, polynomial: Any) -> tuple[Any, list[Any]]:
-        """A polynomial in which every root occurs once at most, and what is no number and was squared for that."""
+        """A polynomial with every root to the power 0 or 1, and the factors whose roots were squared for it."""
         squares = []
         for square, root in reversed(list(self._known.items())):  # a nested one before what is in it
             field = Field([polynomial])
@@ -144,14 +144,14 @@ class Roots:
         return found
 
     def _of(self, square: Any) -> Any:
-        """The root of an absolute value, as a symbol."""
+        """Symbol of the root of an absolute value."""
         import sympy
 
         return self._known.setdefault(square, sympy.Dummy(f"root{len(self._known)}"))
 
 
 def _sampled(expression: Any) -> Any:
-    """What an expression is at one choice of all symbols and of the values of functions."""
+    """Value of an expression at one choice of all symbols and values of functions."""
     import sympy
     from sympy.core.function import AppliedUndef
 
@@ -165,7 +165,7 @@ def _power(square: Any, root: Any, times: int) -> Any:
 
 
 def _by_power(polynomial: Any, place: int) -> Iterator[tuple[int, Any]]:
-    """The powers of a generator in a polynomial, with what each is multiplied by."""
+    """Coefficients of a polynomial in one generator, by power."""
     found: dict[int, dict[Any, Any]] = {}
     for monomial, coefficient in polynomial.terms():
         rest = (*monomial[:place], 0, *monomial[place + 1 :])

@@ -1,4 +1,4 @@
-"""Whether written values of hyperparameters lie in declared ranges, whatever they are written in, step by step."""
+"""Membership of values in declared ranges, step by step, for texts in other hyperparameters: by draws, not by proof."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ from accelsim.language import called, evaluated, inexact
 from accelsim.language import names as names_in
 from accelsim.program import exact
 from accelsim.rule import Hyperparameter, Optimizer
+from accelsim.symbolic.algebra.budget import charge
 from accelsim.symbolic.algebra.recurrences import Texts, computed
 
+VALUE = 200  # operations that a text takes at one step
 DRAWS = 12  # values of the hyperparameters that a text is written in
 CORNERS = 24  # more of them, at the ends and in the middle of their ranges
 FIRST = range(3)  # steps that are looked at beside a later one for each draw
+FAR, EVERY = (100, 1000, 10**4), 6  # later steps of one draw in so many
 WIDTHS = (2.0, 20.0)  # of what is drawn from ranges without an end
 FINE = 9973  # parts of a range: draws that are equal by chance would make a difference zero
 ROUNDING = 1e-9
@@ -30,30 +33,45 @@ INSIDE, OUTSIDE, NOWHERE = "inside", "outside", "nowhere"  # of a range; where a
 
 
 class _Free(Exception):
-    """A function of t was asked for before the first step, where it may be anything."""
+    """A value of a function of t before the first step, where it may be anything."""
 
 
 def usually_outside(text: str, declared: Hyperparameter, rule: Optimizer, sequences: Texts = NONE) -> int:
-    """At how many draws of a rule's hyperparameters a text, written in them, is out of a range at a later step."""
-    return sum(_place(text, declared, rule, seed, _later(seed), sequences) == OUTSIDE for seed in range(DRAWS))
+    """Number of draws at which a value is out of range at a later step.
+
+    Parameters
+    ----------
+    text : the value, a text in the hyperparameters of `rule`.
+    declared : the range.
+    sequences : functions of t that the text may use, by start and next value.
+    """
+    return sum(
+        _place(text, declared, rule, seed, _later(seed, sequences), sequences) == OUTSIDE for seed in range(DRAWS)
+    )
 
 
 def nowhere(text: str, declared: Hyperparameter, rule: Optimizer, sequences: Texts) -> int:
-    """At how many early steps but the first a text divides by zero, of draws of the hyperparameters in it."""
+    """Number of early steps, of some draws, at which a text divides by zero, step 0 apart."""
     draws = product(range(DRAWS // 4), FIRST[1:])
     return sum(_place(text, declared, rule, seed, t, sequences) == NOWHERE for seed, t in draws)
 
 
 def ever_inside(text: str, declared: Hyperparameter, rule: Optimizer) -> bool:
-    """Whether a text, written in a rule's hyperparameters, is in a range at a later step of some draw of them."""
+    """Whether a text in a rule's hyperparameters is in a range at a later step of some draw."""
     return any(_place(text, declared, rule, seed, _later(seed)) == INSIDE for seed in range(DRAWS))
 
 
 def note(name: str, text: str, declared: Hyperparameter, rule: Optimizer, sequences: Texts = NONE) -> str | None:
-    """What to say of a hyperparameter whose value, written in those of a rule, leaves its range; None otherwise."""
+    """Sentence on a hyperparameter whose value leaves its range, at some draws or all; None where none was seen to.
+
+    Parameters
+    ----------
+    name, text : the hyperparameter, and its value as a text in the hyperparameters of `rule`.
+    declared : its range.
+    """
 
     def places(t: int | None) -> set[str]:
-        steps = ((seed, _later(seed) if t is None else t) for seed in range(DRAWS + CORNERS))
+        steps = ((seed, _later(seed, sequences) if t is None else t) for seed in range(DRAWS + CORNERS))
         return {place for seed, at in steps if (place := _place(text, declared, rule, seed, at, sequences))}
 
     later, early = places(None), {t: places(t) for t in FIRST}
@@ -72,14 +90,18 @@ def note(name: str, text: str, declared: Hyperparameter, rule: Optimizer, sequen
     return f"{words} does not exist {at}" if seen == {NOWHERE} else f"{words} {what} outside its range {within} {at}"
 
 
-def _later(seed: int) -> int:
+def _later(seed: int, sequences: Texts = NONE) -> int:
+    """Later step of a draw: a near one or, where no sequence is followed up to it, sometimes a far one."""
+    if not sequences and seed % EVERY == EVERY - 1:
+        return FAR[seed // EVERY % len(FAR)]
     return FIRST.stop + seed
 
 
 def _place(
     text: str, declared: Hyperparameter, rule: Optimizer, seed: int, t: int, sequences: Texts = NONE
 ) -> str | None:
-    """Where the value of a text lies; None where that cannot be told, or is free."""
+    """Place of a value, in words: inside a range, below or above it; None where unknown, or free."""
+    charge(VALUE)
     known = _names([text, *chain(*sequences.values())], rule, seed)
     try:
         sequence = computed(sequences, known, inexact)
@@ -88,14 +110,14 @@ def _place(
         return NOWHERE
     except (_Free, InputError, ValueError, OverflowError):
         return None
-    if not isinstance(value, Real) or not math.isfinite(value):
+    if not isinstance(value, Real) or not (isinstance(value, Fraction) or math.isfinite(value)):
         return None
     near = (value,) if isinstance(value, Fraction) else (value, value - ROUNDING, value + ROUNDING)
     return INSIDE if any(map(declared.holds, near)) else OUTSIDE
 
 
 def _names(texts: list[str], rule: Optimizer, seed: int) -> dict[str, Any]:
-    """What the names in texts stand for: numbers, functions of t where they are called."""
+    """Values of the names in texts: numbers, or functions of t where they are called."""
     functions = set[str]().union(*map(called, texts))
     found: dict[str, Any] = {}
     for name in functions.union(*map(names_in, texts)) - {"t"}:
@@ -106,7 +128,7 @@ def _names(texts: list[str], rule: Optimizer, seed: int) -> dict[str, Any]:
 
 
 def _drawn(declared: Hyperparameter, width: float, key: str, corner: bool, t: Any) -> Fraction:
-    """A number inside a range, not beyond a width from 0; in a corner, near an end of it or in the middle."""
+    """Random number inside a range and a width from 0; in a corner, near an end or in the middle."""
     if t < 0:
         raise _Free
     low, high = (exact(min(max(edge, -width), width)) for edge in (declared.low, declared.high))

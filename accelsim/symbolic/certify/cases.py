@@ -1,23 +1,22 @@
-"""Verification of refutations of rules as they are, case by case (see `check.cases`): both rules are run again.
+"""Verification of refutations by cases of sign (see `check.cases`): both rules are run again as they are.
 
-The cases have to be all there are: each sign that one of them names is looked at as positive, zero and negative. Each
-is excluded by ranges, or its premises lead to 1, line by line, divided by nothing but what is not zero in it.
+The cases have to be complete: each polynomial that one of them names is looked at as positive, zero and negative. Each
+case is excluded by ranges, or its premises lead to 1, line by line, dividing by nothing but nonzero polynomials.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from fractions import Fraction
 from typing import Any
 
 from accelsim.errors import InputError
-from accelsim.language import evaluated
 from accelsim.rule import Optimizer
 from accelsim.symbolic.algebra.language import expression
 from accelsim.symbolic.certify.nonlinear import derived
 from accelsim.symbolic.check.cases import Trial
+from accelsim.symbolic.check.contradictions import Cases, Sign
+from accelsim.symbolic.check.counterexample import fraction
 from accelsim.symbolic.system.functions import Beyond
 
 MOST = 5  # gradients of a sequence, signs of a case
@@ -25,30 +24,34 @@ SEVERAL = 81  # sequences, cases
 SYMBOL = re.compile(r"[^\W\d]\w*\[\d+\]")
 
 
-def refuted(found: Mapping[str, Any], a: Optimizer, b: Optimizer, set_b: Mapping[str, Any]) -> str | None:
-    """Why the queries of two rules are not shown to differ; None where they are.
+def refuted(found: Cases, a: Optimizer, b: Optimizer, set_b: Mapping[str, Any]) -> str | None:
+    """Check that in each case the queries of both rules cannot agree.
+
+    Returns
+    -------
+    Sentence on what is not shown; None where all is.
 
     Raises
     ------
     InputError
-        If what the counterexample says does not fit together.
+        If the parts of the counterexample do not fit together.
     """
-    sequences = [[_fraction(text) for text in row] for row in found["gradients"]]
+    sequences = [[fraction(text) for text in row] for row in found.gradients]
     if not 0 < len(sequences) <= SEVERAL or any(not 0 < len(row) <= MOST for row in sequences):
         raise InputError(f"there must be 1 to {SEVERAL} sequences of 1 to {MOST} gradients")
-    if len(found["cases"]) > SEVERAL:
+    if len(found.cases) > SEVERAL:
         raise InputError(f"there are at most {SEVERAL} cases")
-    cases = [(dict(_sign(entry) for entry in case["signs"]), case["lines"]) for case in found["cases"]]
+    cases = [(dict(map(_sign, case.signs)), case.lines) for case in found.cases]
     if not _complete([list(signs.items()) for signs, _ in cases]):
         return "these are not all cases"
     for signs, lines in cases:
         try:
-            trial = Trial(a, b, found["hyperparameters"], set_b, sequences, signs)
+            trial = Trial(a, b, found.hyperparameters, set_b, sequences, signs)
         except (Beyond, ZeroDivisionError):
             raise InputError("a rule has no value on the gradients of the refutation") from None
-        if [(key["gradients"], key["step"]) for key in found["answers"]] != list(trial.shown):
+        if list(found.answers) != list(trial.shown):
             return "there must be an answer after each gradient"
-        if found["values"] != [str(value) for value in trial.shown.values()]:
+        if found.values != [str(value) for value in trial.shown.values()]:
             return f"{a} answers otherwise"
         if trial.impossible:
             continue
@@ -58,26 +61,25 @@ def refuted(found: Mapping[str, Any], a: Optimizer, b: Optimizer, set_b: Mapping
     return None
 
 
-def _fraction(text: str) -> Fraction:
-    with suppress(ZeroDivisionError):
-        if isinstance(value := evaluated(text, {}), Fraction):
-            return value
-    raise InputError(f"{text!r} is no rational number")
+def _sign(entry: Sign) -> tuple[Any, int]:
+    """Polynomial in unknowns and roots (SymPy), and its sign.
 
-
-def _sign(entry: Mapping[str, Any]) -> tuple[Any, int]:
-    """A polynomial in unknowns and roots, and its sign."""
+    Raises
+    ------
+    InputError
+        If it is no polynomial, or no sign.
+    """
     import sympy
 
-    names = {name: sympy.Symbol(name, real=True) for name in SYMBOL.findall(entry["of"])}
-    polynomial = expression(entry["of"], names)
-    if entry["is"] not in (-1, 0, 1) or not isinstance(polynomial, sympy.Expr) or not polynomial.is_polynomial():
+    names = {name: sympy.Symbol(name, real=True) for name in SYMBOL.findall(entry.of)}
+    polynomial = expression(entry.of, names)
+    if entry.sign not in (-1, 0, 1) or not isinstance(polynomial, sympy.Expr) or not polynomial.is_polynomial():
         raise InputError("a case says which polynomials are positive, zero or negative: 1, 0 or -1")
-    return polynomial, entry["is"]
+    return polynomial, entry.sign
 
 
 def _complete(cases: Sequence[Sequence[tuple[Any, int]]]) -> bool:
-    """Whether cases, each a list of signs, are all there are: the leaves of a tree in which signs are decided."""
+    """Completeness of cases, each a list of signs: they are the leaves of a tree that decides one sign a level."""
     if not cases or len(cases[0]) > MOST:
         return False
     if not cases[0]:

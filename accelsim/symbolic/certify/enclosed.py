@@ -1,4 +1,4 @@
-"""Numbers in which the verifier of certificates runs rules: fractions, and intervals that hold what is irrational."""
+"""Numbers of the verifier: fractions, and intervals that hold irrational ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LARGEST = 10_000  # of a whole power
 @cache
 def _intervals() -> Any:
     """Interval arithmetic of its own precision."""
-    from mpmath.ctx_iv import MPIntervalContext  # type: ignore[import-untyped]
+    from mpmath.ctx_iv import MPIntervalContext
 
     context = MPIntervalContext()
     context.dps = DIGITS
@@ -32,7 +32,15 @@ def _interval_type() -> Any:
 
 
 class Enclosed:
-    """A real number: a fraction, or an interval around it."""
+    """Real number: a fraction, or an interval that holds it.
+
+    Fractions stay fractions under arithmetic and rational roots; all else is an interval of sixty digits, rounded
+    outwards.
+
+    Parameters
+    ----------
+    value : a number, an interval, or another enclosed number.
+    """
 
     __array_ufunc__ = None
 
@@ -45,7 +53,7 @@ class Enclosed:
 
     @property
     def fraction(self) -> Fraction | None:
-        """The number, where it is known to be rational."""
+        """The number as a fraction; None where it is not known to be rational."""
         return self.value if isinstance(self.value, Fraction) else None
 
     @property
@@ -114,7 +122,7 @@ class Enclosed:
     __hash__ = None  # type: ignore[assignment]
 
     def sign(self) -> int:
-        """-1, 0 or 1.
+        """Sign, -1, 0 or 1.
 
         Raises
         ------
@@ -128,14 +136,20 @@ class Enclosed:
         return 1 if self.interval.a > 0 else -1
 
     def apart(self, other: Enclosed) -> bool:
-        """Whether two numbers are certain to differ."""
+        """Proof that two numbers differ."""
         try:
             return (self - other).sign() != 0
         except InputError:
             return False
 
     def traced_call(self, name: str, *values: Any) -> Any:
-        """One of the elementary functions."""
+        """Value of one of the elementary functions that a rule may call.
+
+        Raises
+        ------
+        InputError
+            Where an interval leaves it open, or there is none.
+        """
         one = Enclosed(values[0]) if name not in ("where", "first") else values[0]
         if name == "where":
             return values[1] if values[0] else values[2]

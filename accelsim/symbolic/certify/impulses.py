@@ -1,4 +1,4 @@
-"""Runs by which the verifier of certificates sees what rules do: as they are, in numbers; linear parts, in unknowns."""
+"""Runs of the verifier: of rules as they are, in numbers; of linear parts after impulses, in unknowns."""
 
 from __future__ import annotations
 
@@ -14,12 +14,19 @@ from accelsim.rule import Optimizer
 from accelsim.symbolic.algebra.field import cancelled
 from accelsim.symbolic.algebra.language import expression, number, to_sympy
 from accelsim.symbolic.certify.enclosed import Enclosed
-from accelsim.symbolic.system.gradients import Key, Run
+from accelsim.symbolic.check.counterexample import Run
+from accelsim.symbolic.check.responses import Response
 from accelsim.symbolic.system.tableau import tableau
 
 
 def read(value: str, t: int) -> Any:
-    """A written number, or the value of a schedule at a step."""
+    """SymPy number that a text in t is at a step.
+
+    Raises
+    ------
+    InputError
+        If it is no finite real number.
+    """
     import sympy
 
     found = expression(value, {"t": sympy.Integer(t)})
@@ -35,17 +42,26 @@ class _Seen(Exception):
 def itself(
     rule: Optimizer, hyperparameter: Callable[[str, int], Any], run: Run, other: bool = False
 ) -> list[tuple[Any, ...]]:
-    """By step, what a rule as it is queries in a run, and last what it returns before the step: numbers, enclosed.
+    """Queries of a rule as it is, in enclosed numbers.
+
+    This is the verifier's runner; the search has its own (`refute.replay.queries`). They are two so that an error in
+    one shows: what the search saw, in fractions or floats, the verifier must see again, in fractions or intervals.
 
     Parameters
     ----------
-    hyperparameter : its value at a step, a number.
-    other : whether the gradients are another rule's; where this one queries one point twice, it has the first of them.
+    hyperparameter : function from name and step to a number.
+    run : starting point, and gradients of shape (steps, gradients a step).
+    other : whether the gradients are another rule's. If this one queries a point twice, it gets the first of its
+        gradients.
+
+    Returns
+    -------
+    By step, the points queried, and last the point returned before the step.
 
     Raises
     ------
     InputError
-        Where gradients of one sample at one point are not one, or it cannot be told what a number is.
+        If gradients of one sample at one point differ, or a comparison of numbers is open.
     """
     traced, last = rule.program(), len(run.gradients) - 1
     switches = {name: h.default for name, h in rule.hyperparameters.items() if h.switch}
@@ -79,19 +95,26 @@ def answers(
     rule: Optimizer,
     hyperparameter: Callable[[str, int], Any],
     given: Callable[[str, int, int], Any],
-    keys: Sequence[Key],
+    keys: Sequence[Response],
     alike: Mapping[int, Sequence[Sequence[int]]],
-    turned: bool,
+    odd_part: bool,
 ) -> list[Any]:
-    """What a linear part's queries show of a gradient of 1 at one step, or (step -1) of a start at 1 without any.
+    """Responses of a linear part to impulses: a gradient of 1 at one step, or (step -1) a start at 1 without gradients.
 
     Parameters
     ----------
-    given : a given sequence at a step, in a coordinate; in coordinate -1 after the start without gradients.
-    alike : by coordinate and step, the first gradient at the point of each, where some are one.
-    turned : whether of a gradient it is what its sign makes; then what the rule does without any is no part of it.
+    hyperparameter : function from name and step to the value of a hyperparameter, recurrence or uniform state (SymPy).
+    given : function from the name of a given sequence, step and coordinate to its value; the coordinate is -1 for a
+        start without gradients.
+    keys : places of the responses.
+    alike : by coordinate and step, indices of the first gradient at the point of each, where some points are equal.
+    odd_part : whether responses are odd parts in one gradient, to which constant terms of the rule do not contribute.
+
+    Returns
+    -------
+    SymPy expressions, one for each key.
     """
-    last = max(key[0] for key in keys)
+    last = max(key.step for key in keys)
     shown = {}
     for impulse in sorted({key[2:] for key in keys}):
         at, gradient, i = impulse
@@ -99,8 +122,8 @@ def answers(
         def here(name: str, t: int, i: int = -1 if at < 0 else i) -> Any:
             return given(name, t, i)
 
-        shown[impulse] = _run(rule, hyperparameter, here, (at, gradient), last, alike.get(i), turned)
-    return [shown[key[2:]][key[0]][key[1]] for key in keys]
+        shown[impulse] = _run(rule, hyperparameter, here, (at, gradient), last, alike.get(i), odd_part)
+    return [shown[key[2:]][key.step][key.query] for key in keys]
 
 
 def _run(
@@ -110,13 +133,13 @@ def _run(
     impulse: tuple[int, int],
     last: int,
     alike: Sequence[Sequence[int]] | None,
-    turned: bool,
+    odd_part: bool,
 ) -> list[list[Any]]:
-    """By step, the points queried, and last what is returned."""
+    """By step, the points queried, and last the point returned."""
     import sympy
 
     table, begun = tableau(rule), int(impulse[0] < 0)
-    memories = [number(m) * int(begun or not turned) for m in table.start]
+    memories = [number(m) * int(begun or not odd_part) for m in table.start]
     state = [begun * e + m for e, m in zip(table.translation, memories, strict=True)]
     shown = []
     for t in range(last + 1):
@@ -130,13 +153,13 @@ def _run(
 
 
 def _matrix(table: Any, name: str, t: int, hyperparameter: Any, given: Any) -> Any:
-    """A matrix of the tableau at a step, in exact expressions."""
+    """Matrix of the tableau at a step, in exact SymPy expressions."""
     import sympy
 
     def leaf(node: Any) -> Any:
         if node.op == "given":
             return given(table.factors[node.index].symbol, t)
-        if node.op == "hyperparameter":
+        if node.op in ("hyperparameter", "state"):  # a uniform state
             return hyperparameter(node.value, t)
         return sympy.Integer(t) if node.op == "step" else number(node.value)
 

@@ -13,7 +13,7 @@ divide by nothing but what the rules divide by, and the last of them is 1: the d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -22,11 +22,12 @@ from numbers import Real
 from typing import Any
 
 from accelsim.errors import InputError
-from accelsim.language import evaluated
 from accelsim.program import exact, run
 from accelsim.rule import Optimizer
 from accelsim.symbolic.algebra.field import Field, number_of, rational_root
 from accelsim.symbolic.algebra.language import expression
+from accelsim.symbolic.check.contradictions import Itself, Line
+from accelsim.symbolic.check.counterexample import fraction
 from accelsim.symbolic.check.positivity import never_zero
 
 ROOTED = ("sqrt", "abs", "maximum", "minimum")  # of each of these there is a root
@@ -36,14 +37,14 @@ Hyperparameters = Callable[[str, int], Any]  # a hyperparameter at a step, as a 
 
 @dataclass
 class _Ground:
-    """What runs of both rules on one sequence of gradients are made of.
+    """Field, and records, of the runs of both rules on one sequence of gradients.
 
     Attributes
     ----------
-    field : rational functions.
-    names : of the unknowns for roots that there may be, by rule, step and place among those of the step.
+    field : of rational functions.
+    names : of the unknowns that may stand for roots, by rule, step and number among those of the step.
     roots : unknown and square of each root, in the order in which they are taken.
-    divisors : what each rule divides by, numbers left out.
+    divisors : by rule, expressions that it divides by, numbers left out.
     """
 
     field: Any
@@ -53,7 +54,7 @@ class _Ground:
 
 
 class _Value:
-    """A number of a run: an element of a field, which knows at which place of which run it is."""
+    """Number of a run: an element of the field, with the run and step that it belongs to."""
 
     __array_ufunc__ = None
 
@@ -98,7 +99,7 @@ class _Value:
         return _Value(self.run, self.run.root(self.element**2))
 
     def traced_call(self, name: str, *values: Any) -> Any:
-        """One of the elementary functions."""
+        """Value of an elementary function."""
         if name == "sqrt":
             return _Value(self.run, self.run.root(self.element))
         if name in ("maximum", "minimum"):
@@ -113,7 +114,7 @@ class _Value:
 
 
 class _Run:
-    """A run of one rule on one sequence of gradients."""
+    """Run of one rule on one sequence of gradients."""
 
     def __init__(self, ground: _Ground, end: str) -> None:
         self.ground, self.end, self.step = ground, end, 0
@@ -128,7 +129,7 @@ class _Run:
         return self.ground.field(self.ground.field.domain(number.numerator, number.denominator))
 
     def quotient(self, above: Any, below: Any) -> Any:
-        """One element over another, which is kept in mind."""
+        """Quotient of two elements; the divisor is recorded."""
         if number_of(below) is None:
             self.ground.divisors[self.end].add(below)
         return above / below
@@ -152,7 +153,7 @@ class _Run:
     def queries(
         self, rule: Optimizer, hyperparameter: Hyperparameters, gradients: list[Fraction], points: list[Any] | None
     ) -> list[Any]:
-        """What the rule queries before each gradient and after the last; a position that it queries being at points."""
+        """Queries before each gradient and after the last; a position that is queried is set to `points`, if given."""
         shown: list[Any] = []
         program, last = rule.program(), len(gradients)
         query = program.queries[0][0]
@@ -188,20 +189,21 @@ class _Seen(Exception):
     """The last point has been queried."""
 
 
-def refuted(
-    found: Mapping[str, Any], a: Optimizer, b: Optimizer, known: Hyperparameters, sought: Hyperparameters
-) -> str | None:
-    """Why the queries of two rules are not shown to differ; None where they are.
+def refuted(found: Itself, a: Optimizer, b: Optimizer, known: Hyperparameters, sought: Hyperparameters) -> str | None:
+    """Check a counterexample of rules as they are: both are run again, and the derivation is multiplied out.
 
     Parameters
     ----------
-    found : a counterexample of the kind "itself".
-    known, sought : the rules' hyperparameters at a step.
+    known, sought : functions from name and step to a hyperparameter of rule a (a number), and of rule b (an unknown).
+
+    Returns
+    -------
+    Sentence on what is not shown; None where all is.
 
     Raises
     ------
     InputError
-        If what the counterexample says does not fit together, or a rule's step is not made of fractions and roots.
+        If the parts of the counterexample do not fit together, or a rule is not made of fractions and roots.
     """
     sequences, keys = _laid_out(found, a, b)
     last = max(t for t, *_ in keys)
@@ -224,30 +226,29 @@ def refuted(
             divided[end] |= {divisor.numer.as_expr() for divisor in each}
     if any(map(partial(_may_vanish, squares=squares), divided["a"])):
         return f"{a} may divide by zero"
-    for key, text in zip(keys, found["values"], strict=True):
+    for key, text in zip(keys, found.values, strict=True):
         if not _equal(_read(text, names), points[key].as_expr()):
             return f"{a} answers otherwise"
     given = [differences[key].as_expr() for key in keys]
-    for name, text in found["roots"].items():
+    for name, text in found.roots.items():
         if name not in squares or not _equal(_read(text, names), squares[name][1]):
             return f"{name} is not the root of {text}"
         symbol, square = squares[name]
         given.append(symbol**2 - square)
-    return derived(found["lines"], given, names, _factors(divided["a"] | divided["b"]), b)
+    return derived(found.lines, given, names, _factors(divided["a"] | divided["b"]), b)
 
 
-def _laid_out(found: Mapping[str, Any], a: Optimizer, b: Optimizer) -> tuple[list[list[list[Fraction]]], list[Any]]:
-    """By sequence and length, the gradients; and which answers are compared, by step, sequence and length."""
+def _laid_out(found: Itself, a: Optimizer, b: Optimizer) -> tuple[list[list[list[Fraction]]], list[Any]]:
+    """Gradients by sequence and length, and the answers compared, by step, sequence and length."""
     if any(rule.program().gradients != 1 for rule in (a, b)):
         raise InputError("rules that are run as they are take one gradient a step")
-    keys = [(key["step"], key["gradients"], key["length"]) for key in found["answers"]]
-    rows = [[_fraction(text) for text in row] for row in found["gradients"]]
-    lengths = [_fraction(text) for text in found["lengths"]]
-    last = max(t for t, *_ in keys)
+    keys, last = list(found.answers), found.last
+    rows = [[fraction(text) for text in row] for row in found.gradients]
+    lengths = [fraction(text) for text in found.lengths]
     if any(len(row) != last for row in rows) or not all(length > 0 for length in lengths):
         raise InputError(f"there must be {last} gradients in each sequence, and lengths above 0")
     inside = all(t >= 0 and i in range(len(rows)) and n in range(len(lengths)) for t, i, n in keys)
-    if not inside or len(set(keys)) < len(keys) or len(found["values"]) != len(keys):
+    if not inside or len(set(keys)) < len(keys) or len(found.values) != len(keys):
         raise InputError("there must be one value for each answer, and one answer at a step to gradients of a length")
     idle = [row for i, row in enumerate(rows) if any(row) and all(i != sequence for _, sequence, _ in keys)]
     if idle or len(set(map(tuple, rows))) < len(rows) or len(set(lengths)) < len(lengths):
@@ -255,17 +256,11 @@ def _laid_out(found: Mapping[str, Any], a: Optimizer, b: Optimizer) -> tuple[lis
     return [[[length * g for g in row] for length in lengths] for row in rows], keys
 
 
-def _fraction(text: str) -> Fraction:
-    with suppress(ZeroDivisionError):
-        if isinstance(value := evaluated(text, {}), Fraction):
-            return value
-    raise InputError(f"{text!r} is no rational number")
-
-
 def _ground(a: Optimizer, b: Optimizer, sought: Hyperparameters, last: int, sequence: int, lengths: int) -> _Ground:
-    """The field of runs on a sequence of gradients."""
+    """Field of the runs on one sequence of gradients."""
     import sympy
-    from sympy.polys.rings import PolyRing
+
+    from accelsim.symbolic.algebra.rings import Fractions
 
     roots = [
         (end, t, place)
@@ -277,12 +272,12 @@ def _ground(a: Optimizer, b: Optimizer, sought: Hyperparameters, last: int, sequ
     unknown = {s for name in names for t in range(last + 1) for s in sympy.sympify(sought(name, t)).free_symbols}
     called = [sympy.Symbol(f"{end}[{t}][{sequence}][{place}]") for end, t, place in roots]
     symbols = [*called, *sorted(unknown, key=str)]
-    field = PolyRing(symbols, sympy.QQ).to_field()
+    field = Fractions(symbols, sympy.QQ)
     return _Ground(field, dict(zip(roots, field.gens[: len(roots)], strict=True)))
 
 
 def _may_vanish(divisor: Any, squares: Mapping[str, Any]) -> bool:
-    """Whether a polynomial in roots is zero for some choice of their signs."""
+    """Vanishing of a polynomial in roots for some choice of their signs, as far as its norm shows."""
     import sympy
 
     for symbol, square in squares.values():
@@ -292,15 +287,38 @@ def _may_vanish(divisor: Any, squares: Mapping[str, Any]) -> bool:
 
 
 def derived(
-    lines: list[Any], given: list[Any], names: Mapping[str, Any], divided: Container[Any], b: Optimizer
+    lines: Sequence[Line], given: list[Any], names: Mapping[str, Any], divided: Container[Any], b: Optimizer
 ) -> str | None:
-    """Why lines do not lead from what is given to 1, or to what has no zero in b's ranges; None where they do."""
+    """Check a derivation of a contradiction from polynomials that are supposed to vanish.
+
+    Each line is a combination of premises and earlier lines with rational functions that divide by nonzero polynomials
+    alone; the last one is 1, or has no zero in rule b's ranges. So the premises have no common zero there.
+
+    Parameters
+    ----------
+    given : premises (SymPy polynomials); terms count them before the lines.
+    names : by name, the symbols that lines may use.
+    divided : container of irreducible nonzero factors.
+
+    Returns
+    -------
+    Sentence on what is wrong; None for a valid derivation.
+
+    Raises
+    ------
+    InputError
+        If a line refers to one that is not there before it, or is no rational function.
+
+    References
+    ----------
+    Hilbert 1893, doi:10.1007/BF01444162 (Nullstellensatz).
+    """
     values = list(given)
     for line in lines:
-        terms, stated = line["terms"], _read(line["is"], names)
-        if not all(term["of"] in range(len(values)) for term in terms):
+        terms, stated = line.terms, _read(line.equals, names)
+        if not all(term.of in range(len(values)) for term in terms):
             raise InputError("each line must be made of what is given and of earlier lines")
-        weights, parts = [_read(term["times"], names) for term in terms], [values[term["of"]] for term in terms]
+        weights, parts = [_read(term.times, names) for term in terms], [values[term.of] for term in terms]
         over = Field([*weights, *parts, stated])
         elements = [over.element(weight) for weight in weights]
         for factor in (f for element in elements if element for f in over.factors(1 / element)):
@@ -308,7 +326,7 @@ def derived(
                 return f"a line divides by {factor}, which might be zero"
         products = (element * over.element(part) for element, part in zip(elements, parts, strict=True))
         if sum(products, over.domain.zero) != over.element(stated):
-            return f"a line is not {line['is']}"
+            return f"a line is not {line.equals}"
         values.append(stated)
     if lines and (values[-1] == 1 or never_zero(values[-1], b)):
         return None
@@ -323,7 +341,7 @@ def _factors(polynomials: Iterable[Any]) -> set[Any]:
 
 
 def _read(text: str, names: Mapping[str, Any]) -> Any:
-    """A written expression; never evaluated as Python."""
+    """Expression of a text (SymPy), never evaluated as Python."""
     import sympy
 
     value = expression(text, names)

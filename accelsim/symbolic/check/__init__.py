@@ -1,0 +1,1 @@
+"""Proofs: whether a claim that two rules are one holds."""

@@ -23,21 +23,22 @@ Place = tuple[int, int]  # sequence of gradients, step
 
 
 class Trial:
-    """Both rules on sequences of gradients, in one coordinate, from 0.
+    """Runs of both rules on some sequences of gradients, in one coordinate, from w = 0.
 
     Parameters
     ----------
-    a, b : rules that take one gradient a step; switches are at their defaults.
-    values : a's hyperparameters, a text in t or one a step.
-    set_b : those of b's that are known, texts in t.
-    sequences : gradients, at most as many as `values` has steps.
-    signs : those of polynomials in the unknowns, in a case that is looked at.
+    a, b : rules of one gradient a step; switches are at their defaults.
+    values : rule a's hyperparameters by name: a text in t, or a list of one text a step.
+    set_b : known hyperparameters of rule b, texts in t. Its others are one unknown a step, ``lr[3]``.
+    sequences : gradients, one list a sequence, each at most as long as the lists in `values`.
+    signs : the case that is looked at: by polynomial in the unknowns (SymPy), 1, 0 or -1.
 
     Attributes
     ----------
-    shown : what rule a queries after each gradient.
-    differences : numerators of what rule b queries less that, polynomials in unknowns, roots and signs.
-    divisors : polynomials that are not zero where both rules have values.
+    shown : by (sequence, step), rule a's query after that many gradients.
+    differences : by (sequence, step), the numerator of rule b's query less rule a's, a polynomial in unknowns, roots
+        and signs.
+    divisors : polynomials that are nonzero wherever both rules have values.
 
     Raises
     ------
@@ -80,7 +81,7 @@ class Trial:
         self.divisors |= {factor for factor, _ in self.functions.factors(below)[1]}
 
     def hyperparameter(self, end: int, name: str, t: int) -> Any:
-        """A hyperparameter at a step: a number, or an unknown."""
+        """Value of a hyperparameter of rule a (end 0) or b (end 1) at step t: a number, or the unknown ``name[t]``."""
         import sympy
 
         known = (self.values, self.set_b)[end]
@@ -90,9 +91,12 @@ class Trial:
         return self.functions.plain(expression(str(value), {"t": sympy.Integer(t)}))
 
     def _run(self, end: int, gradients: Sequence[Any], points: list[Any]) -> Iterator[Any]:
-        """What a rule queries after each gradient.
+        """Queries of a rule after each gradient.
 
-        A position that it queries is at points, if these are given: it is supposed to have queried them before.
+        Parameters
+        ----------
+        points : rule a's queries, empty for its own run. A position that rule b queries is set to them: it is supposed
+            to have queried them before.
         """
         rule, program, functions = self.rules[end], self.programs[end], self.functions
         state = {name: number(value) for name, value in rule.start(0).items()}
@@ -131,23 +135,29 @@ class Trial:
 
     @cached_property
     def roots(self) -> dict[Any, Any]:
-        """Symbols of roots, with their squares."""
+        """Squares of the symbols that stand for roots, by symbol."""
         return {x: atom.arguments[0] for x, atom in self.functions.atoms.items() if atom.function == "sqrt"}
 
     @cached_property
     def open(self) -> dict[Any, Any]:
-        """Symbols of signs that are not decided in the case, with what they are signs of."""
+        """Arguments of the signs that the case leaves open, by the symbol that stands for each."""
         return {x: atom.arguments[0] for x, atom in self.functions.atoms.items() if atom.function == "sign"}
 
     @cached_property
     def premises(self) -> list[Any]:
-        """What is zero in the case where rule b follows rule a: differences, squares of roots, and what is zero."""
+        """Polynomials that vanish in the case if rule b follows rule a.
+
+        They are the differences, each root's square less the symbol squared, and the polynomials of sign 0.
+        """
         found = [*self.differences.values(), *(x**2 - square for x, square in self.roots.items())]
         return [*found, *(polynomial for polynomial, sign in self.signs.items() if sign == 0)]
 
     @cached_property
     def impossible(self) -> bool:
-        """Whether ranges exclude the case, what is zero in it and linear in a hyperparameter being solved for that."""
+        """Exclusion of the case by the declared ranges: whether no hyperparameters have these signs.
+
+        A polynomial of sign 0 that is linear in a hyperparameter is solved for it first.
+        """
         plain = Functions([], self._range)
         zero = {}
         for polynomial in (p for p, sign in self.signs.items() if sign == 0):
@@ -164,12 +174,15 @@ class Trial:
 
     @cached_property
     def nonzero(self) -> Nonzero:
-        """What is not zero in the case."""
+        """Polynomials that are nonzero in the case, as a container of irreducible factors."""
         return Nonzero(self.functions, [*self.divisors, *(p for p, sign in self.signs.items() if sign)])
 
 
 class Nonzero:
-    """Polynomials that are not zero: factors of known ones, and what ranges show."""
+    """Container of irreducible polynomials that are nonzero.
+
+    It holds factors of the `known` ones, and all others whose interval, from the declared ranges, excludes zero.
+    """
 
     def __init__(self, functions: Functions, known: Sequence[Any]) -> None:
         self.functions = functions

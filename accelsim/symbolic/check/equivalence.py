@@ -1,4 +1,4 @@
-"""A checker of claimed equivalences: given a map of hyperparameters and a transform of states, is it one?
+"""Proofs of claimed equivalences: a map of hyperparameters and a transform of states are given, and are checked.
 
 Two rules that query the same points on every sequence of gradients are the same method. For a transform T_t of
 states it is enough that, as identities between rational functions of hyperparameters and of unknown functions of t,
@@ -17,7 +17,8 @@ all this is about linear parts: the rules are the same *up to* what is set aside
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
@@ -25,20 +26,23 @@ from typing import Any
 from accelsim.errors import InputError, unknown
 from accelsim.language import VOCABULARY
 from accelsim.rule import Optimizer
-from accelsim.schedules import Recurrence
 from accelsim.symbolic.algebra.field import elsewhere, reduced, shifted, special_steps
-from accelsim.symbolic.algebra.language import divided_by, expression, number
+from accelsim.symbolic.algebra.language import divided_by, expression, number, rooted, states_read
 from accelsim.symbolic.algebra.nonvanishing import conditions, poles
 from accelsim.symbolic.algebra.radicals import Roots
-from accelsim.symbolic.algebra.recurrences import Recursions, Texts
-from accelsim.symbolic.check.positivity import HALF, at_least_zero, positive_sequence
+from accelsim.symbolic.algebra.recurrences import Recursions, Texts, put
+from accelsim.symbolic.check.positivity import at_least_zero, positive_sequence
 from accelsim.symbolic.check.preconditioners import Preconditioners, Rule, nonlinear
 from accelsim.symbolic.check.runs import STEPS, Replay
+from accelsim.symbolic.system.closed_forms import related_forms
 from accelsim.symbolic.system.formulas import formulas, structure
-from accelsim.symbolic.system.normal_form import LinearPart, linear_part
+from accelsim.symbolic.system.linear_part import LinearPart, linear_part
+from accelsim.symbolic.system.rule_sequences import reads, recurrences
 from accelsim.symbolic.system.tableau import distinct, time
 
 DRAWS = 3  # replays at random rational hyperparameters that must agree exactly
+UNROLLED = 2  # steps that sequences are followed where values at one step do not show that an identity holds
+OF_TARGET = "\N{PRIME}"  # after the name of a sequence of the target, lest it be taken for one of the source
 TRIES = 50  # replays in which a counterexample is looked for
 POSITIVE, NOT_POSITIVE = "a given positive sequence", "a given sequence, which may be zero or negative"
 SIGN, PRECONDITIONER = "sign", "preconditioner"  # up to which rules may be the same
@@ -46,26 +50,36 @@ SIGN, PRECONDITIONER = "sign", "preconditioner"  # up to which rules may be the 
 
 @dataclass(frozen=True)
 class Equivalence:
-    """The claim that a rule, the source, is another one, the target, at mapped hyperparameters.
+    """Claim that a rule, the source, is another one, the target, at mapped hyperparameters.
 
     Attributes
     ----------
     source, target : the rules.
-    map : each hyperparameter of the target, written in t and the source's hyperparameters, as ``"lr*(1 - nu)"``.
-        What varies is written as a function, as ``"lr(t-1)"``.
-    transform : each state of one rule, written in the states of the other at the same step, as ``"w + lr*m"``.
+    map : by hyperparameter of the target, a text in t and the source's hyperparameters, as ``"lr*(1 - nu)"``. One that
+        varies is written as a function, as ``"lr(t-1)"``.
+    transform : by state of one rule, a linear combination of the states of the other at the same step, as
+        ``"w + lr*m"``: the rows of T_t. A state whose name is also one of a hyperparameter or function of t is told by
+        its rule, as ``"b[m]"``.
     backward : whether the transform leads from the target's states to the source's.
-    varying : the source's hyperparameters that are unknown functions of t; recurrences always are.
+    varying : the source's hyperparameters that are unknown functions of t.
     given : the source's hyperparameters that are known: numbers, or schedules written in t.
-    constant : recurrences and given sequences (preconditioners) that are claimed for no change in time only.
+    constant : recurrences and given sequences (preconditioners) for which the claim supposes that they do not vary.
+    free : recurrences that are any functions of t, as if they were hyperparameters without a default: the source's are
+        arbitrary, and the map gives the target's. The others are what their recursions make of them.
+    replaced : recurrences of the target in place of which the map gives values, though the source's are not free.
     returned : whether the rules are claimed to return the same, beside querying the same points.
-    sequences : functions of t that the map and the transform may use, by name: the value at t = 0, and that at t + 1
-        in values at t, as ``("1", "1 + beta(t+1)*weights(t)")``.
-    preconditioners : given sequences of the target that are another formula than the source's, each written in those of
-        the source, as ``{"p": "p(t)*sqrt(beta2)"}``; all that their formulas contain is then mapped, too.
-    nonlinear : what their formulas depend on of the target's states that are not linear, each written in those of the
-        source at the same step; where nothing is said, the state of the same name.
-    up_to : what the claim sets aside, of "sign" and "preconditioner"; nothing where the rules are the same as they are.
+    sequences : functions of t that the map and the transform may use, by name: the value at t = 0, and the one at
+        t + 1 in values at t, as ``("1", "1 + beta(t+1)*weights(t)")``.
+    preconditioners : given sequences of the target that are another formula than the source's, each written in the
+        source's, as ``{"p": "p(t)*sqrt(beta2)"}``; hyperparameters in their formulas then have to be mapped too.
+    nonlinear : by nonlinear state of the target that such a formula reads, a text in the source's nonlinear states at
+        the same step; by default the state of the same name.
+    up_to : kinds of what the claim sets aside, of "sign" and "preconditioner"; empty for the rules as they are.
+
+    Raises
+    ------
+    InputError
+        For a name that no rule has, or a recurrence that is mapped and not free.
     """
 
     source: Optimizer
@@ -80,9 +94,18 @@ class Equivalence:
     sequences: Texts = field(default_factory=dict)
     preconditioners: Mapping[str, str] = field(default_factory=dict)
     nonlinear: Mapping[str, str] = field(default_factory=dict)
+    free: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()
     up_to: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        own = {name: rule for rule in (self.source, self.target) for name in recurrences(rule)}
+        for name in self.free:
+            if name not in own:
+                raise unknown(f"recurrence of {self.source} or {self.target}:", name, own)
+        for name in self.replaced:
+            if own.get(name) != self.target:
+                raise unknown(f"recurrence of {self.target}:", name, recurrences(self.target))
         taken = {"t", *VOCABULARY, *self.source.hyperparameters, *self.source.states, *self.target.states}
         for name in self.sequences:
             if name in taken or not name.isidentifier():
@@ -90,6 +113,11 @@ class Equivalence:
         for name in self.map:
             if name not in self.target.hyperparameters:
                 raise unknown(f"hyperparameter of {self.target}:", name, self.target.hyperparameters)
+            if name in self.derived:
+                raise InputError(
+                    f"{name} of {self.target} is the recurrence {self.target.hyperparameters[name].default}: "
+                    "a map says what it is where it is among those that are free"
+                )
         to = self.source if self.backward else self.target
         for states, of in ((self.transform, to), (self.nonlinear, self.target)):
             for name in states:
@@ -97,33 +125,48 @@ class Equivalence:
                     raise unknown(f"state of {of}:", name, of.states)
 
     @property
+    def end(self) -> str:
+        """The rule from whose states the transform leads: ``a``, the source, or ``b``, the target."""
+        return "b" if self.backward else "a"
+
+    @property
     def open(self) -> tuple[str, ...]:
-        """The source's hyperparameters that are unknown functions of t."""
-        declared = self.source.hyperparameters.items()
-        known = (*self.given, *self.constant)
-        return (*self.varying, *(n for n, h in declared if isinstance(h.default, Recurrence) and n not in known))
+        """The source's hyperparameters that are functions of t: those that may be any, and its recurrences."""
+        return (*self.varying, *recurrences(self.source, (*self.given, *self.constant)))
+
+    @property
+    def anything(self) -> tuple[str, ...]:
+        """The source's hyperparameters that may be any functions of t, constant ones among them."""
+        own = recurrences(self.source, self.given)
+        return (*self.varying, *(name for name in own if name in (*self.free, *self.constant)))
+
+    @property
+    def derived(self) -> tuple[str, ...]:
+        """The target's hyperparameters that follow a recurrence."""
+        return tuple(recurrences(self.target, (*self.free, *self.replaced)))
 
     @property
     def direction(self) -> str:
-        """Which rule's states the transform makes of which."""
+        """Direction of the transform in words: from one rule to the other."""
         ends = (self.target, self.source) if self.backward else (self.source, self.target)
         return f"{ends[0]} -> {ends[1]}"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a claim.
+    """Outcome of checking a claim.
 
     Attributes
     ----------
-    status : "proved" (all identities hold, all replays agree), "refuted" (a counterexample), or "failed" (identities
-        do not hold, yet the runs agree: the transform is wrong; or the two routes disagree).
-    residuals : what each identity leaves, "0" where it holds.
-    conditions : what must not be zero.
-    assumptions : what the claim is modulo of.
-    counterexample : hyperparameters, gradients and the first step at which the runs differ.
-    reason : one line.
-    up_to : what was set aside, of "sign" and "preconditioner": about the rules as they are, nothing is said then.
+    status : "proved" (all identities hold and all runs agree), "refuted" (with a counterexample), or "failed": the
+        identities do not hold though the runs agree, so that the transform is wrong, or the two routes disagree.
+    residuals : by name of an identity, the text of its left side less its right side, "0" where it holds.
+    conditions : texts of what has to be nonzero, or positive.
+    assumptions : sentences on what the claim takes for granted, such as preconditioners that are set aside.
+    counterexample : hyperparameters, gradients and the first step at which runs differ; None where none do.
+    reason : why the status is what it is, in one line.
+    up_to : kinds of what was set aside, "sign" and "preconditioner". Where there are some, nothing is said of the rules
+        as they are.
     """
 
     status: str
@@ -136,7 +179,7 @@ class Verdict:
 
 
 def up_to_words(kinds: Iterable[str]) -> str:
-    """What something is up to, as the end of a sentence; nothing where it is so as it stands.
+    """Kinds of what is set aside as the end of a sentence; empty for none.
 
     >>> up_to_words(["sign", "preconditioner"])
     ' up to a sign and a preconditioner'
@@ -146,7 +189,23 @@ def up_to_words(kinds: Iterable[str]) -> str:
 
 
 def check(claim: Equivalence) -> Verdict:
-    """Prove or refute a claimed equivalence."""
+    """Prove or refute a claimed equivalence by symbolic identities, and confirm the verdict by runs in fractions.
+
+    Returns
+    -------
+    Verdict
+        "proved" only where both routes agree.
+
+    Raises
+    ------
+    InputError
+        If the claim cannot be read: a name that no rule has, a transform that is not linear, a hyperparameter without a
+        value, different numbers of gradients, or a sign that the target alone applies.
+
+    References
+    ----------
+    Kalman 1963, doi:10.1137/0301010 (equivalence of linear systems by a transform of states).
+    """
     proof = _Proof(claim)
     residuals = proof.residuals()
     left = {name: value for name, value in residuals.items() if value != 0}
@@ -160,7 +219,13 @@ def check(claim: Equivalence) -> Verdict:
         else:
             reason += f", but {runs} {kind}runs agree: the rules may be the same, by another transform"
     elif counterexample:
-        reason = f"the identities hold, but {kind}runs differ: one of the two routes is wrong"
+        maps = sorted({name for part in linear_parts(claim) for name, _ in part.tableau.maps})
+        why = (
+            f"identities say nothing of factors inside {' and '.join(maps)}"
+            if maps
+            else "one of the two routes is wrong"
+        )
+        reason = f"the identities hold, but {kind}runs differ: {why}"
     elif gap := next(proof.gaps(), None):
         reason = gap
     elif runs < DRAWS:
@@ -174,8 +239,16 @@ def check(claim: Equivalence) -> Verdict:
     return Verdict(status, texts, proof.conditions(), proof.assumptions(), counterexample, reason, proof.up_to)
 
 
+def differs(claim: Equivalence) -> bool:
+    """Refutation of a claim by one run in fractions: sooner done than `check`, and True only where the run shows it."""
+    for seed in range(DRAWS):
+        with suppress(ArithmeticError, ValueError):
+            return Replay(claim, linear_parts(claim), seed).difference() is not None
+    return False
+
+
 def _replayed(proof: _Proof, wanted: int) -> tuple[int, bool, dict[str, Any] | None]:
-    """How many of the wanted runs agreed, whether all in fractions, and the first difference or None."""
+    """Outcome of runs: how many agreed of those wanted, whether all in fractions, first difference or None."""
     agreed, rational = 0, not proof.claim.preconditioners
     for seed in range(TRIES):
         try:
@@ -195,33 +268,58 @@ def _replayed(proof: _Proof, wanted: int) -> tuple[int, bool, dict[str, Any] | N
 
 
 def linear_parts(claim: Equivalence) -> tuple[LinearPart, LinearPart]:
-    """Source and target, of which the target's hyperparameters are unknown functions of t.
-
-    A preconditioner that both rules have is taken into the gradient by both or by neither: it is one gradient that
-    they are given.
+    """Linear parts of source and target of a claim (see `parts_of`).
 
     Raises
     ------
     InputError
-        If what one of the rules calls a state or hyperparameter is a given sequence of the other.
+        If a rule has no linear part, or a name means different things in the two rules.
     """
-    variable = tuple(k for k, v in claim.target.hyperparameters.items() if not v.switch)
-    source = linear_part(claim.source, claim.varying, **claim.given)
-    target = linear_part(claim.target, variable)
-    for rule, other in ((claim.source, target), (claim.target, source)):
-        distinct(rule, other.tableau.factors.values())
-    if claim.preconditioners:  # which are not one gradient
+    source = linear_part(claim.source, claim.anything, **claim.given)
+    target = linear_part(claim.target, _variable(claim))
+    return parts_of(source, target, one_gradient=not claim.preconditioners)
+
+
+def parts_of(source: LinearPart, target: LinearPart, one_gradient: bool = True) -> tuple[LinearPart, LinearPart]:
+    """Linear parts of two rules with their given sequences in places where they can be compared.
+
+    A preconditioner that both rules have is taken into the gradient of both or of neither, since they are given one
+    gradient.
+
+    Parameters
+    ----------
+    source, target : linear parts, each by itself.
+    one_gradient : whether preconditioners of one name are one sequence; if not, neither is taken into the gradient.
+
+    Returns
+    -------
+    source, target : the parts to be compared.
+
+    Raises
+    ------
+    InputError
+        If a given sequence of one rule has the name of a state or hyperparameter of the other.
+    """
+    for part, other in ((source, target), (target, source)):
+        distinct(part.tableau.optimizer, other.tableau.factors.values())
+    if not one_gradient:
         return _outside(source, source.absorbed), _outside(target, target.absorbed)
     return _outside(source, _elsewhere(source, target)), _outside(target, _elsewhere(target, source))
 
 
+def _variable(claim: Equivalence) -> tuple[str, ...]:
+    """The target's hyperparameters that the map may give."""
+    declared = claim.target.hyperparameters.items()
+    return tuple(k for k, v in declared if not v.switch and k not in claim.derived)
+
+
 def _elsewhere(part: LinearPart, other: LinearPart) -> frozenset[str]:
-    """What a part has taken into the gradient, and the other has elsewhere."""
+    """Given sequences that one part has taken into the gradient while the other has them in its matrices."""
     return (part.absorbed - other.absorbed) & {factor.symbol for factor in other.tableau.factors.values()}
 
 
 def _outside(part: LinearPart, names: frozenset[str]) -> LinearPart:
-    """The part with what it has taken into the gradient in its matrices again."""
+    """The part with some given sequences moved from the gradient back into its matrices."""
     import sympy
 
     for name in names:
@@ -235,12 +333,10 @@ def _outside(part: LinearPart, names: frozenset[str]) -> LinearPart:
 
 
 def _set_aside(source: LinearPart, target: LinearPart) -> None:
-    """What a sign is applied to is compared; that is sound where both rules apply it alike, or the source alone does.
+    """Raise `InputError` if the target applies a sign that the source does not, or at another place.
 
-    Raises
-    ------
-    InputError
-        If the target applies a sign that the source does not, or at another place.
+    Arguments of signs are compared in place of signs. That is sound where both rules apply them alike, or the source
+    alone does.
     """
     theirs, ours = target.tableau.maps, source.tableau.maps
     if theirs and theirs != ours:
@@ -254,15 +350,15 @@ def _set_aside(source: LinearPart, target: LinearPart) -> None:
 def set_aside(
     source: LinearPart, target: LinearPart, mapped: Iterable[Any], constant: Iterable[str] = ()
 ) -> tuple[str, ...]:
-    """What rules whose linear parts are the same are the same up to.
+    """Kinds of what keeps rules with equal linear parts from being the same: of "sign" and "preconditioner".
 
-    Nothing, where both apply the same signs and are given the same sequences. A sequence in a hyperparameter of the
-    target, or one that is supposed not to vary, is set aside.
+    It is empty where both apply the same signs and are given the same sequences. A given sequence that is supposed not
+    to vary, or that a hyperparameter of the target is written in, is a preconditioner that is set aside.
 
     Parameters
     ----------
     mapped : the target's hyperparameters, as SymPy expressions.
-    constant : what is claimed for no change in time only.
+    constant : names of sequences that the claim supposes not to vary.
     """
     from sympy.core.function import AppliedUndef
 
@@ -277,7 +373,7 @@ def set_aside(
 
 
 def set_aside_notes(part: LinearPart) -> list[str]:
-    """What stands between a rule and its linear part; no given sequence is called positive that need not be."""
+    """Sentences on what a linear part sets aside. A given sequence is called positive only where that is proved."""
     unsure = {f.symbol for f in part.tableau.factors.values() if not positive_sequence(part, f)}
     found = []
     for note in part.assumptions:
@@ -289,27 +385,28 @@ def set_aside_notes(part: LinearPart) -> list[str]:
 
 
 def given_sequences(part: LinearPart) -> set[str]:
-    """The symbols of a rule's given sequences."""
+    """Names of a rule's given sequences (preconditioners)."""
     return {factor.symbol for factor in part.tableau.factors.values()}
 
 
 class _Proof:
-    """Both rules' matrices over the source's hyperparameters, and the transform between them."""
+    """The identities of a claim: both rules' matrices over the source's hyperparameters, and the transform T_t."""
 
     def __init__(self, claim: Equivalence) -> None:
         self.claim = claim
         source, target = linear_parts(claim)
         _set_aside(source, target)
         functions = {factor.symbol for part in (source, target) for factor in part.tableau.factors.values()}
-        functions |= {k for k, v in claim.source.hyperparameters.items() if isinstance(v.default, Recurrence)}
+        functions |= set(recurrences(claim.source))
         for name in claim.constant:
             if name not in functions:
                 raise unknown(f"function of t in {claim.source} or {claim.target}:", name, functions)
         self.source = self._steady(source)
-        self.recursions = self._recursions()
+        self.recursions = self._recursions() | self.source.sequences
         self.mapped = self._mapped(target)
         self.scales = self._scales(target)
-        self.target = self._steady(target.replaced({**self.mapped, **self.scales}))
+        self.target = self._steady(self._placed(target).replaced(self.scales))
+        self.recursions |= self.target.sequences.without(self.target.sequences.values)
         counts = [part.tableau.gradients for part in (self.source, self.target)]
         for name in functions & claim.sequences.keys():
             raise InputError(f"a sequence cannot be called {name!r}: it is given")
@@ -324,6 +421,30 @@ class _Proof:
         self.up_to = set_aside(source, target, self.mapped.values(), claim.constant)
         self.squared: list[Any] = []  # what roots that identities square are taken of
 
+    def _placed(self, target: LinearPart) -> LinearPart:
+        """The target's part in the source's terms; its sequences that are multiples of the source's are written so."""
+        import sympy
+
+        self._readable(target)
+        part = target.put({f.func: value for f, value in self.mapped.items()}).defined(self.claim.derived)
+        own = {f: sympy.Function(f"{f.__name__}{OF_TARGET}", real=True) for f in part.sequences.following}
+        part = part.renamed(own).closed()
+        return part.with_forms(related_forms(self.recursions | part.sequences, part.sequences.following))
+
+    def _readable(self, target: LinearPart) -> None:
+        """Raise `InputError` for a recurrence of the target that is no formula and not the source's at equal values."""
+        claim = self.claim
+        defined = {f.__name__ for f in (*target.sequences.values, *target.forms)}
+        for name in needed(target):
+            if name in claim.derived and name not in defined:
+                one, other = (rule.hyperparameters.get(name) for rule in (claim.source, claim.target))
+                equal = one == other and name in claim.open and name not in claim.anything
+                if not equal or not all(map(self._same, claim.map)):
+                    raise InputError(
+                        f"{name} of {claim.target} cannot be read as a formula in t, its memory and hyperparameters, "
+                        "so that nothing is known of it: free it, or write it without comparing, indexing or rounding"
+                    )
+
     def _steady(self, part: LinearPart) -> LinearPart:
         """The part with a symbol for each function of t that the claim has constant."""
         return part.replaced(self._held(part.matrices))
@@ -336,7 +457,7 @@ class _Proof:
         return {f: sympy.Symbol(f.func.__name__, real=True, positive=f.is_positive) for f in functions}
 
     def _names(self) -> dict[str, Any]:
-        """What is known by name in a claim's texts: t, the source's hyperparameters, given sequences, functions."""
+        """Meanings of the names in a claim's texts: t, hyperparameters of the source, sequences, functions of t."""
         import sympy
 
         known: dict[str, Any] = {"t": time()}
@@ -346,12 +467,21 @@ class _Proof:
         for name in self.claim.source.hyperparameters:
             given = self.claim.given.get(name)
             if name in self.claim.open:
-                known[name] = sympy.Function(name, real=True)
+                known[name] = self._called(name)
             elif isinstance(given, str):
                 known[name] = partial(self._schedule, given)
             else:
                 known[name] = sympy.Symbol(name, real=True) if given is None else number(given)
+        known |= {name: self._called(name) for name in self.source.tableau.uniform}
         return known | {name: sympy.Function(name, real=True) for name in self.claim.sequences}
+
+    def _called(self, name: str) -> Any:
+        """A function of t of the source by its name: its closed form, where it has one."""
+        import sympy
+
+        function = sympy.Function(name, real=True)
+        form = self.source.forms.get(function)
+        return function if form is None else lambda t: form.subs(time(), t)
 
     def _recursions(self) -> Recursions:
         """The claim's own sequences."""
@@ -377,7 +507,7 @@ class _Proof:
         return expression(text, {**self._names(), **more})
 
     def _mapped(self, target: LinearPart) -> dict[Any, Any]:
-        """What stands for each of the target's hyperparameters, unknown functions until now."""
+        """Values of the target's hyperparameters, by the unknown function of t that stood for each."""
         import sympy
 
         mapped = {}
@@ -387,7 +517,7 @@ class _Proof:
         return mapped
 
     def _scales(self, target: LinearPart) -> dict[Any, Any]:
-        """What stands for the target's given sequences that are other formulas than the source's."""
+        """Values of the target's given sequences that are other formulas than the source's, by sequence."""
         import sympy
 
         given = [factor.symbol for factor in target.tableau.factors.values()]
@@ -399,7 +529,7 @@ class _Proof:
         return found
 
     def _related(self) -> Preconditioners:
-        """What is to be proved of these sequences."""
+        """The identities about these given sequences."""
         import sympy
 
         def at_t(name: str) -> Any:
@@ -421,11 +551,12 @@ class _Proof:
 
         before, after = (part.tableau.states for part in self.onto)
         symbols = {name: sympy.Dummy(name) for name in before}
+        read = {text: symbols[s] for text, s in states_read(self.claim.end, before, self._names()).items()}
         matrix = sympy.zeros(len(after), len(before))
         for i, state in enumerate(after):
             if state not in self.claim.transform:
                 raise InputError(f"the transform {self.claim.direction} does not say what {state} is")
-            row = sympy.expand(self._written(self.claim.transform[state], **symbols))
+            row = sympy.expand(self._written(self.claim.transform[state], **read))
             for j, name in enumerate(before):
                 matrix[i, j] = row.coeff(symbols[name])
             rest = sympy.expand(row - sum(matrix[i, j] * symbols[name] for j, name in enumerate(before)))
@@ -434,22 +565,28 @@ class _Proof:
         return matrix
 
     def residuals(self) -> dict[str, Any]:
-        """What each identity leaves, by name, at special steps (at the first from the start alone) and all others."""
+        """Left side less right side of each identity, by name.
+
+        Each is looked at at its special steps and at all others together; at a special first step from the start alone.
+        """
         found = self._start()
         for name, columns, row, of_states in self._rows():
             special = special_steps(row)
-            if 0 in special and of_states:
-                special.remove(0)
-                first = self.recursions.at(row, 0)
+            alone = of_states and (0 in special or bool(self.recursions.early))
+            if alone:
                 for start, states in self._starts():
-                    found[f"{name} from the initial {start} at t = 0"] = reduced((first * states)[0])
+                    first = self._left((row * states)[0], 0)
+                    found[f"{name} from the initial {start} at t = 0"] = first
             for column, entry in zip(columns, row, strict=True):
-                found |= self._entry(f"{name}, coefficient of {column}", entry, special)
+                found |= self._entry(f"{name}, coefficient of {column}", entry, special, alone)
         found = {name: self._without_roots(value) for name, value in found.items()}
         return found | (self.related.residuals if self.related else {})
 
     def _without_roots(self, residual: Any) -> Any:
-        """What is left of an identity once roots are products of independent ones, where their squares are positive."""
+        """Residual of an identity once its roots are products of independent ones.
+
+        Squares that had to be positive for this are added to `squared`.
+        """
         if residual == 0 or not any(power.exp.is_Rational and not power.exp.is_Integer for power in _powers(residual)):
             return residual
         roots = Roots([])
@@ -459,16 +596,52 @@ class _Proof:
         self.squared += [square for square in roots.positive if square not in self.squared]
         return left
 
-    def _entry(self, name: str, equation: Any, special: list[int]) -> dict[str, Any]:
-        """What is left of an equation at those of some special steps that are special to it, and elsewhere."""
+    def _entry(self, name: str, equation: Any, special: list[int], started: bool) -> dict[str, Any]:
+        """Residuals of one equation, by name: at those of some steps that are special to it, and at all others.
+
+        Where `started`, nothing is asked of step 0.
+        """
         own = special_steps(equation)
-        steps = [step for step in special if step in own]
-        found = {f"{name} at t = {step}": reduced(self.recursions.at(equation, step)) for step in steps}
-        found[f"{name} elsewhere" if own else name] = reduced(self.recursions.onward(elsewhere(equation)))
+        steps = [step for step in special if step in own and not (started and step == 0)]
+        found = {f"{name} at t = {step}": self._left(equation, step) for step in steps}
+        done = {*own, *({0} if started else ())}
+        found[f"{name} elsewhere" if own else name] = self._left(equation, None, done)
         return found
 
+    def _left(self, equation: Any, step: int | None, done: Collection[int] = ()) -> Any:
+        """Residual of an equation at a step, or (None) at all steps but those that are done.
+
+        An equation that holds for any values of the source's recurrences is seen to do so without their recursions.
+        Otherwise all sequences are written in those of some step t and the steps before it are looked at one by one: by
+        induction that is every step.
+        """
+        here = self.recursions
+        left = reduced(here.onward(elsewhere(equation)) if step is None else here.at(equation, step))
+        if left == 0 or not (here.early or here.values):
+            return left
+        full = here.defined(equation)
+        if step is not None:
+            return reduced(here.at(full, step))
+        special = {s for s in special_steps(full) if s >= 0}
+        lag = here.lag(full)
+        remainders = []
+        for begin in range(lag, lag + UNROLLED + 1):
+            remainders.append(reduced(here.onward(elsewhere(shifted(full, begin)))))
+            if remainders[-1] == 0:
+                early = sorted({*range(begin), *special} - set(done))
+                return next((x for x in (reduced(here.at(full, s)) for s in early) if x != 0), remainders[-1])
+        return remainders[0]
+
     def _rows(self) -> Iterator[tuple[str, list[str], Any, bool]]:
-        """What vanishes at all steps: of each new state, query and return the coefficients of states or gradients."""
+        """Equations that hold at all steps, row by row: of each new state, query and returned point.
+
+        Yields
+        ------
+        name : of the row.
+        columns : names of the coefficients in it.
+        row : SymPy matrix (1, columns) that vanishes.
+        of_states : whether the columns are states rather than gradients.
+        """
         before, after = self.onto
         ahead, here = shifted(self.transform, 1), self.transform
         inputs = [f"g{j or ''}" for j in range(before.tableau.gradients)]
@@ -488,7 +661,7 @@ class _Proof:
                 yield f"{what} {row}", columns, matrix.row(i), columns is states
 
     def _starts(self, after: bool = False) -> Iterator[tuple[str, Any]]:
-        """What the rules that the transform leads from or to start at, as columns: in units of w0, and besides."""
+        """Initial states (before or after the transform) as columns: in units of the point w0, and constant."""
         import sympy
 
         table = self.onto[after].tableau
@@ -496,33 +669,34 @@ class _Proof:
             yield what, sympy.Matrix(list(map(number, values)))
 
     def _start(self) -> dict[str, Any]:
-        """Same start: T_0 takes the initial point to the initial point and initial memories to initial memories."""
-        first = self.recursions.at(self.transform, 0)
+        """Residuals of T_0 s_0 = s'_0: the initial point goes to the initial point, memories to memories."""
         states = self.onto[1].tableau.states
         found: dict[str, Any] = {}
         for (what, left), (_, right) in zip(self._starts(), self._starts(after=True), strict=True):
             names = (f"initial {what} in {state}" for state in states)
-            found |= {name: reduced(value) for name, value in zip(names, first * left - right, strict=True)}
+            equations = self.transform * left - right
+            found |= {name: self._left(value, 0) for name, value in zip(names, equations, strict=True)}
         return found
 
     def conditions(self) -> tuple[str, ...]:
-        """What the rules divide by at these hyperparameters, and what the map and the transform do."""
+        """Texts of what has to be nonzero or positive: divisors of rules, map and transform, and squares of roots."""
         more = (*(f"{text} > 0" for text in self.positive), *self.related.vanishing()) if self.related else ()
         return (*conditions(self._values), *dict.fromkeys((*self._roots_exist(), *self._not_zero(), *more)))
 
     def _roots_exist(self) -> Iterator[str]:
-        """That what square roots are taken of is not negative, where ranges do not say so."""
+        """Conditions that squares of roots are not negative, where ranges do not prove it."""
         claim = self.claim
         variable = tuple(k for k, v in claim.target.hyperparameters.items() if not v.switch)
         ours = self.source.tableau.rooted(claim.varying, **claim.given)
         theirs = (square.xreplace(self.mapped) for square in self.target.tableau.rooted(variable))
-        said = (power.base for value in self.mapped.values() for power in _powers(value) if power.exp.q == HALF)
+        names, texts = self._names(), (*claim.map.values(), *claim.given.values())
+        said = (x for text in texts if isinstance(text, str) for x in rooted(text, names))
         for square in (x.xreplace(self._held([x])) for x in (*ours, *theirs, *said, *self.squared)):
             if not at_least_zero(square, claim.source):
                 yield f"{square} >= 0"
 
     def _not_zero(self) -> Iterator[str]:
-        """That what is divided by is not zero, where it is a given sequence that may be."""
+        """Conditions that given sequences that are divided by are nonzero, where that is not proved."""
         import sympy
         from sympy.core.function import AppliedUndef
 
@@ -536,33 +710,34 @@ class _Proof:
 
     @property
     def positive(self) -> list[str]:
-        """What must be positive where the claim is to hold."""
+        """Texts of expressions that have to be positive for the claim to hold."""
         return self.related.positive() if self.related else []
 
     @cached_property
     def _values(self) -> list[Any]:
-        """What must exist for the claim to mean anything."""
+        """Expressions whose poles are conditions of the claim."""
         written = [*self.mapped.values(), *self.scales.values(), *self.transform, *(1 / d for d in self._divided_by())]
-        return [*self.recursions.values(), *map(self.recursions.onward, written)]
+        return [*self.recursions.expressions(), *map(self.recursions.onward, written)]
 
     def _divided_by(self) -> Iterator[Any]:
-        """What is divided by in the rules and in what the claim says, as it is written."""
+        """Divisors in the rules and in the texts of the claim, before any cancellation."""
         claim = self.claim
-        states = (*self.onto[0].tableau.states, *self.source.tableau.dropped)
-        names = {**self._names(), **dict.fromkeys(states, time())}
+        known = self._names()
+        states = (*states_read(claim.end, self.onto[0].tableau.states, known), *self.source.tableau.dropped)
+        names = {**known, **dict.fromkeys(states, time())}
         own = [text for texts in claim.sequences.values() for text in texts]
         own += [*claim.preconditioners.values(), *claim.nonlinear.values()]
         for text in (*claim.map.values(), *claim.transform.values(), *claim.given.values(), *own):
             if isinstance(text, str):
                 yield from divided_by(text, names)
-        variable = tuple(k for k, v in claim.target.hyperparameters.items() if not v.switch)
-        ours = self.source.tableau.divided_by(claim.varying, **claim.given)
-        theirs = (divisor.xreplace(self.mapped) for divisor in self.target.tableau.divided_by(variable))
+        mapped = {f.func: value for f, value in self.mapped.items()}
+        ours = (put(d, self.source.forms) for d in self.source.tableau.divided_by(claim.anything, **claim.given))
+        theirs = (put(put(d, mapped), self.target.forms) for d in self.target.tableau.divided_by(_variable(claim)))
         more = self.related.divided_by() if self.related else ()
         yield from (divisor.xreplace(self._held([divisor])) for divisor in (*ours, *theirs, *more))
 
     def gaps(self) -> Iterator[str]:
-        """Why the rules may differ though the identities hold."""
+        """Reasons why the rules may differ though all identities hold."""
         yield from poles(self._values)
         yield from self._unlike()
         yield from self._undeclared()
@@ -572,7 +747,7 @@ class _Proof:
             yield f"both rules apply {min(signs)[0]}, which no run confirms where {given[0]} is given"
 
     def _undeclared(self) -> Iterator[str]:
-        """What is set aside and the claim does not say so, or the target alone has."""
+        """Reasons of that kind: given sequences of the target alone, kinds set aside that the claim omits."""
         claim = self.claim
         for name in sorted(given_sequences(self.target) - given_sequences(self.source)):
             what = f"{name}(t), which depends on state or gradient"
@@ -582,7 +757,7 @@ class _Proof:
             yield f"the rules are the same{words}, and the claim says{up_to_words(claim.up_to) or ' as they are'}"
 
     def _unlike(self) -> Iterator[str]:
-        """Given sequences that go by one name in both rules and need not be one."""
+        """Reasons of that kind: given sequences of one name in both rules that need not be one sequence."""
         source, target = self.claim.source, self.claim.target
         ours, theirs = formulas(self.source, self.claim.given), formulas(self.target, {})
         for name in (ours.keys() & theirs.keys()) - self.claim.preconditioners.keys():
@@ -600,7 +775,7 @@ class _Proof:
             yield f"g is preconditioned by {one} in {source} and by {other} in {target}"
 
     def _kept(self, state: str) -> bool:
-        """Whether the transform makes a state of the one of the same name, as it is."""
+        """Identity of a state with the one of the same name, by the transform."""
         before, after = (part.tableau.states for part in self.onto)
         if state not in before or state not in after:
             return False
@@ -608,7 +783,7 @@ class _Proof:
         return all(reduced(entry - int(name == state)) == 0 for entry, name in zip(row, before, strict=True))
 
     def _same(self, name: str) -> bool:
-        """Whether a hyperparameter of the target is the source's of the same name; what is not mapped is assumed so."""
+        """Equality of a hyperparameter of the target with the source's of that name; taken so if not mapped."""
         import sympy
 
         if name not in self.claim.map or self.claim.target.hyperparameters[name].switch:
@@ -620,7 +795,7 @@ class _Proof:
         return bool(reduced(self._written(self.claim.map[name]) - own) == 0)
 
     def _verbatim(self) -> bool:
-        """Whether both rules are one program, of the same hyperparameters."""
+        """Identity of both rules as programs, at the same hyperparameters."""
         source, target = self.claim.source, self.claim.target
         one, other = source.program(self.claim.given), target.program()
         if (source.positions, dict(source.memories)) != (target.positions, dict(target.memories)):
@@ -637,12 +812,17 @@ class _Proof:
         )
 
     def assumptions(self) -> tuple[str, ...]:
-        """What was set aside in either rule, and what every claim is about."""
+        """Sentences on what was set aside in either rule, and on what every claim is about."""
         parts = (self.source, self.target)
         notes = [f"{part.tableau.optimizer}: {note}" for part in parts for note in set_aside_notes(part)]
         given = [f"{name} = {value}" for name, value in self.claim.given.items()]
         given += [f"{name} does not vary in time" for name in self.claim.constant]
-        given += [f"{name} is any function of t" for name in self.claim.open]
+        anything = self.claim.anything
+        given += [f"{name} is any function of t" for name in anything if name not in self.claim.constant]
+        theirs = recurrences(self.claim.target, self.claim.derived)
+        placed = {k: self.claim.map[k] for k in theirs if k in self.claim.map}
+        given += [f"{k} of {self.claim.target} is {text} in place of {theirs[k]}" for k, text in placed.items()]
+        given += [f"{k} is {v}" for k, v in recurrences(self.claim.source, (*self.claim.given, *anything)).items()]
         given += [f"{k}(0) = {start}, {k}(t+1) = {following}" for k, (start, following) in self.claim.sequences.items()]
         if self.related:
             said = self.claim.preconditioners.items()
@@ -666,7 +846,7 @@ def _powers(expression: Any) -> set[Any]:
 
 
 def needed(part: LinearPart) -> list[str]:
-    """The hyperparameters that a rule's matrices contain, where all are functions of t."""
+    """Names of the hyperparameters in a part's matrices, those that are functions of t there."""
     from sympy.core.function import AppliedUndef
 
     called = {f.func.__name__ for m in part.matrices for f in m.atoms(AppliedUndef)}
@@ -674,14 +854,22 @@ def needed(part: LinearPart) -> list[str]:
 
 
 def parameters(claim: Equivalence, target: LinearPart) -> list[str]:
-    """The target's hyperparameters that a run of it takes: of its linear part alone, where that alone is compared."""
+    """Names of the target's hyperparameters that a run of it reads: of its linear part where only that is compared."""
     whole = target.tableau.nonlinearity is None or claim.preconditioners
     names = claim.target.program().reads if whole else target.tableau.reads
-    return [name for name in names if not claim.target.hyperparameters[name].switch]
+    own = [name for name in reads(claim.target, (*claim.free, *claim.replaced)) if name not in names]
+    declared = claim.target.hyperparameters
+    return [name for name in (*names, *own) if not declared[name].switch and name not in claim.derived]
 
 
 def mapping(claim: Equivalence, name: str) -> str:
-    """What a claim says a hyperparameter of the target is."""
+    """Text of a hyperparameter of the target, by the claim's map.
+
+    Raises
+    ------
+    InputError
+        Where the map has none.
+    """
     if name in claim.map:
         return claim.map[name]
     raise InputError(f"the map from {claim.source} does not say what {name} of {claim.target} is")

@@ -1,9 +1,13 @@
-"""A checker of claims that a rule has more memories than others: the reason why no hyperparameters make them equal.
+"""Checker of claims that a rule has at least n memories, so that no rule of fewer can be equal to it.
 
-What a gradient does to later moves of the query point passes through the memories. Of a translation-equivariant rule
-with m of them, whatever their coefficients are in time, the matrix of moves at steps t+n, ..., t+2n-1 by gradients at
-steps t, ..., t+n-1 has a rank of at most m: with n > m its determinant is zero. Where it is not, the rule has at least
-n memories; for n = 2 it is no accelerated SGD. A verdict is confirmed by impulses in fractions, without matrices.
+A gradient acts on later moves of the query point through the memories. For a translation-equivariant rule of m
+memories, with coefficients that vary in time in any way, the matrix of moves at steps t+n, ..., t+2n-1 by gradients at
+steps t, ..., t+n-1 has a rank of at most m: for n > m its determinant is zero. If it is not zero, the rule has at least
+n memories; with n = 2 it is no accelerated SGD. A verdict is confirmed by impulses in fractions, without matrices.
+
+References
+----------
+Ho, Kalman 1966, doi:10.1524/auto.1966.14.112.545 (the rank of a Hankel matrix of Markov parameters).
 """
 
 from __future__ import annotations
@@ -19,13 +23,19 @@ from accelsim.symbolic.algebra.field import Field, divisors, elsewhere, shifted
 from accelsim.symbolic.check.equivalence import DRAWS, PRECONDITIONER, SIGN, TRIES, Equivalence, Verdict
 from accelsim.symbolic.check.runs import Replay
 from accelsim.symbolic.system.linear_part import LinearPart, left_behind, linear_part
+from accelsim.symbolic.system.rule_sequences import recurrences
 
 
 @dataclass(frozen=True)
 class Memories:
-    """The claim that a rule has at least `count` memories beside its query point.
+    """Claim that a rule has at least some number of memories beside its query point.
 
-    `varying` and `given` are as in `equivalence.Equivalence`; nothing is mapped and nothing transformed.
+    Attributes
+    ----------
+    source : the rule.
+    count : the number of memories.
+    varying, given : as in `equivalence.Equivalence`. Recurrences may be any functions of t.
+    map, transform, direction : empty, as nothing is mapped.
     """
 
     source: Optimizer
@@ -36,16 +46,27 @@ class Memories:
     transform: Mapping[str, str] = field(default_factory=dict, init=False)
     direction: str = field(default="", init=False)
 
+    @property
+    def own(self) -> Equivalence:
+        """The claim that the rule is itself, from which it is known which names are functions of t."""
+        free = tuple(recurrences(self.source, self.given))
+        return Equivalence(self.source, self.source, {}, {}, varying=self.varying, given=self.given, free=free)
+
 
 def check(claim: Memories) -> Verdict:
-    """Prove or refute that a rule has so many memories.
+    """Prove or refute that a rule has at least so many memories, by a Hankel minor of its Markov parameters.
+
+    Returns
+    -------
+    Verdict
+        With the minor, factored, among the residuals.
 
     Raises
     ------
     InputError
-        For a rule of several gradients a step, or one that does not move along with a translation.
+        For a rule of several gradients a step, or one that is not translation-equivariant (weight decay).
     """
-    part = linear_part(claim.source, claim.varying, **claim.given)
+    part = linear_part(claim.source, claim.own.anything, **claim.given)
     if part.tableau.gradients > 1 or left_behind(part):
         raise InputError(f"memories are counted of rules with one gradient a step and no weight decay: {claim.source}")
     minor = _minor(part, claim.count)
@@ -68,7 +89,7 @@ def check(claim: Memories) -> Verdict:
 
 
 def _minor(part: LinearPart, count: int) -> Any:
-    """The determinant of what gradients at t, ..., t+n-1 do to moves at t+n, ..., t+2n-1, factored."""
+    """Determinant (SymPy, factored) of moves at t+n, ..., t+2n-1 by gradients at t, ..., t+n-1, for n = count."""
     import sympy
 
     a, b, c, _, _ = (elsewhere(m) for m in part.matrices)
@@ -85,12 +106,11 @@ def _minor(part: LinearPart, count: int) -> Any:
 
 
 def _confirmations(claim: Memories, part: LinearPart, nonzero: bool) -> int:
-    """How many runs at rational hyperparameters have a determinant that is not 0, or all have 0, as is claimed."""
-    own = Equivalence(claim.source, claim.source, {}, {}, varying=claim.varying, given=claim.given)
+    """Number of runs at rational hyperparameters whose determinant is (non)zero as claimed."""
     runs = 0
     for seed in range(TRIES):
         try:
-            found = _impulses(Replay(own, (part, part), seed), part, claim.count)
+            found = _impulses(Replay(claim.own, (part, part), seed), part, claim.count)
         except ZeroDivisionError:
             continue  # this draw violates a condition
         if found != 0 and not nonzero:
@@ -102,7 +122,7 @@ def _confirmations(claim: Memories, part: LinearPart, nonzero: bool) -> int:
 
 
 def _impulses(replay: Replay, part: LinearPart, count: int) -> Fraction:
-    """The same determinant, of runs on single gradients."""
+    """The same determinant, a fraction, from runs on single gradients."""
     columns = []
     still = _moves(replay, part, None, count)
     for step in range(count):

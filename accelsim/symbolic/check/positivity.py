@@ -1,7 +1,7 @@
-"""Proofs that written values of hyperparameters lie in their ranges, at all steps and for all that they are written in.
+"""Proofs that expressions in hyperparameters are positive, nonzero or in a declared range, at all steps.
 
-There is one where no minus is left in a quotient of polynomials, once numbers of [0, 1] are written x/(x + y), those of
-at least a as a + x, with x and y of at least 0.
+Numbers of [0, 1] are written x/(x + y), those of at least a are written a + x, with x and y of at least 0. A quotient
+of polynomials in which no minus is left is then not negative. What is not proved so counts as not proved.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from accelsim.errors import InputError
 from accelsim.language import called
-from accelsim.program import Node
+from accelsim.program import Node, Program
 from accelsim.rule import Hyperparameter, Optimizer
 from accelsim.symbolic.algebra.field import elsewhere, special_steps
 from accelsim.symbolic.algebra.language import expression, number
@@ -22,27 +22,42 @@ from accelsim.symbolic.algebra.recurrences import Texts
 from accelsim.symbolic.system.linear_part import LinearPart
 from accelsim.symbolic.system.tableau import Factor, Translation, time
 
+LARGEST = 60  # operations in a polynomial of which it is seen whether it has a zero
 HALF = 2  # of which a power is a square root
 UNKNOWN, NONNEGATIVE, POSITIVE = range(3)  # signs
 
 
 def condition(name: str, text: str, declared: Hyperparameter, rule: Optimizer, sequences: Texts = NONE) -> str | None:
-    """That a hyperparameter's value, written in those of a rule, lies in its range; None where that is proved."""
+    """Condition that a hyperparameter's value lies in its range.
+
+    Parameters
+    ----------
+    name, text : the hyperparameter, and its value as a text in the hyperparameters of `rule`.
+    declared : its range.
+    sequences : functions of t that the text may use, by start and next value.
+
+    Returns
+    -------
+    The condition in words; None where it is proved.
+    """
     return None if _always_inside(text, declared, rule, sequences) else f"{name} = {text} is {declared.range}"
 
 
 def at_least_zero(expression: Any, rule: Optimizer) -> bool:
-    """Whether an expression in a rule's hyperparameters is seen to be at least 0 at all steps, with these in range."""
+    """Proof that an expression (SymPy) in a rule's hyperparameters is at least 0 at all steps, in their ranges."""
     return all(_no_minus(_without_roots(value)) for value in _in_range(expression, rule))
 
 
 def never_zero(expression: Any, rule: Optimizer) -> bool:
-    """Whether a polynomial in a rule's hyperparameters, as lr or lr[3] at a step, has no zero with these in range.
+    """Proof that a polynomial (SymPy) has no zero for hyperparameters of a rule in their ranges.
 
-    Whatever else is in it may be any number.
+    Symbols are hyperparameters, as ``lr``, or their values at a step, as ``lr[3]``; all others are any real numbers. A
+    polynomial of more than `LARGEST` operations is not looked at.
     """
     import sympy
 
+    if expression.count_ops() > LARGEST:
+        return False
     drawn = {}
     for symbol in expression.free_symbols:
         known = symbol.name.partition("[")[0] in rule.hyperparameters and symbol.name.count("[") <= 1
@@ -52,42 +67,48 @@ def never_zero(expression: Any, rule: Optimizer) -> bool:
 
 
 def positive_sequence(part: LinearPart, factor: Factor) -> bool:
-    """Whether a given sequence is seen to be above 0, as 1/(sqrt(v) + eps) is and a mask of 0 and 1 is not.
+    """Proof that a given sequence is positive, as 1/(sqrt(v) + eps) is and a mask of 0 and 1 is not.
 
-    A state that is not linear is at least 0 if it starts so, and its update is where such states are.
+    A nonlinear state is at least 0 where it starts so and its update is at least 0 whenever such states are.
     """
-    rule, table = part.tableau.optimizer, part.tableau
-    program = rule.program()
-    started = {state for state in table.dropped if state in rule.memories and rule.memories[state] >= 0}
+    return signs(part.tableau.optimizer)[factor.node.value[1]] == POSITIVE
+
+
+def signs(rule: Optimizer, program: Program | None = None) -> dict[int, int]:
+    """Proved sign of each node of a rule's program by index: `POSITIVE`, `NONNEGATIVE` or `UNKNOWN`."""
+    program = program or rule.program()
+    started = {state for state, start in rule.memories.items() if start >= 0}
     while True:
-        signs = _signs(part, started)
-        kept = {state for state in started if signs[program.updates[state].index] >= NONNEGATIVE}
+        found = _signs(rule, program, started)
+        kept = {state for state in started if found[program.updates[state].index] >= NONNEGATIVE}
         if kept == started:
-            return signs[factor.node.value[1]] == POSITIVE
+            return found
         started = kept
 
 
-def _signs(part: LinearPart, states: Collection[str]) -> dict[int, int]:
-    """Of each node of a rule, whether it is seen to be above 0, at least 0, or neither."""
-    rule = part.tableau.optimizer
-    translate = Translation(part.tableau, (), {})
+def _signs(rule: Optimizer, program: Program, states: Collection[str]) -> dict[int, int]:
+    """Signs of nodes, where some states are supposed to be at least 0."""
+    translate = Translation(rule, (), {})
     found: dict[int, int] = {}
-    for node in rule.program().nodes:
+    uniform = {node.index for node in program.nodes if node.kind == "uniform"}
+    for node in program.nodes:
         below = [found[arg.index] for arg in node.args]
-        if node.kind == "uniform":
+        if node.op == "state":
+            uniform.discard(node.index)
+            found[node.index] = NONNEGATIVE if node.value in states else UNKNOWN
+        elif node.index in uniform and all(arg.index in uniform for arg in node.args):
             value = elsewhere(translate(node)) if node.op != "first" else None
             every = [] if value is None else [_without_roots(x) for x in _in_range(value, rule)]
             sign = POSITIVE if every and all(_no_minus(x, positive=True) for x in every) else UNKNOWN
             found[node.index] = sign or NONNEGATIVE * (bool(every) and all(map(_no_minus, every)))
-        elif node.op == "state":
-            found[node.index] = NONNEGATIVE if node.value in states else UNKNOWN
         else:
+            uniform.discard(node.index)
             found[node.index] = _product(node, found) if node.op == "mul" else _sign(node, below)
     return found
 
 
 def _product(node: Node, signs: Mapping[int, int]) -> int:
-    """The sign of a product; what is in it twice is a square."""
+    """Sign of a product, a repeated factor being a square."""
     once, left, square = dict[int, Node](), [node], False
     while left:
         part = left.pop()
@@ -101,7 +122,7 @@ def _product(node: Node, signs: Mapping[int, int]) -> int:
 
 
 def _sign(node: Node, below: list[int]) -> int:
-    """The sign of a node, from those of what it is made of."""
+    """Sign of a node from those of its arguments."""
     if node.op == "div":
         return min(below)
     if node.op == "add":
@@ -117,7 +138,7 @@ def _sign(node: Node, below: list[int]) -> int:
 
 
 def _in_range(expression: Any, rule: Optimizer) -> Iterator[Any]:
-    """An expression at its special steps and elsewhere, in symbols of at least 0 for what it is made of."""
+    """Expressions that one in hyperparameters is at its special steps and at all others, in symbols of at least 0."""
     from sympy.core.function import AppliedUndef
 
     special = special_steps(expression)
@@ -130,7 +151,7 @@ def _in_range(expression: Any, rule: Optimizer) -> Iterator[Any]:
 
 
 def _always_inside(text: str, declared: Hyperparameter, rule: Optimizer, sequences: Texts) -> bool:
-    """Whether a text's value is seen to be in a range for all hyperparameters of the rule in theirs, at all steps."""
+    """Proof that a text's value is in a range at all steps, for all hyperparameters of the rule in theirs."""
     import sympy
     from sympy.core.function import AppliedUndef
 
@@ -205,7 +226,7 @@ def _between(value: Any, declared: Hyperparameter) -> bool:
 
 
 def _no_minus(value: Any, positive: bool = False) -> bool:
-    """Whether a quotient of polynomials is at least 0, or above it, as no minus is in it, but in even powers."""
+    """Proof that a quotient of polynomials is at least 0 (or positive): no minus in it but in even powers."""
     import sympy
 
     if not value.is_rational_function(*value.free_symbols):
@@ -221,7 +242,7 @@ def _no_minus(value: Any, positive: bool = False) -> bool:
 
 
 def _above_zero(polynomial: Any, symbols: list[Any]) -> bool:
-    """Whether a polynomial without a minus has a term that is not zero, whichever of two symbols of a range is not."""
+    """Existence of a term that is nonzero, in a polynomial without a minus, whichever symbol of a range is zero."""
     sure = {symbol for symbol in symbols if symbol.is_positive}
     pairs = [(x, y) for x in symbols for y in symbols if y.name == _other_end(x.name)]
     terms = [{s for s, k in zip(symbols, m, strict=True) if k} for m in polynomial.monoms()] if polynomial else []

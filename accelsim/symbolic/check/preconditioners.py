@@ -1,9 +1,9 @@
-"""Given sequences of two rules that are different formulas of one thing: proof that one is a multiple of the other.
+"""Proofs that given sequences of two rules, computed by different formulas, are multiples of one another.
 
-A claim says what a given sequence of the target is in the source's, and what each nonlinear state that it depends on is
-in the source's nonlinear states. That is so at every step where it is so at the start and these updates commute with
-it, whatever states and gradients are; then the formulas can be compared, which are sums, products, quotients and roots
-of the same symbols. Every other function is the same where what it is applied to is.
+A claim writes a given sequence of the target in the source's, and each nonlinear state that its formula reads in the
+source's nonlinear states. These relations hold at every step if they hold at the start and the updates keep them, for
+all states and gradients. The formulas are then compared as sums, products, quotients and roots of the same symbols; any
+other function is the same wherever its arguments are.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from accelsim.program import Node, evaluate, operate, reachable
 from accelsim.symbolic.algebra.field import elsewhere, shifted, special_steps
 from accelsim.symbolic.algebra.language import number, text_of, to_sympy
 from accelsim.symbolic.algebra.radicals import Roots
-from accelsim.symbolic.algebra.recurrences import Recursions
+from accelsim.symbolic.algebra.recurrences import Recursions, put
 from accelsim.symbolic.system.formulas import traced_factors
 from accelsim.symbolic.system.linear_part import LinearPart
 from accelsim.symbolic.system.tableau import time
@@ -29,12 +29,13 @@ Values = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Rule:
-    """One of the rules as its formulas are read: its part, and what its hyperparameters and states are, in SymPy.
+    """A rule as its formulas are read.
 
     Attributes
     ----------
-    given : what is known of its hyperparameters.
-    hyperparameters : what each is at step t.
+    part : its linear part.
+    given : its known hyperparameters.
+    hyperparameters : by name, the value at step t (SymPy).
     """
 
     part: LinearPart
@@ -43,16 +44,16 @@ class Rule:
 
     @cached_property
     def factors(self) -> dict[str, tuple[str, Node, dict[str, Node]]]:
-        """As `traced_factors`."""
+        """By given sequence, operation, base and updates of nonlinear states (see `traced_factors`)."""
         return traced_factors(self.part, self.given)
 
     def nodes(self, names: Iterable[str]) -> list[Node]:
-        """What some given sequences are made of."""
+        """Nodes in the formulas of some given sequences."""
         found = [self.factors[name] for name in names]
         return reachable(node for _, base, updates in found for node in (base, *updates.values()))
 
     def divided_by(self, names: Iterable[str]) -> Iterator[Any]:
-        """What formulas divide by that is the same for all coordinates."""
+        """Divisors (SymPy) in the formulas of some given sequences that are the same for all coordinates."""
         value = partial(evaluate, leaf=self._uniform, apply=to_sympy, known={})
         for node in self.nodes(names):
             if node.op == "div" and node.args[1].kind == "uniform":
@@ -60,22 +61,36 @@ class Rule:
             elif node.op == "pow" and node.args[0].kind == "uniform" and not value(node.args[1]).is_nonnegative:
                 yield value(node.args[0])
 
+    def sequence(self, state: str) -> Any:
+        """A uniform state at step t (SymPy): its closed form, or a function of t."""
+        import sympy
+
+        return put(sympy.Function(state, real=True)(time()), self.part.forms)
+
     def _uniform(self, node: Node) -> Any:
         if node.op == "hyperparameter":
             return self.hyperparameters[node.value]
+        if node.op == "state":
+            return self.sequence(node.value)
         return time() if node.op == "step" else number(node.value)
 
 
 class Preconditioners:
-    """What a claim says of given sequences that are other formulas in the target than in the source.
+    """Identities of a claim about given sequences that are different formulas in target and source.
 
     Parameters
     ----------
     rules : source and target.
-    backward, transform : as in the claim, the latter as a matrix.
-    nonlinear : what the target's nonlinear states are in the source's, of which it is given symbols.
-    scales : given sequences of the target in the source's, as functions p(t).
-    recursions : of functions in all that.
+    backward : as in the claim.
+    transform : T_t as a SymPy matrix.
+    nonlinear : function from symbols of the source's nonlinear states, by name, to the target's in these.
+    scales : by given sequence of the target, its value in the source's, as functions p(t).
+    recursions : of the functions of t in all these.
+
+    Raises
+    ------
+    InputError
+        Where the claim says nothing of a nonlinear state that a formula reads.
     """
 
     def __init__(
@@ -106,7 +121,7 @@ class Preconditioners:
 
     @cached_property
     def residuals(self) -> dict[str, Any]:
-        """What each identity leaves, by name; at special steps (the first) and at all others."""
+        """Left side less right side of each identity, by name: at special steps, and at all others."""
         special = self._special_steps()
         found = dict(self._initial())
         for step in (*special, None):
@@ -115,28 +130,28 @@ class Preconditioners:
         return {name: self._named(value) for name, value in found.items()}
 
     def divided_by(self) -> Iterator[Any]:
-        """What the formulas divide by that is the same for all coordinates."""
+        """Divisors (SymPy) in the formulas that are the same for all coordinates."""
         yield from self.source.divided_by(self._of_source())
         yield from self.target.divided_by(self.scales)
 
     def assumptions(self) -> Iterator[str]:
-        """What is taken as true of roots."""
+        """Sentences on the signs that roots suppose."""
         if any(node.op == "sqrt" for node in self.target.nodes(self.scales)):
             yield "what square roots are taken of is not negative"
         yield from (f"{self._named(self.roots.written(s))} > 0" for s in self._squares if self.roots.moves(s))
 
     def positive(self) -> list[str]:
-        """What must be positive where the claim is to hold, and does not depend on states and gradients."""
+        """Texts of expressions in hyperparameters alone that have to be positive for the identities to hold."""
         squares = [square for square in self._squares if not self.roots.moves(square)]
         return [text_of(self.roots.written(square)) for square in squares]
 
     @cached_property
     def _squares(self) -> list[Any]:
-        """What was taken as positive when the identities were looked at."""
+        """Expressions that were taken as positive in the identities."""
         return self.roots.positive if self.residuals else []
 
     def vanishing(self) -> Iterator[str]:
-        """What formulas divide by that is zero as long as states and gradients are."""
+        """Conditions on divisors that are zero as long as all states and gradients are."""
         import sympy
 
         nothing = dict.fromkeys(self.roots.moving, sympy.Integer(0))
@@ -157,14 +172,14 @@ class Preconditioners:
         return expression.xreplace({x: sympy.Symbol(x.name) for x in self.roots.moving})
 
     def _of_source(self) -> list[str]:
-        """The source's given sequences that the target's are written in."""
+        """The source's given sequences in which the target's are written."""
         from sympy.core.function import AppliedUndef
 
         read = {f.func.__name__ for scale in self.scales.values() for f in scale.atoms(AppliedUndef)}
         return [name for name in self.source.factors if name in read]
 
     def _updates(self) -> dict[str, Node]:
-        """The target's nonlinear states that the formulas depend on, with their updates."""
+        """Updates of the target's nonlinear states that the formulas read, by state."""
         return {state: node for name in self.scales for state, node in self.target.factors[name][2].items()}
 
     def _special_steps(self) -> list[int]:
@@ -173,6 +188,9 @@ class Preconditioners:
         said = [*self.scales.values(), *self.nonlinear.values()]
         for rule, states in zip((self.source, self.target), self.states, strict=True):
             said += [*rule.hyperparameters.values(), *states.values()]
+        for rule, names in ((self.source, self._of_source()), (self.target, self.scales)):
+            nodes = rule.nodes(names)
+            said += [rule.sequence(node.value) for node in nodes if node.op == "state" and node.kind == "uniform"]
         said += [shifted(value, 1) for value in self.nonlinear.values()]
         said += map(self.recursions.onward, said[:])  # a sequence may go on otherwise at a step
         nodes = [*self.source.nodes(self._of_source()), *self.target.nodes(self.scales)]
@@ -194,7 +212,7 @@ class Preconditioners:
         return self.nonlinear[state]
 
     def _at(self, step: int | None) -> Iterator[tuple[str, Any]]:
-        """What vanishes where the claim is true, at a step or at all that are not special."""
+        """Names and expressions that vanish if the claim is true, at a step or (None) at all that are not special."""
         from sympy.core.function import AppliedUndef
 
         one, other = map(partial(self._reader, step), (self.source, self.target), self.states)
@@ -222,7 +240,7 @@ class Preconditioners:
 
 
 class Reader:
-    """The values of a rule's nodes at a step."""
+    """Values (SymPy) of the nodes of a rule at a step, or (None) at all steps that are not special."""
 
     def __init__(
         self,
@@ -238,6 +256,7 @@ class Reader:
         self.known: dict[int, Any] = {}
 
     def __call__(self, node: Node) -> Any:
+        """Value of a node."""
         return evaluate(node, self._leaf, self._applied, self.known)
 
     def factor(self, name: str) -> Any:
@@ -246,6 +265,8 @@ class Reader:
         return 1 / self(base) if operation == "div" else self(base)
 
     def _leaf(self, node: Node) -> Any:
+        if node.op == "state" and node.kind == "uniform":
+            return self.here(self.rule.sequence(node.value))
         if node.op == "state":
             return self.states[node.value]
         if node.op == "gradient":
@@ -273,7 +294,7 @@ class Reader:
 def nonlinear(
     said: Mapping[str, str], rules: tuple[Rule, Rule], written: Callable[..., Any], symbols: Values
 ) -> Values:
-    """What the target's nonlinear states are in symbols of the source's: what is said, or that of the same name."""
+    """Values of the target's nonlinear states in symbols of the source's: as said, or the state of the same name."""
     told = {state: said.get(state, state if state in symbols else None) for state in rules[1].part.tableau.dropped}
     return {state: written(text, **symbols) for state, text in told.items() if text is not None}
 

@@ -1,6 +1,6 @@
-"""Runs of both rules of a claim side by side, in fractions: the route to a verdict that takes no symbol along.
+"""Runs of both rules of a claim side by side, in fractions: a route to a verdict that shares no symbolic algebra.
 
-Where the claim says what preconditioners are, both rules are run as they are, in floating point.
+Where the claim relates preconditioners, both rules are run as they are, in floating point.
 """
 
 from __future__ import annotations
@@ -17,88 +17,125 @@ from accelsim import program
 from accelsim.language import evaluated, inexact
 from accelsim.program import exact
 from accelsim.rule import Hyperparameter
+from accelsim.symbolic.algebra.budget import charge
+from accelsim.symbolic.algebra.draws import drawn, drawn_whole
+from accelsim.symbolic.algebra.language import states_read
 from accelsim.symbolic.algebra.recurrences import computed
 from accelsim.symbolic.system.linear_part import LinearPart
+from accelsim.symbolic.system.rule_sequences import Followed, in_exponents, reads, recurrences
+from accelsim.symbolic.system.specialization import switched
 
 if TYPE_CHECKING:
     from accelsim.symbolic.check.equivalence import Equivalence
 
+NODE = 20  # operations that a node of a rule's program takes in a step
 STEPS = 8  # compared in a run
+PARTS = 12  # of a range, in numbers that are short
 NEAR, FAR = 1e-9, 1e-6  # relative differences up to which inexact runs agree, and from which they do not
 
 
-def _draw(declared: Hyperparameter, chance: random.Random) -> Fraction:
-    """A rational number inside a hyperparameter's range, not beyond 2 from 0."""
-    low, high = (exact(min(max(edge, -2.0), 2.0)) for edge in (declared.low, declared.high))
-    return low + (high - low) * Fraction(chance.randint(1, 11), 12)
-
-
 class Unclear(ArithmeticError):
-    """What two runs differ by may be rounding, or not."""
+    """A difference between two inexact runs that may be rounding, or not."""
 
 
 class Replay:
-    """Runs of both rules in fractions, at rational values of all that a claim leaves open.
+    """Runs of both rules at rational values of all that a claim leaves open.
+
+    Parameters
+    ----------
+    claim : the claim.
+    parts : linear parts of source and target.
+    seed : of the values that are drawn.
 
     Attributes
     ----------
-    rational : whether all that was compared were fractions: a root or a cosine makes floats of them.
+    names : by name in the claim's texts, a number or a function of the step.
+    gradients : fractions, shape (steps, gradients a step).
+    rational : whether all numbers compared were fractions; roots and cosines make floats of them.
     """
 
     def __init__(self, claim: Equivalence, parts: tuple[LinearPart, LinearPart], seed: int) -> None:
         self.claim, self.parts, self.seed = claim, parts, seed
         self.names: dict[str, Any] = {}
         self.rational = True
-        for name in claim.source.program(claim.given).reads:
+        traced, whole = claim.source.program(claim.given), in_exponents(claim.source, claim.given)
+        own = [name for name in recurrences(claim.source, claim.given) if name not in claim.anything]
+        for name in dict.fromkeys((*traced.reads, *reads(claim.source, {*claim.given, *claim.anything}))):
             declared, given = claim.source.hyperparameters[name], claim.given.get(name)
             if given is not None:
                 self.names[name] = partial(_scheduled, given) if isinstance(given, str) else exact(given)
-            elif name in claim.open:
+            elif name in claim.anything and name not in claim.constant:
                 self.names[name] = self._sequence(name, declared)
-            else:
-                self.names[name] = declared.default if declared.switch else _draw(declared, self._chance(name))
+            elif name not in own:
+                picked = drawn_whole(declared, self._key(name)) if name in whole else None
+                number = self._drawn(declared, name) if picked is None else Fraction(picked)
+                self.names[name] = declared.default if declared.switch else number
+        self.names |= {name: partial(self._followed, name) for name in (*own, *traced.uniform)}
+        freed = {*claim.given, *claim.anything}
+        self.own = Followed(switched(claim.source, dict(claim.given)), freed, self.at, apply=inexact)
+        self.theirs = Followed(claim.target, claim.free, self._mapped, apply=inexact)
         for part in parts:
             for factor in part.tableau.factors.values():
                 name, positive = factor.symbol, Hyperparameter(low=0)
                 steady = name in claim.constant
-                self.names[name] = _draw(positive, self._chance(name)) if steady else self._sequence(name, positive)
+                self.names[name] = self._drawn(positive, name) if steady else self._sequence(name, positive)
         self.names |= computed(claim.sequences, self.names, inexact)
-        chance = self._chance("gradients")
+        chance = random.Random(self._key("gradients"))
         count = parts[0].tableau.gradients
         self.gradients = [tuple(Fraction(chance.randint(-3, 3)) for _ in range(count)) for _ in range(STEPS)]
 
-    def _chance(self, *names: Any) -> random.Random:
-        return random.Random(f"{self.seed} {names}")
+    def _key(self, *names: Any) -> str:
+        return f"{self.seed} {names}"
+
+    def _drawn(self, declared: Hyperparameter, *names: Any) -> Fraction:
+        return drawn(declared, self._key(*names), PARTS)
 
     def _sequence(self, name: str, declared: Hyperparameter) -> Callable[[Any], Fraction]:
-        return lambda t: _draw(declared, self._chance(name, t))
+        return lambda t: self._drawn(declared, name, t)
+
+    def _followed(self, name: str, t: Any) -> Any:
+        """A recurrence or a uniform state of the source at a step; before the first one it may be anything."""
+        if t >= 0:
+            return self.own.at(int(t))[name]
+        return self._drawn(self.claim.source.hyperparameters.get(name, Hyperparameter(low=0)), name, t)
 
     def source(self, t: int) -> dict[str, Any]:
         """The source's hyperparameters at step t."""
         return {k: self.at(k, t) for k in self.names if k in self.claim.source.hyperparameters}
 
     def at(self, name: str, t: int) -> Any:
-        """What a name stands for at step t."""
+        """Value of a name of the source at step t."""
         value = self.names[name]
         return value(Fraction(t)) if callable(value) else value
 
     def target(self, t: int) -> dict[str, Any]:
         """The target's hyperparameters at step t."""
-        names = {**self.names, "t": Fraction(t)}
+        names = self._known(t)
         switches = {k: v.default for k, v in self.claim.target.hyperparameters.items() if v.switch}
         if self.claim.sequences:  # what no expression in t shows to exist exists here, or nothing is confirmed
-            states = dict.fromkeys((*self.claim.source.states, *self.claim.target.states), Fraction(1))
+            rule = self.claim.target if self.claim.backward else self.claim.source
+            states = dict.fromkeys(states_read(self.claim.end, rule.states, names), Fraction(1))
             for text in self.claim.transform.values():
                 evaluated(text, {**names, **states}, apply=inexact)
-        return switches | {k: evaluated(text, names, apply=inexact) for k, text in self.claim.map.items()}
+        followed = {k: v for k, v in self.theirs.at(t).items() if k in self.claim.derived}
+        return switches | {k: evaluated(text, names, apply=inexact) for k, text in self.claim.map.items()} | followed
+
+    def _known(self, t: int) -> dict[str, Any]:
+        return {**self.names, "t": Fraction(t)}
+
+    def _mapped(self, name: str, t: int) -> Any:
+        """Value of a hyperparameter of the target at a step, by the map; 0 where the map has none."""
+        if name not in self.claim.map:
+            return Fraction(0)
+        return evaluated(self.claim.map[name], self._known(t), apply=inexact)
 
     def positive(self, text: str) -> bool:
-        """Whether what is written is positive at all steps."""
+        """Positivity of the value of a text at all steps of the run."""
         steps = ({**self.names, "t": Fraction(t)} for t in range(STEPS))
         return all(evaluated(text, names, apply=inexact) > 0 for names in steps)
 
     def run(self, part: LinearPart, row: Callable[[int], dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """Step by step, the point or points queried and the state returned before the step, of a run from 1."""
+        """By step, of a run from 1: the points queried, and the state returned before the step."""
         rule = part.tableau.optimizer
         if self.claim.preconditioners:
             step = _inexact_step
@@ -107,27 +144,41 @@ class Replay:
         state = {name: exact(value) for name, value in rule.start(Fraction(1)).items()}
         for t, gradients in enumerate(self.gradients):
             returned = state[rule.returns]
+            charge(NODE * len(rule.program().nodes))
             points, state = step(part, state, t, row(t), gradients)
             yield {"query": points, **({"returned": (returned,)} if self.claim.returned else {})}
 
     def _runs_itself(self, part: LinearPart) -> bool:
-        """Whether a rule is run as it is: where it is linear, or where both rules apply the same signs alone."""
+        """Choice of the rule itself, not of its linear part: it is linear, or both rules apply the same signs."""
         tables = [each.tableau for each in self.parts]
         signs_alone = not any(table.factors or table.dropped for table in tables)
         return not part.tableau.nonlinearity or (signs_alone and tables[0].maps == tables[1].maps)
 
     def _linear_step(self, part: LinearPart, state: Any, t: int, h: Any, gradients: Any) -> Any:
-        """The linear part: signs set aside, sequences given; the absorbed ones are part of the gradient."""
+        """One step of the linear part: signs set aside, sequences given, the absorbed ones part of the gradient."""
         table = part.tableau
         symbols = {factor.symbol for factor in table.factors.values()}
         given = {symbol: self.at(symbol, t) for symbol in symbols}
-        m = table.at(Fraction(t), h, exact, given | dict.fromkeys(part.absorbed, Fraction(1)), inexact)
+        known = h | {name: state[name] for name in table.uniform}
+        m = table.at(Fraction(t), known, exact, given | dict.fromkeys(part.absorbed, Fraction(1)), inexact)
         s = [state[name] for name in table.states]
         new = m.A.dot(s) + m.B.dot(gradients)
-        return tuple(m.C.dot(s) + m.D.dot(gradients)), dict(zip(table.states, new, strict=True))
+        after = table.optimizer.program(h).following(Fraction(t), known, exact, inexact)
+        after |= dict(zip(table.states, new, strict=True))
+        return tuple(m.C.dot(s) + m.D.dot(gradients)), after
 
     def difference(self) -> dict[str, Any] | None:
-        """The first step at which the runs differ, None if they agree to the end."""
+        """First difference between the two runs.
+
+        Returns
+        -------
+        dict with hyperparameters, gradients and the step; None if the runs agree to the end.
+
+        Raises
+        ------
+        ArithmeticError, ValueError
+            If a rule has no value in the run, or a difference may be rounding (`Unclear`).
+        """
         left, right = self.run(self.parts[0], self.source), self.run(self.parts[1], self.target)
         for t, (one, other) in enumerate(zip(left, right, strict=True)):
             for what in one:
@@ -182,7 +233,7 @@ def _own_step(part: LinearPart, state: Any, t: int, h: Any, gradients: Any, numb
 
 
 def _inexact_step(part: LinearPart, state: Any, t: int, h: Any, gradients: Any) -> Any:
-    """The same in floating point."""
+    """One step of the rule's own program in floating point."""
     declared = part.tableau.optimizer.hyperparameters
     row = {k: v if declared[k].switch else float(v) for k, v in h.items()}
     start = {name: _real(value) for name, value in state.items()}

@@ -1,0 +1,1 @@
+"""Proofs exported to Coq, whose kernel checks them."""

@@ -15,12 +15,14 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from accelsim.errors import InputError
+from accelsim.symbolic.certify.process import limit_memory
 from accelsim.symbolic.check.equivalence import Equivalence
 from accelsim.symbolic.check.memories import Memories
 from accelsim.symbolic.coq.equivalence import Same
@@ -38,33 +40,64 @@ SECONDS = 240.0  # for one proof, after which it counts as failed
 
 @dataclass(frozen=True)
 class Proof:
-    """What coqc says of a claim.
+    """Result of coqc on a claim.
 
     Attributes
     ----------
-    status : "checked", "failed", "unsupported" (the claim cannot be exported) or "absent" (there is no coqc).
-    axioms : what the theorems rest on, as Coq's ``Print Assumptions`` lists it.
-    message : why it is not checked, None where it is.
+    status : "checked", "failed", "unsupported" (the claim cannot be exported) or "absent" (coqc is not installed).
+    axioms : axioms that the theorems rest on, as Coq's ``Print Assumptions`` lists them.
+    message : why it is not checked; None where it is.
+    unchecked : parts of the claim that the theorems do not state, in words.
     """
 
     status: str
     axioms: tuple[str, ...] = ()
     message: str | None = None
+    unchecked: tuple[str, ...] = ()
+
+    def up_to(self, words: str) -> Proof:
+        """Proof whose status also names what the claim is up to, if it is checked."""
+        return replace(self, status=f"{self.status}{words}") if self.status == "checked" else self
+
+    def to_json(self) -> dict[str, Any]:
+        """Entries of a verdict about the proof."""
+        lists = {"coq_axioms": list(self.axioms), "coq_unchecked": list(self.unchecked)}
+        return {"coq": self.status, "coq_message": self.message, **lists}
+
+
+@dataclass(frozen=True)
+class Exported:
+    """Coq files of a claim, the lemmas of ``method.v`` left out.
+
+    Attributes
+    ----------
+    texts : files, one of which has to be accepted: without the recursions of its sequences, then with them.
+    unchecked : parts of the claim that the theorems do not state, in words.
+    """
+
+    texts: tuple[str, ...]
+    unchecked: tuple[str, ...] = ()
 
 
 def export(claim: Equivalence | Memories) -> str:
-    """A claim as one Coq file that needs no other: the lemma, both rules, the theorems and what they rest on.
+    """Coq file of a claim that needs no other: the lemmas, both rules, the theorems, and a print of their axioms.
 
     Raises
     ------
     InputError
-        For what has no counterpart in the file, such as a schedule's value at a fixed step.
+        For a claim without a counterpart in Coq, such as a schedule's value at a fixed step.
     """
-    return f"{_lemma()}\n{_text(claim)}"
+    return f"{_lemma()}\n{exported(claim).texts[-1]}"
 
 
-def _text(claim: Equivalence | Memories) -> str:
-    return TwoMemories(claim).text() if isinstance(claim, Memories) else Same(claim).text()
+def exported(claim: Equivalence | Memories) -> Exported:
+    """Coq files of a claim as `check` compiles them; raises as `export` does."""
+    if isinstance(claim, Memories):
+        return Exported((TwoMemories(claim).text(),))
+    same = Same(claim)
+    texts = [] if claim.sequences else [same.text()]  # which are there for their recursions
+    texts += [Same(claim, follow=True).text()] if same.recursive else []
+    return Exported(tuple(texts), same.unchecked)
 
 
 def _lemma() -> str:
@@ -72,37 +105,57 @@ def _lemma() -> str:
 
 
 def check(claims: Mapping[str, Equivalence | Memories]) -> dict[str, Proof]:
-    """Compile claims, by name, as many at once as there are processors; the lemma is compiled once for all."""
+    """Proofs of claims by Coq, by name."""
+    files: dict[str, Exported] = {}
+    proofs: dict[str, Proof] = {}
+    for name, claim in claims.items():
+        try:
+            files[name] = exported(claim)
+        except InputError as error:
+            proofs[name] = Proof("unsupported", message=str(error))
+    return proofs | compiled(files)
+
+
+def compiled(files: Mapping[str, Exported], seconds: float = SECONDS) -> dict[str, Proof]:
+    """Proofs of files by coqc, by name, in as many processes as there are processors; lemmas are compiled once."""
     if shutil.which("coqc") is None:
-        return dict.fromkeys(claims, Proof("absent", message="coqc is not installed"))
+        return dict.fromkeys(files, Proof("absent", message="coqc is not installed"))
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
-        Path(folder, f"{LEMMA}.v").write_text(_lemma(), encoding="utf-8")
-        found = _compiled(folder, LEMMA)
-        if found.status == "failed":
-            return dict.fromkeys(claims, found)
-        waiting: dict[str, Future[Proof]] = {}
-        proofs: dict[str, Proof] = {}
-        for i, (name, claim) in enumerate(claims.items()):
-            try:
-                text = _text(claim)
-            except InputError as error:
-                proofs[name] = Proof("unsupported", message=str(error))
-                continue
-            header = f"Require Import {LEMMA}.\nOpen Scope R_scope.\n"
-            Path(folder, f"claim{i}.v").write_text(header + text, encoding="utf-8")
-            waiting[name] = pool.submit(_compiled, folder, f"claim{i}")
-        return proofs | {name: proof.result() for name, proof in waiting.items()}
+        lemma = _compiled(folder, LEMMA, _lemma(), seconds)
+        if lemma.status == "failed":
+            return dict.fromkeys(files, lemma)
+        waiting = {
+            name: pool.submit(_tried, folder, f"claim{i}", exported, seconds)
+            for i, (name, exported) in enumerate(files.items())
+        }
+        return {name: proof.result() for name, proof in waiting.items()}
 
 
-def _compiled(folder: str, module: str) -> Proof:
+def _tried(folder: str, module: str, exported: Exported, seconds: float) -> Proof:
+    """Proof by the first of several files that coqc accepts, otherwise by the last."""
+    proof = Proof("failed", message="there is nothing to check")
+    for i, text in enumerate(exported.texts):
+        header = f"Require Import {LEMMA}.\nOpen Scope R_scope.\n"
+        proof = _compiled(folder, f"{module}_{i}", header + text, seconds)
+        if proof.status == "checked":
+            break
+    return replace(proof, unchecked=exported.unchecked)
+
+
+def _compiled(folder: str, module: str, text: str, seconds: float) -> Proof:
+    Path(folder, f"{module}.v").write_text(text, encoding="utf-8")
     command = ["coqc", "-q", "-R", ".", "", f"{module}.v"]
-    try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=SECONDS, check=False)
-    except subprocess.TimeoutExpired:
-        return Proof("failed", message=f"coqc did not answer in {SECONDS:.0f} s")
-    if done.returncode:
-        return Proof("failed", message=_blamed(Path(folder, f"{module}.v").read_text(encoding="utf-8"), done.stderr))
-    axioms = assumptions(done.stdout)
+    piped = subprocess.PIPE
+    with subprocess.Popen(command, cwd=folder, stdout=piped, stderr=piped, text=True) as process:
+        limit_memory(process.pid)
+        try:
+            printed, error = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return Proof("failed", message=f"coqc did not answer in {seconds:g} s")
+    if process.returncode:
+        return Proof("failed", message=_blamed(text, error) or f"coqc ended with code {process.returncode}")
+    axioms = assumptions(printed)
     foreign = sorted(set(axioms) - REALS - ANALYSIS)
     if foreign:
         return Proof("failed", axioms, f"rests on {', '.join(foreign)}, no axiom of Coq's reals")
@@ -110,7 +163,7 @@ def _compiled(folder: str, module: str) -> Proof:
 
 
 def _blamed(text: str, error: str) -> str:
-    """What coqc complained of, in one line, with the lemma in whose proof it did."""
+    """Error of coqc in one line, with the lemma in whose proof it occurred."""
     said = " ".join(error.partition("Error:")[2].split()) or " ".join(error.split())
     place = re.search(r"line (\d+)", error)
     above = "\n".join(text.splitlines()[: int(place[1])]) if place else ""
@@ -119,9 +172,9 @@ def _blamed(text: str, error: str) -> str:
 
 
 def assumptions(printed: str) -> tuple[str, ...]:
-    """The axioms that ``Print Assumptions`` printed, by name.
+    r"""The axioms that ``Print Assumptions`` printed, by name.
 
-    >>> assumptions("Axioms:\\nClassicalDedekindReals.sig_forall_dec\\n  : forall P : nat -> Prop, ...")
+    >>> assumptions("Axioms:\nClassicalDedekindReals.sig_forall_dec\n  : forall P : nat -> Prop, ...")
     ('ClassicalDedekindReals.sig_forall_dec',)
     """
     lines = re.findall(r"^([\w.']+)(?= *:|$)", printed, flags=re.MULTILINE)

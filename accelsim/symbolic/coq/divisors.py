@@ -1,4 +1,4 @@
-"""What a claim divides by: the hypotheses of its theorems in Coq."""
+"""Divisors in a claim: the hypotheses, in Coq, of its theorems."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from accelsim.symbolic.system.tableau import time
 
 @dataclass
 class Divisor:
-    """An irreducible factor of a divisor.
+    """Irreducible factor of a divisor.
 
     Attributes
     ----------
-    text : the factor, in the language of claims, shifted so that the latest of its sequences' values is at t.
-    steps : what t runs through, "Z", "nat" (where t itself is in it), or "" (where it does not depend on t).
-    needed : the steps t + k at which proofs about t and t + 1 use it.
+    text : the factor in the language of claims, shifted so that the latest value of a sequence in it is at t.
+    steps : type of t in it: "Z", "nat" (t itself occurs), or "" (it does not depend on t).
+    needed : the k such that proofs about t and t + 1 use the factor at t + k.
     """
 
     text: str
@@ -32,16 +32,28 @@ class Divisor:
 
 
 class Divisors:
-    """What rules at the rows of a claim, and its texts, divide by.
+    """Divisors of rules, with their hyperparameters as a claim has them, and of its texts.
 
-    A divisor is split into irreducible factors. One in the step alone is no hypothesis (Coq has to find that it is
-    not zero at any step), nor is a given sequence, which is positive.
+    They are split into irreducible factors. A factor in the step alone is no hypothesis, as Coq has to prove that it is
+    nonzero; nor is a given sequence, which is positive.
+
+    Parameters
+    ----------
+    rules : as Coq modules.
+    rows : by rule, its hyperparameters and given sequences at step t, as nodes.
+    nodes : of the texts.
+    given : names of given sequences.
 
     Attributes
     ----------
-    found : the others, by text.
-    positive : the given sequences among them, with the k at which values at t + k are divided by.
-    special : that many first steps are cases of their own.
+    found : hypotheses, by text.
+    positive : by given sequence, the k at which its values at t + k are divided by.
+    special : number of first steps that are cases of their own.
+
+    Raises
+    ------
+    InputError
+        For a divisor that is zero.
     """
 
     def __init__(
@@ -98,7 +110,7 @@ class Divisors:
 
 
 def symbolic(node: Node) -> Any:
-    """What a claim says in SymPy; nothing is known of the sign of anything."""
+    """SymPy expression of a node, without any assumption on signs."""
     return evaluate(node, _symbol, to_sympy, {})
 
 

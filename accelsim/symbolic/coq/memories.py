@@ -1,4 +1,4 @@
-"""The claim that a rule has two memories as Coq text: no rule of one memory has its queries."""
+"""Claims that a rule has two memories as Coq text: no rule of one memory has its queries."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from accelsim.errors import InputError
 from accelsim.symbolic.algebra.field import reduced
-from accelsim.symbolic.check.equivalence import Equivalence
 from accelsim.symbolic.check.memories import Memories, check
 from accelsim.symbolic.coq.divisors import symbolic
 from accelsim.symbolic.coq.equivalence import Section, Texts, proof
@@ -18,14 +17,21 @@ _STEPS = 5  # what the minor depends on: two impulses, and the moves two steps o
 
 
 class TwoMemories:
-    """The claim that a rule has two memories, from the minor that its checker found, at the first step."""
+    """Claim that a rule has two memories, by the minor of its checker at the first step.
+
+    Raises
+    ------
+    InputError
+        For another number of memories, or a minor that is zero at the first step.
+    """
 
     def __init__(self, claim: Memories) -> None:
         if claim.count != 2:
             raise InputError(f"only two memories are told from one in Coq, not {claim.count} from {claim.count - 1}")
-        own = Equivalence(claim.source, claim.source, {}, {}, varying=claim.varying, given=claim.given)
-        rule = Rule("Source", linear_part(claim.source, claim.varying, **claim.given), claim.given)
-        texts = Texts(own, {factor.symbol for factor in rule.table.factors.values()})
+        part = linear_part(claim.source, claim.own.anything, **claim.given)
+        rule = Rule("Source", part, claim.given)
+        given = {factor.symbol for factor in rule.table.factors.values()}
+        texts = Texts(claim.own, given, part)
         self.minor = texts.node(check(claim).residuals["minor"])
         if reduced(symbolic(self.minor).subs(time(), 0)) == 0:
             raise InputError(f"the minor of {claim.source} at the first step is zero, which does not tell its memories")
@@ -33,7 +39,7 @@ class TwoMemories:
         self.section = Section(texts, (rule,), rows, [self.minor])
 
     def text(self) -> str:
-        """The file, but for the lemmas."""
+        """Text of the file, the lemmas of ``method.v`` left out."""
         return self.section.text(self._body(), ["two_memories"])
 
     def _body(self) -> Iterator[str]:

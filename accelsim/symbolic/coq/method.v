@@ -102,6 +102,16 @@ Ltac tidy :=
 
 Ltac taken_apart := repeat match goal with g : (_ * _)%type |- _ => destruct g end.
 
+Lemma top_nonzero : forall a b, a / b <> 0 -> a <> 0.
+Proof. intros a b H E; apply H; rewrite E; apply Rmult_0_l. Qed.
+
+(* Values of sequences by their recursions and starts. *)
+Ltac followed :=
+  repeat match goal with
+  | H : @eq R (?f ?z) _ |- _ => is_var f; try rewrite H in *; clear H
+  end;
+  repeat match goal with H : _ / _ <> 0 |- _ => apply top_nonzero in H end.
+
 Ltac steps_are_positive := repeat match goal with
   | n : nat |- _ => lazymatch goal with _ : 0 <= INR n |- _ => fail | _ => pose proof (pos_INR n) end
   end.

@@ -1,4 +1,4 @@
-"""A rule as a Coq module: its linear part as it was traced, node by node, given sequences for what is not linear."""
+"""Rules as Coq modules: linear parts as traced, node by node, with given sequences for what is not linear."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from accelsim.errors import InputError
 from accelsim.program import Node, evaluate, exact, operate, reachable
-from accelsim.symbolic.system.normal_form import LinearPart
+from accelsim.symbolic.system.linear_part import LinearPart
 
 Key = tuple[str, str]  # what a name is for ("state", "hyperparameter", "given", "sequence"), and the name
 
@@ -23,17 +23,20 @@ _TAKEN = """
 as at cofix else end exists exists2 fix for forall fun if in let match mod return then using where with
 Definition Lemma Prop SProp Section Set Theorem Type R Z nat S O INR IZR pow Rpower sqrt exp ln cos Rabs Rmin Rmax
 t s h g w0 state row State Row query step start returned run shown carried source target transform Source Target
-source_step target_step source_query target_query starts steps queries
+source_step target_step source_query target_query starts steps queries _
+Axiom Axioms Admitted Qed Defined Hypothesis Variable Variables Parameter Theorem Proof Ltac Module End Record Print
+same_queries same_returned two_memories determinant minor response move impulse unfolded Nat Rpow_def followed agree
 """
+_MADE = re.compile(r"nonzero\d+|g\d*|.*_(positive|start|next|value|form|first)")  # what files call their own
 
 
 def names(keys: Iterable[Key]) -> dict[Key, str]:
-    """Names that Coq takes, each its own."""
+    """Valid and distinct Coq names, by key."""
     found: dict[Key, str] = {}
     taken = set(_TAKEN.split())
     for key in dict.fromkeys(keys):
         wanted = re.sub(r"\W", "_", key[1], flags=re.ASCII)
-        while wanted in taken:
+        while wanted in taken or _MADE.fullmatch(wanted):
             wanted += "_"
         taken.add(wanted)
         found[key] = wanted
@@ -41,7 +44,7 @@ def names(keys: Iterable[Key]) -> dict[Key, str]:
 
 
 def shift(node: Any) -> int | None:
-    """k where the node is the step t plus the whole number k, else None."""
+    """k of a node that is t + k for an integer k; None for any other."""
     if not isinstance(node, Node) or any(n.op not in ("step", "const", "add", "sub") for n in reachable([node])):
         return None
     here, ahead = (evaluate(node, partial(_at, t), operate, {}) for t in (0, 1))
@@ -53,7 +56,13 @@ def _at(t: int, leaf: Node) -> Any:
 
 
 def first(condition: Node) -> int:
-    """The k of the condition that step t + k is the first."""
+    """k of a condition that step t + k is the first.
+
+    Raises
+    ------
+    InputError
+        If no step satisfies the condition.
+    """
     k = shift(condition.args[0]) if condition.args else condition.value
     if k is None or k > 0:
         raise InputError(f"{condition} is no condition that a step can satisfy")
@@ -61,7 +70,7 @@ def first(condition: Node) -> int:
 
 
 def step_in_z(k: int, t: str = "t") -> str:
-    """The step t + k as a term of Z."""
+    """Coq term of the integer t + k."""
     return t if k == 0 else f"({t} {'+' if k > 0 else '-'} {abs(k)})%Z"
 
 
@@ -74,7 +83,13 @@ def _number(value: Any) -> tuple[str, int]:
 
 @dataclass(frozen=True)
 class Terms:
-    """Nodes in Coq's syntax; `leaf` names what is no number and no step, `known` what has a name of its own."""
+    """Writer of nodes in Coq.
+
+    Attributes
+    ----------
+    leaf : function that names a node without arguments, steps and numbers apart.
+    known : by index, names of nodes that have one.
+    """
 
     leaf: Callable[[Node], str]
     known: Mapping[int, str]
@@ -120,13 +135,15 @@ class Terms:
 
 
 class Rule:
-    """One rule as a module; `name` is Source or Target, `switches` are what the rule may branch on.
+    """Rule as a Coq module.
 
     Attributes
     ----------
-    nodes : all that its query points and new states are made of.
-    row : its hyperparameters and given sequences, what a step knows beside the state.
-    names : what its states and its row are called in Coq.
+    name : "Source" or "Target".
+    part, table : its linear part and tableau.
+    nodes : all nodes in its query points and new states.
+    row : its hyperparameters and given sequences, the arguments of a step beside the state.
+    names : Coq names of its states and its row, by key.
     """
 
     def __init__(self, name: str, part: LinearPart, switches: Mapping[str, Any]) -> None:
@@ -142,7 +159,7 @@ class Rule:
         self.gradients = [f"g{j or ''}" for j in range(self.table.gradients)]
 
     def _linear(self, node: Node) -> Node:
-        """A node without signs, and with a given sequence in place of what multiplies it and is not linear."""
+        """Node without signs, and with a given sequence in place of a factor that is not linear."""
         if node.kind == "uniform" or not node.args:
             return node
         if node.index not in self.linear:
@@ -158,23 +175,25 @@ class Rule:
         return node.tape.node(node.op, *map(self._linear, node.args))
 
     def parameter(self, node: Node) -> Key | None:
-        """What a node reads of the row, if it does."""
+        """Key of the entry of the row that a node reads; None for any other node."""
         if node.op == "given":
             return "given", self.table.factors[node.index].symbol
+        if node.op == "state" and node.value in self.table.uniform:
+            return "uniform", node.value
         return ("hyperparameter", node.value) if node.op == "hyperparameter" else None
 
     @property
     def several(self) -> str:
-        """The type of a step's gradients, and of its query points."""
+        """Coq type of the gradients of a step, and of its query points."""
         return " * ".join("R" for _ in self.gradients)
 
     @property
     def opened(self) -> str:
-        """What takes the gradients of a step apart, where there are several."""
+        """Coq term that binds the gradients of a step; empty for one gradient."""
         return f"let '{joined(self.gradients)} := g in " if len(self.gradients) > 1 else ""
 
     def text(self) -> str:
-        """The module."""
+        """Text of the module."""
         optimizer, states = self.table.optimizer, self.table.states
         start = ["w0" if s in optimizer.positions else in_brackets(optimizer.memories[s]) for s in states]
         called = {node.index: f"{self.names['state', state]}'" for state, node in self.updates.items()}
@@ -196,7 +215,7 @@ End {self.name}.
 """
 
     def _shared(self, roots: Iterable[Node], called: Mapping[int, str]) -> tuple[str, Terms]:
-        """Names for what is used more than once, as the beginning of a term, and the writer that uses them."""
+        """Bindings for nodes that are used more than once, and the writer that uses them."""
         roots = list(roots)
         nodes = reachable(roots)
         used = Counter([root.index for root in roots] + [arg.index for node in nodes for arg in node.args])
@@ -221,18 +240,18 @@ def _fields(names: Iterable[str]) -> str:
 
 
 def joined(terms: Iterable[str]) -> str:
-    """One term, or a tuple of several."""
+    """Coq term of one or several terms, a tuple of these."""
     found = list(terms)
     return found[0] if len(found) == 1 else f"({', '.join(found)})"
 
 
 def in_brackets(value: Any) -> str:
-    """A number as an argument."""
+    """Coq term of a number as an argument."""
     text, rank = _number(value)
     return text if rank == ATOM else f"({text})"
 
 
 def comment(*lines: str) -> str:
-    """Lines as a comment."""
+    """Coq comment of some lines."""
     text = "\n   ".join(" ".join(line.split()) for line in lines)
     return f"(* {text.replace('(*', '( *').replace('*)', '* )').replace(chr(34), chr(39))} *)"

@@ -1,0 +1,1 @@
+"""Search: the hyperparameters and the transform that make one rule another."""

@@ -1,21 +1,20 @@
-"""What became of the question whether one rule is another one."""
+"""Answers to the question if one rule is another one, as documents, texts and theorems."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from fractions import Fraction
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from accelsim.rule import Optimizer
 from accelsim.symbolic.algebra.language import assignments
-from accelsim.symbolic.system.gradients import RETURNED
+from accelsim.symbolic.certify.schema import read
+from accelsim.symbolic.check.counterexample import Shown
 
 EQUIVALENT, REFUTED, UNDECIDED = "equivalent", "refuted", "undecided"
 OUTSIDE = "equivalent outside ranges"
 UP_TO = "equivalent up to a sign or preconditioner"
-MOST = 10  # steps of a run that are told
 SAME = (EQUIVALENT, OUTSIDE, UP_TO)  # there is a map, which is plainly yes in the first case alone
 HEADLINE = {
     EQUIVALENT: "yes",
@@ -27,26 +26,26 @@ HEADLINE = {
 
 @dataclass(frozen=True)
 class Answer:
-    """Whether rule `a` is rule `b`.
+    """Answer to the question if rule `a` is rule `b`.
 
     Attributes
     ----------
     status : `EQUIVALENT`, `OUTSIDE` (some hyperparameter of `b` is, or may be, out of its range), `UP_TO` (`a` has a
         sign or a preconditioner that `b` has not: their linear parts are the same), `REFUTED` or `UNDECIDED`.
-    map : each hyperparameter of `b`, in t and the hyperparameters of `a`.
-    transform : each state of one rule, in the states of the other; `direction` says which.
-    initial : what each of these states starts at, ``w0`` being the initial point.
-    schedules : by name, step sizes of `a` that the map has constant, with what holds where they vary: a map, empty
-        where none was found. What is not there may vary.
+    map : by hyperparameter of `b`, a text in t and the hyperparameters of `a`.
+    transform : by state of one rule, a text in the states of the other; `direction` says which.
+    initial : by such a state, its initial value, ``w0`` being the initial point.
+    schedules : by step size of `a` that the map supposes to be constant, a map that holds where it varies; empty where
+        none was found. A step size that is not in it may vary.
     free : hyperparameters of `b`, and starts of sequences in the map, that could have been chosen otherwise.
-    conditions : what must not be zero, and what is outside its declared range.
-    assumptions : what the answer is modulo of.
+    conditions : texts of what has to be nonzero, and sentences on values outside their declared ranges.
+    assumptions : sentences on what the answer takes for granted.
     special : cases in which rules that are not the same become so: `when`, and the answer there with its conditions
         and assumptions.
-    reason : one line.
-    counterexample : what refutes, replayable; None where the structure alone does.
+    reason : why the status is what it is, in one line.
+    counterexample : document of a counterexample that can be run again; None where the structure alone refutes.
     tried : what was tried, where undecided.
-    certificate : document that `verifier.verify_certificate` checks, None where undecided.
+    certificate : document that `verifier.verify_certificate` checks; None where undecided.
     """
 
     a: Optimizer
@@ -67,7 +66,7 @@ class Answer:
     certificate: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The answer as a document; `equivalent` is None where it is neither plainly yes nor no."""
+        """Document of JSON; `equivalent` is None where the answer is neither plainly yes nor no."""
         found: dict[str, Any] = {
             "a": str(self.a),
             "b": str(self.b),
@@ -84,119 +83,133 @@ class Answer:
             found["tried"] = self.tried
         return found | {"certificate": self.certificate}
 
+    def to_latex(self, fragment: bool = False) -> str:
+        """LaTeX document of the answer: a theorem with its proof, or a counterexample. A fragment has no preamble."""
+        from accelsim.symbolic.find import statement
+
+        return statement.fragment(self) if fragment else statement.document(self)
+
+    def _repr_latex_(self) -> str | None:
+        from accelsim.symbolic.find import statement
+
+        return statement.formula(self) if self.status in SAME else None
+
     def to_text(self) -> dict[str, Any]:
-        """The document for a reader: special cases in a line each, the counterexample in words."""
+        """Document for a reader: names with their rules, special cases and the counterexample in words."""
         found = {k: v for k, v in self.to_json().items() if k != "certificate"}
-        found["equivalent"] = HEADLINE.get(self.status, self.status) + "".join(map(self._told, self.schedules.items()))
+        found["equivalent"] = HEADLINE.get(self.status, self.status) + "".join(map(self._told, self.schedules))
         found.pop("schedules", None)
+        for name in ("map", "transform", "initial"):
+            if name in found:
+                found[name] = assigned(getattr(self, f"sided_{name}"))
+        found["conditions"] = list(map(self._condition, self.conditions))
         if self.special:
-            found["special"] = [_case(case, self.assumptions) for case in self.special]
+            found["special"] = list(map(self._case, self.special))
         if self.counterexample:
-            found["counterexample"] = _counterexample(self.a, self.b, self.counterexample)
+            shown = Shown.read(self.counterexample["shown"])
+            found["counterexample"] = read(self.counterexample).told(self.a, self.b, shown)
         return found
 
-    def _told(self, schedule: tuple[str, Mapping[str, str]]) -> str:
-        """What holds where a step size varies, in words."""
-        name, values = schedule
-        other = {k: v for k, v in values.items() if v != varied(self.map[k], name)}
+    # -- whose is what: names of a are told as a.name, those of b as b.name --
+
+    @property
+    def sided_map(self) -> dict[str, str]:
+        """Map with each hyperparameter behind its rule: ``b.lr``, ``a.lr*a.alpha``."""
+        return self._sided(self.map)
+
+    @property
+    def sided_transform(self) -> dict[str, str]:
+        """Transform with each state and hyperparameter behind its rule."""
+        owners = {**dict.fromkeys((self.b if self.backward else self.a).states, "ab"[self.backward]), **self._owners}
+        onto = "ba"[self.backward]
+        related = ((name if "[" in name else f"{onto}.{name}", text) for name, text in self.transform.items())
+        return {sided(name, {}): sided(text, owners) for name, text in related}
+
+    @property
+    def sided_initial(self) -> dict[str, str]:
+        """Initial values with each state behind its rule."""
+        return {f"{'ba'[self.backward]}.{name}": text for name, text in self.initial.items()}
+
+    @property
+    def backward(self) -> bool:
+        """Direction of the transform: whether it gives states of `a` in those of `b`."""
+        return bool((self.certificate or {}).get("backward"))
+
+    @property
+    def _owners(self) -> dict[str, str]:
+        return dict.fromkeys((*self.a.hyperparameters, *self.a.program(self._given).uniform), "a")
+
+    @property
+    def _given(self) -> Mapping[str, Any]:
+        return (self.certificate or {}).get("given", {})
+
+    def _sided(self, values: Mapping[str, str]) -> dict[str, str]:
+        return {f"b.{name}": sided(text, self._owners) for name, text in values.items()}
+
+    def scheduled(self, name: str) -> dict[str, str]:
+        """Entries of the map that change where a step size varies, by hyperparameter; empty where unknown."""
+        return {k: v for k, v in self.schedules[name].items() if v != varied(self.map[k], name)}
+
+    def _told(self, name: str) -> str:
+        """Sentence on the map where a step size varies."""
+        other = self._sided(self.scheduled(name))
         return f", for constant {name}; under a schedule {assignments(other) if other else 'no map was found'}"
+
+    def split(self, condition: str) -> tuple[str, str, str]:
+        """Parts of a condition: a hyperparameter of `b`, a formula in those of `a`, and words; empty where it has none.
+
+        Conditions are about values of the map (``beta = 1 - c(t) is in [0, 1)``), formulas (``lr != 0``), or plain
+        words.
+        """
+        for name, text in self.map.items():
+            if condition.startswith(start := f"{name} = {text} "):
+                return name, text, condition.removeprefix(start)
+        formula = re.fullmatch(r"(.*?) ((?:!=|>=|>) 0(?: \((?:but )?at t = [^()]*\))?)", condition)
+        return ("", formula[1], formula[2]) if formula else ("", "", condition)
+
+    def _condition(self, condition: str) -> str:
+        name, text, words = self.split(condition)
+        return f"{f'b.{name} = ' if name else ''}{sided(text, self._owners)} {words}".lstrip()
+
+    def _case(self, case: Mapping[str, Any]) -> str:
+        """Special case in one line, with the conditions and assumptions that are its own."""
+        notes = [note for note in case["assumptions"] if note not in self.assumptions and note[:7] != "equal: "]
+        notes += [case["status"]] if case["status"] != EQUIVALENT else []
+        answer = replace(self, map=case["map"], conditions=case["conditions"])
+        more = "; ".join([*(f"if {condition}" for condition in map(answer._condition, answer.conditions)), *notes])
+        theirs = dict.fromkeys(self.b.hyperparameters, "b")
+        values = ((*each, theirs if each[2] else self._owners) for each in self.valued(case["when"]))
+        when = ", ".join(f"{'ab'[second]}.{k} = {sided(v, owners)}" for k, v, second, owners in values)
+        return f"{when}: {assignments(answer.sided_map)}{f' ({more})' if more else ''}"
+
+    def valued(self, when: str) -> list[tuple[str, str, bool]]:
+        """Settings of a special case such as ``lr = 0 in nesterov``: name, value, and whether it is one of `b`."""
+        pairs = (text.partition(" = ")[::2] for text in re.split(r", (?=\w+ = )", when))
+        theirs = f" in {self.b}"
+        return [(name, text.removesuffix(theirs), text.endswith(theirs)) for name, text in pairs]
+
+
+def sided(text: str, owners: Mapping[str, str]) -> str:
+    """Text with each name behind its rule; states of a relation, ``a[m]``, are read as well.
+
+    >>> sided("lr*(1 - beta(t - 1))*a[m]", {"lr": "a", "beta": "a"})
+    'a.lr*(1 - a.beta(t - 1))*a.m'
+    """
+
+    def told(found: re.Match[str]) -> str:
+        name, state = found["name"], found["state"]
+        if state:
+            return f"{name}.{state}"
+        return f"{owners[name]}.{name}" if name in owners else name
+
+    return re.sub(r"(?<![\w.])(?P<name>[^\W\d]\w*)(?:\[(?P<state>\w+)\])?", told, text)
+
+
+def assigned(values: Mapping[str, str]) -> list[str]:
+    """Values by name, one line each."""
+    return [assignments({name: value}) for name, value in values.items()]
 
 
 def varied(text: str, name: str) -> str:
-    """A text in which a number is a function of t."""
+    """Text in which a number becomes a function of t: ``lr(t)`` for ``lr``."""
     return re.sub(rf"\b{re.escape(name)}\b(?!\()", f"{name}(t)", text)
-
-
-def _case(case: Mapping[str, Any], known: tuple[str, ...]) -> str:
-    """A special case in a line, with what it takes beside what the whole answer does."""
-    notes = [note for note in case["assumptions"] if note not in known and not note.startswith("equal: ")]
-    notes += [case["status"]] if case["status"] != EQUIVALENT else []
-    more = "; ".join([*(f"if {condition}" for condition in case["conditions"]), *notes])
-    return f"{case['when']}: {assignments(case['map'])}{f' ({more})' if more else ''}"
-
-
-def _counterexample(a: Optimizer, b: Optimizer, found: Mapping[str, Any]) -> list[str]:
-    """What both rules, run as they are, query on a counterexample's gradients, in lines that can be checked by hand."""
-    shown, returned = found["shown"], any(key.get("query") == RETURNED for key in found["answers"])
-    plain = {k: v if isinstance(v, str) else f"({', '.join(v[:4])}, ...)" for k, v in found["hyperparameters"].items()}
-    whatever = "schedules" if found["unknown"] == "one a step" else "constants"
-    lines = [f"{a} at {assignments(plain) or 'nothing'}"]
-    lines.append(f"{b} at {assignments(shown['hyperparameters']) or 'nothing'}, which come nearest of what was tried")
-    does = "returns" if returned else "queries"
-    for run in shown["runs"]:
-        mine, theirs = (_points(run[end], returned) for end in ("a", "b"))
-        lines.append(f"{_gradients(run)}, {a} {does} {mine}, {b} {theirs}")
-    if only := _only(found):
-        lines.append(f"{b}, where it {does} the same otherwise, can only be at {only}")
-    factors = [text for text in found.get("unless", ()) if "[" not in text]  # what is given is not zero
-    unless = f", unless {' or '.join(factors)} is zero" if factors else ""
-    lines += [f"to {b} gradients of either length are the same"] * (found["kind"] == "scale")
-    why = f"whatever {whatever} its hyperparameters are{unless}: the algebra is in --json"
-    return [*lines, f"{b} cannot answer so, {why}"]
-
-
-def _gradients(run: Mapping[str, Any]) -> str:
-    """On which gradients a run is."""
-    rows = run["gradients"][:-1]
-    given = [(t, g) for t, row in enumerate(rows) for g in row if Fraction(g)]
-    if not given:
-        return f"from {run['start']} on without gradients"
-    if len(given) == 1 == len(rows[0]):
-        return f"after a gradient of {given[0][1]} at t = {given[0][0]} alone"
-    told = (
-        "; ".join(", ".join(row) for row in rows)
-        if any(len(row) > 1 for row in rows)
-        else ", ".join(g for (g,) in rows)
-    )
-    return f"on the gradients {told}"
-
-
-def _points(shown: Sequence[Sequence[str]], returned: bool) -> str:
-    """What is queried step by step, or returned; of many steps the last ones."""
-    before = "..., " if len(shown) > MOST else ""
-    return before + ", ".join(row[-1] if returned else " and ".join(row[:-1]) for row in shown[-MOST:])
-
-
-def _only(found: Mapping[str, Any]) -> str | None:
-    """Where the second rule is in the last answer if all others are the first one's, where that is one number."""
-    if found["kind"] not in ("minor", "identity") or found["gradients"] or found.get("left", "1") != "1":
-        return None
-    try:
-        values = list(map(Fraction, found["values"]))
-        if found["kind"] == "identity":
-            weights = {i: Fraction(text) for i, text in enumerate(found["cofactors"])}
-            last = max((i for i in weights if weights[i]), key=lambda i: found["answers"][i]["step"])
-            value = values[last] + 1 / weights[last]
-        else:
-            last, value = _last_of_minor(found, values)
-    except ValueError:  # it depends on hyperparameters
-        return None
-    key = found["answers"][last]
-    after = f"a gradient of 1 at t = {key['impulse']} alone" if key["impulse"] >= 0 else "a start at 1"
-    return f"{value} at t = {key['step']} after {after}, not at {values[last]}"
-
-
-def _last_of_minor(found: Mapping[str, Any], values: Sequence[Fraction]) -> tuple[int, Fraction]:
-    """An answer of a minor, and what it is where the determinant is the other rule's."""
-
-    def minor(values: Sequence[Fraction]) -> Fraction:
-        at = {(key["step"], key["impulse"]): value for key, value in zip(found["answers"], values, strict=True)}
-        columns = sorted({impulse for _, impulse in at})
-        rows = sorted({step for step, _ in at} - {*found["since"]})
-        since = {c: sum(at[t, c] for t in found["since"]) for c in columns}
-        return determinant([[at[row, c] - since[c] for c in columns] for row in rows])
-
-    now, other = minor(values), Fraction(found["other"])
-    for last in reversed(range(len(values))):
-        slope = minor([value + (i == last) for i, value in enumerate(values)]) - now
-        if slope and found["answers"][last]["step"] not in found["since"]:
-            return last, values[last] - (now - other) / slope
-    raise ValueError
-
-
-def determinant(rows: Sequence[Sequence[Fraction]]) -> Fraction:
-    """The determinant of a matrix of fractions, by expansion."""
-    if not rows:
-        return Fraction(1)
-    below = [[(row[:j] + row[j + 1 :]) for row in map(list, rows[1:])] for j in range(len(rows))]
-    return sum(((-1) ** j * rows[0][j] * determinant(below[j]) for j in range(len(rows))), Fraction(0))

@@ -1,6 +1,6 @@
-"""What a map and a transform are at the first step, where what they are at all others divides by zero.
+"""Map and transform at the first step, where their expressions for all other steps divide by zero.
 
-There memories are what they started at and weigh nothing, so that less is asked of the first step than of the others.
+There the memories have their initial values, so that less is asked of the first step than of the others.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from accelsim.symbolic.algebra.elimination import Clock, solve
+from accelsim.symbolic.algebra.budget import Clock
+from accelsim.symbolic.algebra.elimination import solve
 from accelsim.symbolic.algebra.field import at_first, infinite
 from accelsim.symbolic.algebra.language import number
 from accelsim.symbolic.algebra.recurrences import Recursions
@@ -19,7 +20,13 @@ from accelsim.symbolic.system.linear_part import LinearPart
 
 @dataclass(frozen=True)
 class Start:
-    """The first step: hyperparameters that are other values there, and the transform (SymPy)."""
+    """First step of an equivalence that differs from all others.
+
+    Attributes
+    ----------
+    values : by hyperparameter, the value at t = 0 (SymPy), if it is another one there.
+    transform : T_0 (SymPy matrix).
+    """
 
     values: Mapping[str, Any]
     transform: Any
@@ -35,14 +42,25 @@ def first_step(
     clock: Clock,
     recursions: Recursions,
 ) -> Start | None:
-    """Values at t = 0 with which the identities hold there, where something is infinite; None where none are found.
+    """Solve for hyperparameters and transform at t = 0, where their expressions for all other steps divide by zero.
 
     Parameters
     ----------
-    target : its hyperparameters being unknown functions of t.
-    values, transform : expressions in t, the transform from source to target (or back, if backward).
-    free : a value for a hyperparameter that may be anything.
-    recursions : of functions in the values and the transform.
+    source, target : linear parts; the target's hyperparameters are unknown functions of t.
+    values : by hyperparameter of the target, an expression in t.
+    transform : T_t (SymPy matrix), from source to target, or back if `backward`.
+    free : function from a hyperparameter that is arbitrary there to its value.
+    recursions : of functions of t in the values and the transform.
+
+    Returns
+    -------
+    Start
+        With which the identities hold at t = 0; None where none is needed or found.
+
+    Raises
+    ------
+    OutOfTime
+        Past the budget of the clock.
     """
     import sympy
 
@@ -75,7 +93,7 @@ def first_step(
 
 
 def _missing(expressions: Iterable[Any], known: Mapping[str, Any]) -> list[str]:
-    """The hyperparameters that are infinite, or in an expression that is."""
+    """Names of hyperparameters that are infinite at t = 0, or occur in an expression that is."""
     nowhere = [name for name, value in known.items() if infinite(value)]
     here = {_value(name): value for name, value in known.items()}
     entries = [expression for expression in expressions if infinite(expression.xreplace(here))]

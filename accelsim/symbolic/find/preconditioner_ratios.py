@@ -1,8 +1,8 @@
-"""Where two rules' formulas of a given sequence are not one: what makes the second a multiple of the first.
+"""Ratios of given sequences: hyperparameters at which the second rule's formula is a multiple of the first rule's.
 
-The second rule's hyperparameters in its formula are unknown functions of t, and so are the factors between states that
-are not linear, between roots, and between the sequences. Updates, squares and formulas must then agree whatever states
-and gradients are: a polynomial equation for each of their monomials, solved by elimination.
+The second rule's hyperparameters in its formula are unknown functions of t, and so are the ratios of nonlinear states,
+of roots, and of the sequences. Updates, squares and formulas must agree for all states and gradients: one polynomial
+equation for each of their monomials, solved by elimination.
 """
 
 from __future__ import annotations
@@ -15,48 +15,35 @@ from itertools import permutations, product
 from numbers import Real
 from typing import Any
 
-from accelsim.symbolic.algebra.elimination import Clock, solve
-from accelsim.symbolic.algebra.field import Field, at_first, elsewhere, infinite, shifted
+from accelsim.symbolic.algebra.budget import Clock
+from accelsim.symbolic.algebra.elimination import solve
+from accelsim.symbolic.algebra.field import at_first, elsewhere, infinite, shifted
 from accelsim.symbolic.algebra.language import given_value, number, text_of
-from accelsim.symbolic.algebra.radicals import Roots
 from accelsim.symbolic.algebra.recurrences import Recursions
 from accelsim.symbolic.check.preconditioners import Reader, Rule
+from accelsim.symbolic.find.identities import KeptRoots, conditions, positive_root, without_powers
+from accelsim.symbolic.find.unknowns import MARK, functions_in, name_of, substituted
 from accelsim.symbolic.system.linear_part import LinearPart
 from accelsim.symbolic.system.pair import Question, Relation
 from accelsim.symbolic.system.tableau import Translation, time
 
-MARK = "′"  # after the name of an unknown of the second rule
 ENOUGH = 2  # solutions of a system of equations
 MOST = 6  # ways to pair states, or roots, that are tried
 Values = Mapping[Any, Any]
 
 
-class _Kept(Roots):
-    """Roots as they come up, each a symbol of its own where states or gradients are in it."""
-
-    def __init__(self, moving: Iterable[Any]) -> None:
-        super().__init__(moving)
-        self.squares: dict[Any, Any] = {}
-
-    def root(self, square: Any) -> Any:
-        """The square root of an expression."""
-        import sympy
-
-        if not square.free_symbols & (self.moving | self.squares.keys()):
-            return sympy.sqrt(square)
-        known = {value: symbol for symbol, value in self.squares.items()}
-        if square not in known:
-            known[square] = sympy.Dummy("root")
-            self.squares[known[square]] = square
-        return known[square]
-
-    def cancelled(self, expression: Any) -> Any:
-        """An argument of a function that is no root."""
-        return expression
-
-
 class Relating:
-    """The ways in which given sequences of the second rule may be multiples of the first one's of the same name."""
+    """Relations of given sequences of the same name in both rules.
+
+    Parameters
+    ----------
+    parts : both rules' linear parts.
+    names : of the given sequences.
+
+    Attributes
+    ----------
+    obstructions : expressions, one of which has to vanish for there to be a relation.
+    """
 
     def __init__(self, question: Question, parts: tuple[LinearPart, LinearPart], names: Sequence[str], clock: Clock):
         self.q, self.parts, self.names, self.clock = question, parts, names, clock
@@ -67,7 +54,7 @@ class Relating:
 
     def _known(self) -> dict[str, Any]:
         q = self.q
-        translate = Translation(self.parts[0].tableau, q.varying, q.set_a)
+        translate = Translation(q.a, q.varying, q.set_a, self.parts[0].tableau.factors)
         read = (k for k in q.a.program(q.set_a).reads if not q.a.hyperparameters[k].switch)
         return {name: translate.hyperparameter(name) for name in read}
 
@@ -79,11 +66,17 @@ class Relating:
 
     @cached_property
     def updates(self) -> dict[str, Any]:
-        """The second rule's states that are not linear and that the formulas depend on, with their updates."""
+        """Updates of the second rule's nonlinear states that its formulas read, by state."""
         return {state: node for name in self.names for state, node in self.second.factors[name][2].items()}
 
     def relations(self) -> Iterator[Relation]:
-        """One after the other: with the same states, with constant multiples of them, with any multiples."""
+        """Relations of the given sequences: with equal states first, then with constant multiples, then with any.
+
+        Raises
+        ------
+        OutOfTime
+            Past the budget of the clock.
+        """
         dropped = self.parts[0].tableau.dropped
         if any(name not in self.first.factors for name in self.names) or len(dropped) < len(self.updates):
             return
@@ -102,15 +95,21 @@ class Relating:
     # -- equations --
 
     def _solutions(self, pair: Mapping[str, str], factors: Mapping[str, Any], first: bool = False) -> Iterator[Values]:
-        """Values of all unknowns, where states are those that they are paired with, times factors.
+        """Values of all unknowns at which paired states, up to factors, are updated alike and formulas are multiples.
 
-        If first, at the first step: states are what they start at, and factors those of the second step.
+        Parameters
+        ----------
+        pair : by nonlinear state of the second rule, one of the first.
+        factors : by state of the second rule, its ratio to that.
+        first : whether the equations are about step 0, with states at their initial values and factors of step 1.
         """
         import sympy
 
         tables = [part.tableau for part in self.parts]
         states = {name: sympy.Dummy(name) for name in (*tables[0].states, *tables[0].dropped)}
-        read = {n.value for n in self.second.nodes(self.names) if n.op == "state"} - set(tables[1].dropped)
+        read = {n.value for n in self.second.nodes(self.names) if n.op == "state" and n.kind != "uniform"} - set(
+            tables[1].dropped
+        )
         if not read <= set(tables[0].states):
             return
         theirs = {name: states[name] for name in read}
@@ -120,7 +119,7 @@ class Relating:
             theirs |= {u: _started(self.q.b, u) for u in pair}
         gradients = [sympy.Dummy(f"g{i}") for i in range(tables[0].gradients)]
         moving = [*(x for x in states.values() if x.is_Symbol), *gradients]
-        ours, kept = _Kept(moving), _Kept(moving)
+        ours, kept = KeptRoots(moving), KeptRoots(moving)
         here, step = (_begun, 0) if first else (elsewhere, None)
         one = Reader(self.first, states, here, gradients, step, ours)
         other = Reader(self.second, theirs, here, gradients, step, kept)
@@ -135,15 +134,15 @@ class Relating:
                 yield from self._matched(chosen, (kept, ours), sequences, values, moving)
 
     def _paired(self, theirs: Values, ours: Values) -> Iterator[dict[Any, Any]]:
-        """For each root of the second rule one of the first."""
+        """Pairings of the roots of the second rule with different roots of the first."""
         if len(theirs) <= len(ours):
             for _, chosen in zip(range(MOST), permutations(ours, len(theirs)), strict=False):
                 yield dict(zip(theirs, chosen, strict=True))
 
     def _matched(
-        self, pairs: Values, roots: tuple[_Kept, _Kept], sequences: Any, values: Values, moving: list[Any]
+        self, pairs: Values, roots: tuple[KeptRoots, KeptRoots], sequences: Any, values: Values, moving: list[Any]
     ) -> Iterator[Values]:
-        """The values with all that roots and sequences, which are multiples of the first rule's, determine."""
+        """Values extended by all that the ratios of paired roots, and of the sequences, determine."""
         kept, ours = roots
         every = [*moving, *ours.squares]
 
@@ -155,7 +154,7 @@ class Relating:
             ratio = _at_t("ratio")
             equation = kept.squares[root].xreplace(known) - ratio * ours.squares[pairs[root]]
             for found in self._solved([equation], values, every, [ratio]):
-                factor = _rooted(found[ratio])
+                factor = positive_root(found[ratio])
                 without = {k: v for k, v in found.items() if k != ratio}
                 yield from of_roots(rest, without, {**known, root: factor * pairs[root]})
 
@@ -167,17 +166,17 @@ class Relating:
     def _solved(
         self, equations: list[Any], values: Values, moving: list[Any], more: list[Any], recursive: bool = False
     ) -> Iterator[Values]:
-        """Values that make equations true whatever states and gradients are, and more unknowns beside the rule's."""
+        """Values extended by solutions of equations that hold for all states and gradients (`moving`)."""
         read = {n.value for n in self.second.nodes(self.names) if n.op == "hyperparameter"}
         own = [u for name, u in self.second.hyperparameters.items() if name in read and _is_unknown(u)]
         unknowns = [u for u in (*own, *more) if u not in values]
         hidden: dict[Any, Any] = {}
-        shown = [_hidden(_put(e, values), unknowns, moving, hidden) for e in equations]
+        shown = [without_powers(substituted(e, values), unknowns, moving, hidden) for e in equations]
         asked, apart = list[Any](), list[Any]()
         for each in shown:
-            coefficients, below = _coefficients(each, moving)
+            coefficients, below = conditions(each, moving)
             asked += coefficients
-            apart += [d for d in below if d.has(*map(_name, unknowns)) and not d.free_symbols & {*moving}]
+            apart += [d for d in below if d.has(*map(name_of, unknowns)) and not d.free_symbols & {*moving}]
         outcome = solve(asked, unknowns, self.clock, apart, ENOUGH, recursive)
         self.following |= outcome.following
         back = {symbol: e for e, symbol in hidden.items()}
@@ -186,24 +185,24 @@ class Relating:
             new = {u: v.xreplace(back) for u, v in solution.items()}
             if not recursive:  # a factor that may be any is 1
                 one = {u: u**0 for u in more if u not in new}
-                new = {u: _put(v, one) for u, v in new.items()} | one
-            yield {u: _put(v, new) for u, v in values.items()} | new
+                new = {u: substituted(v, one) for u, v in new.items()} | one
+            yield {u: substituted(v, new) for u, v in values.items()} | new
 
     # -- what is found --
 
     def _from_first(self, found: Relation, pair: Mapping[str, str], factors: Mapping[str, Any]) -> Relation | None:
-        """The relation with other values at the first step, where some of its own do not exist there."""
+        """The relation with other values at step 0, where some of its own do not exist there; None without any."""
         import sympy
 
         own = [*found.values.values(), *found.scales.values()]
         if not infinite(sympy.Tuple(*(found.recursions.at(value, 0) for value in own))):
             return found
         ahead = {f: _symbol(f.__name__) for f in found.recursions.following}
-        named = {u: x for u, k in factors.items() for f, x in ahead.items() if f.__name__.startswith(str(_name(k)))}
+        named = {u: x for u, k in factors.items() for f, x in ahead.items() if f.__name__.startswith(str(name_of(k)))}
         for values in self._solutions(pair, named, first=True):
-            left = {u: self._default(u) for v in values.values() for u in _functions(v) if _is_unknown(u)}
+            left = {u: self._default(u) for v in values.values() for u in functions_in(v) if _is_unknown(u)}
             left |= {u: sympy.Rational(1, 2) for u in ahead.values() if u not in values}
-            begun = {u: _put(v, left) for u, v in values.items()} | left
+            begun = {u: substituted(v, left) for u, v in values.items()} | left
             if infinite(sympy.Tuple(*begun.values())):
                 continue
             given = self.second.hyperparameters
@@ -218,12 +217,12 @@ class Relating:
         return None
 
     def _relation(self, pair: Mapping[str, str], factors: Values, values: Values) -> Relation | None:
-        """What was found, as the finder takes it; None where a value does not exist."""
+        """Relation of the given values; None where one of them does not exist."""
         import sympy
 
-        left = {u: self._default(u) for v in values.values() for u in _functions(v) if _is_unknown(u)}
+        left = {u: self._default(u) for v in values.values() for u in functions_in(v) if _is_unknown(u)}
         left |= {f: sympy.Integer(1) for f in factors.values() if f not in values}
-        filled = {u: _put(v, left) for u, v in values.items()}
+        filled = {u: substituted(v, left) for u, v in values.items()}
         if any(map(infinite, filled.values())):
             return None
         names = {u: name for name, u in self.second.hyperparameters.items()}
@@ -239,7 +238,7 @@ class Relating:
         )
 
     def _default(self, unknown: Any) -> Any:
-        """A value of an unknown that may have any."""
+        """Value of an unknown that is arbitrary: its default, otherwise 1/2."""
         import sympy
 
         declared = self.q.b.hyperparameters.get(unknown.func.__name__.removesuffix(MARK))
@@ -249,7 +248,7 @@ class Relating:
     def _recursions(self, values: Iterable[Any]) -> Recursions:
         import sympy
 
-        used = {f.func for v in values for f in _functions(v)} & self.following.keys()
+        used = {f.func for v in values for f in functions_in(v)} & self.following.keys()
         return Recursions({f: self.following[f][0] for f in used}, dict.fromkeys(used, sympy.Integer(1)))
 
 
@@ -258,14 +257,14 @@ def _started(rule: Any, state: str) -> Any:
 
 
 def _begun(expression: Any) -> Any:
-    """An expression at the first step; unknown functions stay as they are."""
-    unknown = {u: _symbol(u.func.__name__) for u in _functions(expression) if _is_unknown(u)}
+    """An expression at step 0; unknown functions stay."""
+    unknown = {u: _symbol(u.func.__name__) for u in functions_in(expression) if _is_unknown(u)}
     here = at_first(expression.xreplace(unknown), True).subs(time(), 0)
     return here.xreplace({symbol: u for u, symbol in unknown.items()})
 
 
 def _first(begun: Any, value: Any) -> Any:
-    """A value that is another one at the first step."""
+    """A value that is another one at step 0."""
     import sympy
 
     return sympy.Piecewise((begun, sympy.Eq(time(), 0)), (value, True)) if begun != value else value
@@ -283,59 +282,6 @@ def _at_t(name: str) -> Any:
     return sympy.Function(name, real=True)(time())
 
 
-def _name(unknown: Any) -> Any:
-    """An unknown number, or the function of which it is the value at t."""
-    return unknown if unknown.is_Symbol else unknown.func
-
-
-def _functions(expression: Any) -> set[Any]:
-    from sympy.core.function import AppliedUndef
-
-    return expression.atoms(AppliedUndef)
-
-
 def _is_unknown(value: Any) -> bool:
-    """Whether a value is that of an unknown hyperparameter of the second rule."""
+    """Whether a value is that of an unknown hyperparameter of the second rule, by its mark."""
     return bool(value.is_Function) and value.func.__name__.endswith(MARK)
-
-
-def _put(expression: Any, values: Values) -> Any:
-    """An expression with functions of t replaced, at each of their shifts."""
-    known = {_name(u): value for u, value in values.items()}
-    found = [f for f in _functions(expression) if f.func in known]
-    here = {f: shifted(known[f.func], f.args[0] - time()) for f in found}
-    return expression.xreplace({**here, **{u: value for u, value in values.items() if u.is_Symbol}})
-
-
-def _hidden(expression: Any, unknowns: Iterable[Any], moving: Iterable[Any], hidden: dict[Any, Any]) -> Any:
-    """An expression with symbols for its powers that are no whole ones, of what is known and the same everywhere."""
-    import sympy
-
-    own = {_name(u) for u in unknowns}
-    powers = {e for e in expression.atoms(sympy.Pow) if not e.exp.is_Integer and not e.free_symbols & {*moving}}
-    plain = [e for e in powers if not own & ({f.func for f in _functions(e)} | e.free_symbols)]
-    return expression.xreplace({e: hidden.setdefault(e, sympy.Dummy("power")) for e in plain})
-
-
-def _coefficients(expression: Any, moving: Iterable[Any]) -> tuple[list[Any], list[Any]]:
-    """What has to vanish for an expression to do so whatever some symbols are, and what it divides by."""
-    field = Field([expression])
-    element = field.element(expression)
-    if element == 0 or field.domain.is_QQ:
-        return [field.plain(element)] * (element != 0), []
-    ring = element.numer.ring
-    over = [bool(field.back(x).free_symbols & {*moving}) for x in ring.gens]
-    found: dict[Any, dict[Any, Any]] = {}
-    for monomial, coefficient in element.numer.terms():
-        there = tuple(k if moves else 0 for k, moves in zip(monomial, over, strict=True))
-        rest = tuple(0 if moves else k for k, moves in zip(monomial, over, strict=True))
-        found.setdefault(there, {})[rest] = coefficient
-    return [field.back(ring.from_dict(terms)) for terms in found.values()], field.factors(1 / element)
-
-
-def _rooted(square: Any) -> Any:
-    """The square root of what is positive, with whole powers out of it."""
-    hidden: dict[Any, Any] = {}
-    roots = Roots([])
-    root = roots.root(_hidden(square, (), (), hidden))
-    return roots.written(root).xreplace({symbol: e for e, symbol in hidden.items()})

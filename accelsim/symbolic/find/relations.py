@@ -1,11 +1,11 @@
-"""The relation of two rules' states that a bisimulation needs, at a known map of hyperparameters.
+"""Relations of the states of two rules that bisimulations need, at a known map of hyperparameters.
 
-The queries' difference must vanish, and so must what becomes of it in a step, and so on: linear forms in the states of
-both rules, each solved for a state, until a step makes nothing new (the unobservable space of the difference). Where
-functions stand between, as 1/sqrt(v), the memories inside them are related first: those that are linear in powers of
-gradients by what they are made of, the others as multiples of one another.
+The difference of the queries must vanish, and so must what a step makes of it, and so on: linear forms in the states of
+both rules, each solved for a state, until a step makes no new one (the unobservable space of the difference). Where
+functions stand between, as 1/sqrt(v), the memories in them are related first: those that are linear in powers of
+gradients by their responses to these, the others as multiples of one another.
 
-At the first steps hyperparameters may be others: what they have to be there follows from the relation after them.
+At first steps hyperparameters may have other values, which follow from the relation after them.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from accelsim.errors import InputError
 from accelsim.program import Node
-from accelsim.symbolic.algebra.elimination import Clock, solve
+from accelsim.symbolic.algebra.budget import Clock
 from accelsim.symbolic.algebra.field import Field, reduced
-from accelsim.symbolic.algebra.language import combination, from_first, text_of
-from accelsim.symbolic.check.bisimulation import Bisimulation, Both, Early, prove
+from accelsim.symbolic.algebra.language import combination, text_of
+from accelsim.symbolic.check.bisimulation import Bisimulation, Both, Early, moving, prove
+from accelsim.symbolic.find.first_hyperparameters import with_first_steps
+from accelsim.symbolic.find.outer_hyperparameters import with_outer
 from accelsim.symbolic.system.functions import Beyond
 from accelsim.symbolic.system.tableau import time
 
@@ -28,32 +29,54 @@ Values = Mapping[str, Any]
 
 
 class _NoRelation(Exception):
-    """There is none of the kind that is looked for."""
+    """There is no relation of the kind that is looked for."""
 
 
 def related(claim: Bisimulation, clock: Clock, held: Collection[str] = ()) -> Bisimulation | None:
-    """A claim with the relation that proves it, and with other hyperparameters at the first steps where need be.
+    """Search for a relation of states that proves a claim.
 
     Parameters
     ----------
-    held : the target's hyperparameters that may not be others there.
+    held : the target's hyperparameters that must be as the map says.
+
+    Returns
+    -------
+    Bisimulation
+        The claim with a relation, and if need be with other hyperparameters outside of functions, or at first steps;
+        None if none is found.
+
+    Raises
+    ------
+    OutOfTime
+        Past the budget of the clock.
+
+    References
+    ----------
+    The relation is the largest one under which queries agree and go on to do so, an unobservable subspace: Kalman 1963,
+    doi:10.1137/0301010.
     """
     since = 0
     while True:
+        search = _Search(replace(claim, relation={}, since=since), clock)
         try:
-            found = _Search(replace(claim, relation={}, since=since), clock).relation()
-            break
+            if (found := search.relation()) is not None:
+                break
+            outer = search.with_outer(held)
         except Early as early:
             since = early.since
-        except (_NoRelation, Beyond):
+            continue
+        except Beyond:
             return None
+        if outer.map == claim.map:
+            return None
+        claim = replace(claim, map=outer.map)
     for later in range(LATER + 1):
         clock.check()
         here = replace(claim, relation=found, since=since + later)
         try:
             if prove(here).holds:
                 return here
-            if since + later and (begun := _first_steps(here, clock, held)) is not None and prove(begun).holds:
+            if since + later and (begun := with_first_steps(here, clock, held)) is not None and prove(begun).holds:
                 return begun
         except Beyond:
             continue
@@ -61,7 +84,7 @@ def related(claim: Bisimulation, clock: Clock, held: Collection[str] = ()) -> Bi
 
 
 class _Search:
-    """One claim's relation, states by name in the others (SymPy expressions in normal form)."""
+    """Relation under construction: by state of a claim, its value in the others, in normal form."""
 
     def __init__(self, claim: Bisimulation, clock: Clock) -> None:
         self.both, self.clock = Both(claim), clock
@@ -69,13 +92,22 @@ class _Search:
         self.found: dict[str, Any] = {}
         self.names = {symbol: name for name, symbol in self.symbols.items()}
 
-    def relation(self) -> dict[str, str]:
-        """The relation as a claim's texts."""
-        if any(_applies(node) for program in self.both.programs.values() for node in program.nodes):
-            self._linear_memories()
-            self._other_memories()
-        self._observed()
+    def relation(self) -> dict[str, str] | None:
+        """The relation as a claim's texts; None where there is none, memories being related as far as they are."""
+        try:
+            if any(_applies(node) for program in self.both.programs.values() for node in program.nodes):
+                self._linear_memories()
+                self._other_memories()
+            self._observed()
+        except _NoRelation:
+            return None
         return {name: self._row(value) for name, value in self.found.items()}
+
+    def with_outer(self, held: Collection[str]) -> Bisimulation:
+        """The claim with other hyperparameters outside of functions, at which memories that are related do alike."""
+        own = {f"b[{name}]" for name in self.both.claim.target.memories}
+        memories = {name: value for name, value in self.found.items() if name in own}
+        return with_outer(self.both.claim, memories, self.clock, held)
 
     def _row(self, value: Any) -> str:
         """A combination of states as a text."""
@@ -118,7 +150,7 @@ class _Search:
     # -- queries --
 
     def _observed(self) -> None:
-        """Add what is needed for queries to be the same and go on to be so."""
+        """Add the forms that vanish if queries are equal now and at all later steps."""
         while True:
             self.clock.check()
             shown, after = self.both.step(time(), self._here())
@@ -133,7 +165,7 @@ class _Search:
             self._add(form)
 
     def _forms(self, expression: Any) -> Iterator[Any]:
-        """Forms in states that vanish where an expression does whatever gradients, and functions of states, are."""
+        """Linear forms in states that vanish if an expression does for all gradients and functions of states."""
         import sympy
 
         functions = self.both.functions
@@ -157,7 +189,7 @@ class _Search:
     # -- memories inside functions --
 
     def _linear_memories(self) -> None:
-        """Relate memories that are linear in powers of gradients, by what gradients of each age have made of them."""
+        """Relate memories that are linear in powers of gradients, by their responses to gradients of each age."""
         parts = {end: _Linear(self.both, end) for end in "ab"}
         lags = sum(len(part.states) for part in parts.values())
         inputs = sorted({k for part in parts.values() for k in part.inputs})
@@ -173,7 +205,7 @@ class _Search:
                 )
 
     def _other_memories(self) -> None:
-        """Relate memories that are not linear, where from zero each step makes one a multiple of the other."""
+        """Relate memories that are not linear, where each step from zero makes one a multiple of the other."""
         linear = {name for end in "ab" for name in _Linear(self.both, end).states}
         rest = {
             end: [f"{end}[{m}]" for m in rule.memories if f"{end}[{m}]" not in linear]
@@ -187,7 +219,7 @@ class _Search:
                     break
 
     def _ratio(self, name: str, other: str) -> Any:
-        """A memory over another one, if that is so of what a step from zero makes of them."""
+        """Ratio of two memories after a step from zero, where that is one number; None otherwise."""
         import sympy
 
         functions = self.both.functions
@@ -203,16 +235,15 @@ class _Search:
 
 
 def _applies(node: Node) -> bool:
-    """Whether a node is no sum or multiple of states and gradients."""
-    if node.kind == "uniform" or not node.args or node.op in ("add", "sub", "neg", "where"):
+    """Whether a node is a function of states and gradients that is no linear combination."""
+    if not moving(node) or not node.args or node.op in ("add", "sub", "neg", "where"):
         return False
-    return not (node.op in ("mul", "div") and "uniform" in (node.args[0].kind, node.args[1].kind)) or (
-        node.op == "div" and node.args[0].kind == "uniform"
-    )
+    of_states = [moving(arg) for arg in node.args]
+    return not (node.op in ("mul", "div") and not all(of_states)) or (node.op == "div" and not of_states[0])
 
 
 class _Linear:
-    """The memories of a rule that are linear in each other and in powers of one gradient, near step t."""
+    """Memories of a rule that are linear in each other and in powers of one gradient, near step t."""
 
     def __init__(self, both: Both, end: str) -> None:
         import sympy
@@ -255,7 +286,7 @@ class _Linear:
                     self.inputs.add(inputs)
 
     def reached(self, inputs: Iterable[tuple[int, ...]], lags: int, shifted: Any) -> dict[str, list[Any]]:
-        """By state, what powers of gradients of each age have made of it."""
+        """By state, its responses to powers of gradients of each age."""
         normal = self.both.functions.normal
         found: dict[str, list[Any]] = {name: [] for name in self.states}
         for age in range(1, lags + 1):
@@ -276,7 +307,7 @@ def _zero() -> Any:
 
 
 def _independent(field: Field, rows: Mapping[str, list[Any]]) -> list[str]:
-    """Names of rows of which the others are combinations, the first ones that do."""
+    """Names of the first rows that are independent and span all others."""
     chosen: list[str] = []
     for name, row in rows.items():
         if any(row) and _combination(field, {k: rows[k] for k in chosen}, row) is None:
@@ -285,7 +316,7 @@ def _independent(field: Field, rows: Mapping[str, list[Any]]) -> list[str]:
 
 
 def _combination(field: Field, rows: Mapping[str, list[Any]], wanted: list[Any]) -> dict[str, Any] | None:
-    """Weights of independent rows that make up another one, None where there are none."""
+    """Weights of independent rows that make up a wanted row; None where there are none."""
     from sympy.polys.matrices import DomainMatrix
 
     if not any(wanted):
@@ -297,87 +328,3 @@ def _combination(field: Field, rows: Mapping[str, list[Any]], wanted: list[Any])
     if len(rows) in pivots or len(pivots) < len(rows):
         return None
     return {name: echelon[i, len(rows)].element for i, name in enumerate(rows)}
-
-
-# -- first steps --------------------------------------------------------------------------------------------------
-
-
-def _first_steps(claim: Bisimulation, clock: Clock, held: Collection[str]) -> Bisimulation | None:
-    """The claim with other hyperparameters of the target before its relation holds, None where none would do."""
-    import sympy
-
-    steps = range(claim.since)
-    unknown = {
-        (t, name): sympy.Symbol(f"{name}[{t}]'", real=True)
-        for t in steps
-        for name in claim.map
-        if name not in held
-    }
-    begun = {t: {name: u for (at, name), u in unknown.items() if at == t} for t in steps}
-    both = Both(claim, begun)
-    try:
-        equations = list(_equations(both))
-    except (Beyond, InputError):
-        return None
-    usual = _usual(claim)
-    fixed = {u: usual[key] for key, u in unknown.items() if key in usual}
-    # as few as possible are others than later on: the first step alone, if that will do
-    for free in (steps[:1], steps):
-        known = {u: v for (t, name), u in unknown.items() if t not in free and (v := fixed.get(u)) is not None}
-        asked = [u for (t, _), u in unknown.items() if unknown and u not in known]
-        here = [e.xreplace(known) for e in equations]
-        for solution in solve(here, asked, clock).solutions:
-            left = {u: fixed[u] if u in fixed else sympy.Integer(0) for u in asked if u not in solution}
-            values = {u: v.xreplace(left) for u, v in solution.items()} | left | known
-            if any(v.has(sympy.zoo, sympy.nan) for v in values.values()):
-                continue
-            texts = dict(claim.map)
-            for (t, name), u in sorted(unknown.items(), key=lambda item: -item[0][0]):
-                texts[name] = _begins(texts[name], t, values[u], fixed.get(u))
-            return replace(claim, map=texts)
-    return None
-
-
-def _begins(text: str, step: int, value: Any, usual: Any) -> str:
-    """A text that is another value at a step."""
-    if usual is not None and value == usual:
-        return text
-    if step == 0:
-        return from_first(text, value)
-    return f"where(first(t-{step}), {text_of(value)}, {text})"
-
-
-def _usual(claim: Bisimulation) -> dict[tuple[int, str], Any]:
-    """What the map says at the first steps, where that exists."""
-    import sympy
-
-    found = {}
-    both = Both(claim)
-    for t in range(claim.since):
-        for name in claim.map:
-            try:
-                value = both.read(claim.map[name], both.names(sympy.Integer(t)))
-                found[t, name] = both.functions.written(both.functions.normal(value))
-            except (Beyond, InputError):
-                continue
-    return found
-
-
-def _equations(both: Both) -> Iterator[Any]:
-    """What vanishes where first steps end in states that are related, whatever gradients are (SymPy)."""
-    import sympy
-
-    claim, functions = both.claim, both.functions
-    values = both.start()
-    left = []
-    for t in range(claim.since):
-        shown, values = both.step(sympy.Integer(t), values)
-        left += [one - other for one, other in zip(shown["a"], shown["b"], strict=True)]
-    since = sympy.Integer(claim.since)
-    left += [value - values[state] for state, value in both.related(since, values).items()]
-    for each in left:
-        above, _ = functions.fraction(each)
-        within = [x for x in above.free_symbols if functions.of_state(x)]
-        for c in sympy.Poly(above, *within).coeffs() if within else [above]:
-            if c != 0:
-                yield functions.written(c)

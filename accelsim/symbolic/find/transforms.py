@@ -1,4 +1,4 @@
-"""Transforms of states from one rule to another that follow from what gradients reach, or from what queries show."""
+"""Transforms of states between two rules, from reachability or observability matrices."""
 
 from __future__ import annotations
 
@@ -12,16 +12,21 @@ from accelsim.symbolic.system.linear_part import LinearPart, left_behind
 def transforms(
     a: LinearPart, b: LinearPart, at_t: Callable[[Any], Any] = lambda matrix: matrix
 ) -> list[tuple[bool, Any]]:
-    """Transforms of states that fit what gradients reach, or what queries show; those that divide by least first.
+    """Intertwining transforms that fit the reachable spaces of two rules, or their observable quotients.
 
     Parameters
     ----------
     a, b : linear parts in the same symbols.
-    at_t : writes values of functions near t in those at t, where one follows from the other.
+    at_t : function that writes values of functions of t near t in those at t, where one follows from the other.
 
     Returns
     -------
-    pairs (backward, T): T makes states of b of those of a, or where backward states of a of those of b.
+    list of (backward, T), those that divide by least first. T, a SymPy matrix (states of b, states of a), gives states
+    of b from those of a; if `backward`, the other way round. Whether it intertwines all matrices is not checked.
+
+    References
+    ----------
+    If a rule reaches all its states, or shows them all, there is only one T: Kalman 1963, doi:10.1137/0301010.
     """
     from sympy.polys.matrices import DomainMatrix
 
@@ -56,7 +61,7 @@ def transforms(
 
 
 def _reached(near: Mapping[Any, Any], size: int) -> Any:
-    """Columns: what gradients of each age have made of the state at t."""
+    """Reachability matrix at t: columns are the responses of the state to gradients of ages 1, ..., size."""
     from sympy.polys.matrices import DomainMatrix
 
     columns = []
@@ -69,7 +74,7 @@ def _reached(near: Mapping[Any, Any], size: int) -> Any:
 
 
 def _shown(near: Mapping[Any, Any], size: int) -> Any:
-    """Rows: what queries from t on show of the state at t, without further gradients."""
+    """Observability matrix at t: rows are the responses of the next `size` queries to the state."""
     from sympy.polys.matrices import DomainMatrix
 
     rows = []

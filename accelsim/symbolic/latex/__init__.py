@@ -1,0 +1,1 @@
+"""Rules, claims and proofs in LaTeX."""

@@ -1,12 +1,11 @@
-"""A rule as a paper treats it: a LaTeX document with the rule, its parameters, the theorem and its derivation.
+"""LaTeX documents of rules: the rule, its parameters, the theorem and its derivation.
 
-The derivation is the one that the normal form went through: write the states in the query point y and what a
-translation leaves alone, substitute the rule, collect, and read the coefficients off.
+The derivation follows the normal form: write the states in the query point y and in quantities that a translation
+leaves alone, substitute the rule, collect terms, and read the coefficients off.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -18,81 +17,56 @@ from accelsim.schedules import Recurrence
 from accelsim.symbolic.algebra.field import reduced, shifted, upright
 from accelsim.symbolic.algebra.language import expression
 from accelsim.symbolic.latex import writer as latex
-from accelsim.symbolic.latex.writer import Writer, aligned, expression_latex, indexed
+from accelsim.symbolic.latex.blocks import HEAD, WIDE, code, display, items, sentence, table, width, words
+from accelsim.symbolic.latex.writer import Writer, expression_latex, indexed
 from accelsim.symbolic.system.linear_part import LinearPart, linear_part, without_decay
 from accelsim.symbolic.system.minimal_realization import Reduction
 from accelsim.symbolic.system.normal_form import Canonical, Decay, canonical
 from accelsim.symbolic.system.tableau import Factor, time
 
-_WIDE = 85  # characters of a displayed line beyond which it is scaled down
-_HEAD = r"""\documentclass{article}
-\usepackage[T1]{fontenc}
-\usepackage[margin=2.5cm]{geometry}
-\usepackage{amsmath,amssymb,graphicx}
-\setlength{\parindent}{0pt}
-\setlength{\parskip}{6pt}
-\setlength{\emergencystretch}{3em}
-"""
-
 
 def document(optimizer: Optimizer, **values: Any) -> str:
-    """The LaTeX document of a rule; `values` are hyperparameters that are known, the others stay symbols."""
+    """LaTeX document of a rule.
+
+    Parameters
+    ----------
+    **values : hyperparameters that are known; the others are symbols.
+
+    Raises
+    ------
+    InputError
+        For an unknown hyperparameter, or a value out of its range.
+    """
     known = {name: optimizer.value(name, value) for name, value in values.items()}
     named, colon, _ = optimizer.doc.partition(":")
-    title = _text(f"{named if colon else optimizer.name}: the rule and its normal form")
-    parts = [_HEAD + rf"\title{{{title}}}", r"\date{}", r"\begin{document}", r"\maketitle", *_rule(optimizer, known)]
+    title = words(f"{named if colon else optimizer.name}: the rule and its normal form")
+    parts = [HEAD + rf"\title{{{title}}}", r"\date{}", r"\begin{document}", r"\maketitle", *_rule(optimizer, known)]
     try:
         parts += _Form(optimizer, known).sections()
     except InputError as error:
-        parts += [r"\section{No normal form}", _sentence(str(error))]
+        parts += [r"\section{No normal form}", sentence(str(error))]
     return "\n\n".join([*parts, r"\end{document}", ""])
 
 
-# -- words, displays, tables ------------------------------------------------------------------------------------------
+def _math(text: str) -> str:
+    """LaTeX of a text; as code where it is no expression."""
+    import sympy
+
+    try:
+        names: dict[str, Any] = {name: sympy.Symbol(name, real=True) for name in names_in(text)}
+        names |= {name: sympy.Function(name, real=True) for name in called(text)} | {"t": time()}
+        return f"${expression_latex(expression(text, names))}$"
+    except InputError:
+        return code(text)
 
 
-def _text(words: str) -> str:
-    """Plain words in LaTeX, what means something to it escaped."""
-    special = {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"}
-    special |= {"<": r"\textless{}", ">": r"\textgreater{}"}
-    special |= {letter: rf"\ensuremath{{{name}}}" for letter, name in latex.LETTERS.items()}
-    return "".join(special.get(c, rf"\{c}" if c in "_%&#${}" else c) for c in words)
-
-
-def _sentence(words: str) -> str:
-    return _text(words[:1].upper() + words[1:].rstrip(".") + ".")
-
-
-def _code(name: str) -> str:
-    return rf"\texttt{{{_text(name)}}}"
-
-
-def _display(lines: Iterable[str]) -> str:
-    """Lines as a display, scaled down to the width of the text where they are wider."""
-    columns = [line.partition("&") for line in lines]
-    block = aligned([left + mark + right for left, mark, right in columns])
-    if max(_width(left) for left, _, _ in columns) + max(_width(right) for _, _, right in columns) > _WIDE:
-        return rf"\[\resizebox{{\linewidth}}{{!}}{{$\displaystyle {block}$}}\]"
-    return rf"\[{block}\]"
-
-
-def _width(line: str) -> int:
-    """About how many characters a line shows."""
-    bare = re.sub(r"\\(left|right|hat|mathrm|displaystyle|,)|[{}_^&\s]", "", line)
-    return len(re.sub(r"\\[a-zA-Z]+", "x", bare))
-
-
-def _table(columns: str, rows: list[str]) -> str:
-    inside = "\n".join(["", *rows, ""])
-    return rf"\begin{{center}}\begin{{tabular}}{{{columns}}}{inside}\end{{tabular}}\end{{center}}"
-
-
-def _list(items: Iterable[str]) -> str:
-    return "\n".join([r"\begin{itemize}", *(rf"\item {item}" for item in items), r"\end{itemize}"])
+def _condition(condition: str) -> str:
+    left, unequal, _ = condition.partition(" != 0")
+    return rf"{_math(left)} is not zero" if unequal else words(condition)
 
 
 def _combination(terms: Iterable[tuple[Any, str]]) -> str:
-    """A linear combination of written quantities."""
+    """LaTeX of a linear combination of quantities."""
     shown = []
     for coefficient, name in terms:
         minus, factor = _signed(reduced(coefficient))
@@ -109,7 +83,7 @@ def _combination(terms: Iterable[tuple[Any, str]]) -> str:
 
 
 def _signed(factor: Any) -> tuple[bool, Any]:
-    """A factor as its sign and the rest, so that the rest reads best: minus and 1 - c rather than plus and c - 1."""
+    """Sign and rest of a factor, in the form that reads best: minus and 1 - c rather than plus and c - 1."""
     import sympy
 
     def awkward(expression: Any) -> int:
@@ -121,41 +95,24 @@ def _signed(factor: Any) -> tuple[bool, Any]:
     return (True, other) if awkward(other) < awkward(factor) else (False, factor)
 
 
-def _math(text: str) -> str:
-    """An expression that was printed as text, in LaTeX; as code where it cannot be read."""
-    import sympy
-
-    try:
-        names: dict[str, Any] = {name: sympy.Symbol(name, real=True) for name in names_in(text)}
-        names |= {name: sympy.Function(name, real=True) for name in called(text)} | {"t": time()}
-        return f"${expression_latex(expression(text, names))}$"
-    except InputError:
-        return _code(text)
-
-
-def _condition(condition: str) -> str:
-    left, unequal, _ = condition.partition(" != 0")
-    return rf"{_math(left)} is not zero" if unequal else _text(condition)
-
-
 # -- sections ---------------------------------------------------------------------------------------------------------
 
 
 def _rule(optimizer: Optimizer, known: dict[str, Any]) -> Iterator[str]:
     switches = {k: v for k, v in known.items() if optimizer.hyperparameters[k].switch}
     yield r"\section{The rule}"
-    yield _text(optimizer.doc) + (rf" Source: {_text(optimizer.source)}." if optimizer.source else "")
-    yield _display(latex.rule_lines(optimizer, **switches))
+    yield words(optimizer.doc) + (rf" Source: {words(optimizer.source)}." if optimizer.source else "")
+    yield display(latex.rule_lines(optimizer, **switches))
     start = "$" + " = ".join(indexed(s, "0") for s in optimizer.positions) + "$ is the initial point"
     memories = [f"${indexed(s, '0')} = {value:g}$" for s, value in optimizer.memories.items()]
     yield f"Here {', '.join([start, *memories])}, and the hyperparameters are"
     rows = [r"symbol & name & range & value \\ \hline"]
     for name, declared in optimizer.hyperparameters.items():
         value = known.get(name, declared.default)
-        written = "" if value is None else f"{value:g}" if isinstance(value, int | float) else _code(str(value))
+        written = "" if value is None else f"{value:g}" if isinstance(value, int | float) else code(str(value))
         index = "t" if isinstance(value, Recurrence) else ""
-        rows.append(rf"${indexed(name, index)}$ & {_code(name)} & {_range(declared)} & {written} \\")
-    yield _table("llll", rows)
+        rows.append(rf"${indexed(name, index)}$ & {code(name)} & {_range(declared)} & {written} \\")
+    yield table("llll", rows)
 
 
 def _range(declared: Hyperparameter) -> str:
@@ -165,7 +122,7 @@ def _range(declared: Hyperparameter) -> str:
 
 
 class _Form:
-    """The sections on the normal form of a rule."""
+    """Sections on the normal form of a rule."""
 
     def __init__(self, optimizer: Optimizer, known: dict[str, Any]) -> None:
         self.optimizer, self.known = optimizer, known
@@ -179,7 +136,7 @@ class _Form:
         self.here, self.later = ([indexed(f"n{i}", when) for i in index] for when in ("t", "t+1"))
 
     def sections(self) -> Iterator[str]:
-        """All of them, one paragraph after the other."""
+        """All sections, one paragraph after the other."""
         without, _ = without_decay(self.part)
         decay = self.form.decay
         yield r"\section{Normal form}"
@@ -194,12 +151,12 @@ class _Form:
             yield r"\section{With decay}"
             yield from self._decayed(decay)
         yield r"\section{Conditions and assumptions}"
-        notes = map(_text, self.form.assumptions)
+        notes = map(words, self.form.assumptions)
         everywhere = "all of this holds coordinate by coordinate, for any gradients"
-        yield _list([*map(_condition, self.form.conditions), *notes, everywhere])
+        yield items([*map(_condition, self.form.conditions), *notes, everywhere])
 
     def _aside(self) -> Iterator[str]:
-        """What was set aside: maps such as the sign, and factors that count as given sequences."""
+        """Sentences on what was set aside: signs and given sequences."""
         table = self.part.tableau
         for name, when in sorted(table.maps):
             yield f"The {name}, which acts {when} the momentum, is set aside."
@@ -218,21 +175,21 @@ class _Form:
         form, point = self.form, self.point
         where = f"the point ${point}_t$ where the gradient is taken"
         if not form.canonical:
-            yield f"In {where}, the rule has {_text(form.conditions[0])}. Its block form is derived below."
+            yield f"In {where}, the rule has {words(form.conditions[0])}. Its block form is derived below."
             return
         yield f"In {where}, the rule is {'accelerated SGD' if form.memory else 'SGD'},"
-        yield _display(latex.method_lines(point, form.memory))
+        yield display(latex.method_lines(point, form.memory))
         start = r" $\hat m_{-1} = 0$ and" if form.memory else ""
         yield f"with{start} the following coefficients; hats tell them from the rule's own symbols."
         lines = latex.coefficient_lines(form)
-        if max(map(_width, lines)) > _WIDE / 2:
-            yield _display(lines)
+        if max(map(width, lines)) > WIDE / 2:
+            yield display(lines)
             return
         rows = [r"coefficient & meaning & value \\ \hline"]
         for line in lines:
             left, _, value = line.partition(" &= ")
             rows.append(rf"\rule{{0pt}}{{16pt}}${left}$ & {_ROLES[left]} & $\displaystyle {value}$ \\[6pt]")
-        yield _table("lll", rows)
+        yield table("lll", rows)
 
     def _derivation(self, system: Reduction) -> Iterator[str]:
         """Name the memories, substitute, collect, identify."""
@@ -249,7 +206,7 @@ class _Form:
             defined = [
                 f"{n} &= {_combination(zip(r, now, strict=True))}" for n, (r, _) in zip(self.here, rows, strict=True)
             ]
-            yield _display([*defined, *self._states(system)])
+            yield display([*defined, *self._states(system)])
         yield r"\textbf{Substitute.} One step of the rule makes of them"
         lines = []
         for name, row in [(f"{point}_{{t+1}}", shifted(c, 1)), *zip(self.later, [r for _, r in rows], strict=True)]:
@@ -257,7 +214,7 @@ class _Form:
             lines += [f"{name} &= {written}"] if written != name else []
             terms = [*zip(row * a, now, strict=True), ((row * b)[0], "g_t")]
             lines.append(f"{name if written == name else ''} &= {_combination(terms)}")
-        yield _display(lines)
+        yield display(lines)
         entering = ", ".join(f"${x}$" for x in (f"{point}_t", *self.here, "g_t"))
         yield rf"\textbf{{Collect.}} In terms of {entering} this is"
         step = [(1, f"{point}_t"), *zip(block.p, self.here, strict=True), (block.q[0], "g_t")]
@@ -265,12 +222,12 @@ class _Form:
         for i, name in enumerate(self.later):
             row = [*zip(block.a[i, :], self.here, strict=True), (block.b[i], "g_t")]
             collected.append(f"{name} &= {_combination(row)}")
-        yield _display(collected)
+        yield display(collected)
         if form.canonical:
             yield from self._identified()
 
     def _states(self, system: Reduction) -> Iterator[str]:
-        """Each state in query point and memories, where these say it and it is none of them."""
+        """Each state in the query point and the memories, where they determine it."""
         moves = dict(zip(system.table.states, system.table.translation, strict=True))
         for name, row in system.states().items():
             if row is None:
@@ -293,7 +250,7 @@ class _Form:
         yield rf"\[{point}_{{t+1}} = {point}_t + \frac{{p_t b_t}}{{a_t}}\,(\hat m_t - g_t) + q_t\,g_t,\]"
         yield "so that"
         formulas = {"beta": r"\frac{a_t b_{t-1}}{b_t}", "eta": r"-\frac{p_t b_t}{a_t}", "alpha": r"-q_t - \hat\eta_t"}
-        yield _display(
+        yield display(
             rf"\hat\{name}_t &= {formula} = {expression_latex(getattr(form, name))}"
             for name, formula in formulas.items()
         )
@@ -322,7 +279,7 @@ class _Form:
         if decay.mu is None:
             yield "With decay, the block form becomes"
             feed, pull = latex.matrix_latex(decay.feed), expression_latex(decay.pull)
-            yield _display(
+            yield display(
                 [
                     rf"n_{{t+1}} &= a_t\,n_t + {feed}\,{point}_t + b_t\,g_t",
                     rf"{point}_{{t+1}} &= \left(1 - {pull}\right)\,{point}_t + p_t\,n_t + q_t\,g_t",
@@ -338,7 +295,7 @@ class _Form:
         lines.append(rf"{point}_{{t+1}} &= {pulled}{along} - \hat\alpha_t\,g_t")
         named = (("beta", "eta") if decay.memory else (), ("alpha", "kappa"), ("mu",) if decay.memory and fed else ())
         names = [name for group in named for name in group]
-        yield _display([*lines, *(rf"\hat\{k}_t &= {expression_latex(getattr(decay, k))}" for k in names)])
+        yield display([*lines, *(rf"\hat\{k}_t &= {expression_latex(getattr(decay, k))}" for k in names)])
         if decay.in_gradient:
             yield (
                 rf"As $\hat\kappa_t = \hat\alpha_t\,\mu_t$ with $\mu_t = {expression_latex(decay.mu)}$, this is the "

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable, Collection, Iterable
 from functools import cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -31,10 +32,10 @@ _NAMED |= {"sign": r"\mathrm{sign}", "total": r"\mathrm{total}"}
 
 
 def symbol(name: str) -> tuple[str, str]:
-    """A name in LaTeX and the subscript in it: beta1 is beta with subscript 1.
+    r"""LaTeX of a name, and its subscript: of beta1 a beta, and 1.
 
     >>> symbol("beta1")
-    ('\\\\beta', '1')
+    ('\\beta', '1')
     """
     base, digits = re.fullmatch(r"(.*?)_?(\d*)", name).groups()  # type: ignore[union-attr]
     if base in _RENAMED:
@@ -45,14 +46,51 @@ def symbol(name: str) -> tuple[str, str]:
 
 
 def indexed(name: str, time: str) -> str:
-    """A name with its subscript and, behind it, a time.
+    r"""A name with its subscript and, behind it, a time.
 
     >>> indexed("beta1", "t+1")
-    '\\\\beta_{1,t+1}'
+    '\\beta_{1,t+1}'
     """
     base, digits = symbol(name)
     below = ",".join(filter(None, (digits, time)))
     return f"{base}_{{{below}}}" if below else base
+
+
+class Names:
+    """LaTeX of the names of a rule, distinct for distinct names.
+
+    Two names that would look alike (lr and eta), or one that would look like a gradient, are written as they are typed.
+
+    Parameters
+    ----------
+    names : all that are to be told from one another.
+    hat : whether they carry a hat, as those of a second rule do.
+    """
+
+    def __init__(self, names: Iterable[str], hat: bool = False) -> None:
+        self.names, self.hat = frozenset(names), hat
+        seen = [symbol(name) for name in self.names]
+        taken = {("g", ""), ("t", "")}
+        self._alike = {name for name in self.names if symbol(name) in taken or seen.count(symbol(name)) > 1}
+
+    def __call__(self, name: str, time: str = "") -> str:
+        r"""A name, and behind it a time.
+
+        >>> Names(["beta1"], hat=True)("beta1", "t")
+        '\\hat{\\beta}_{1,t}'
+        """
+        if name in self._alike:
+            base, digits = r"\mathtt{" + name.replace("_", r"\_") + "}", ""
+        else:
+            base, digits = symbol(name)
+        if self.hat:
+            base = rf"\hat{{{base}}}" if "{" not in base else rf"\widehat{{{base}}}"
+        below = ",".join(filter(None, (digits, time)))
+        return f"{base}_{{{below}}}" if below else base
+
+    def unused(self, *wanted: str) -> str:
+        """First of some names that is not among these."""
+        return next(name for name in wanted if name not in self.names)
 
 
 def rule_latex(optimizer: Optimizer, **switches: Any) -> str:
@@ -65,34 +103,37 @@ def rule_latex(optimizer: Optimizer, **switches: Any) -> str:
 
 def rule_lines(optimizer: Optimizer, **switches: Any) -> list[str]:
     """The lines of `rule_latex`, each ``left &= right``."""
-    program = optimizer.program(switches)
-    writer = Writer(optimizer, program)
-    lines = []
-    for place, left in writer.points.items():
-        lines.append(f"{left} &= {writer.text(program.nodes[place])}")
-    lines += [f"{name} &= {writer.gradient(j)}" for j, name in enumerate(writer.asked)]
-    named = [(node.index, indexed(state, "t+1"), node, state) for state, node in program.updates.items()]
-    named += [(place, name, program.nodes[place], "") for place, name in writer.shared.items()]
-    return lines + [
-        f"{name} &= {writer.text(node, own=own)}" for _, name, node, own in sorted(named, key=itemgetter(0))
-    ]
+    return Writer(optimizer, optimizer.program(switches)).lines()
 
 
 class Writer:
-    """Nodes in LaTeX; a new state, and what several lines need, is written by its name wherever it is needed."""
+    """Writer of the nodes of a rule in LaTeX; states, and nodes used in several lines, are written by name.
 
-    def __init__(self, optimizer: Optimizer, program: Program) -> None:
-        self.optimizer = optimizer
+    Parameters
+    ----------
+    called : names, of this rule alone by default.
+    varying : hyperparameters that are functions of t, beside recurrences.
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, program: Program, called: Names | None = None, varying: Collection[str] = ()
+    ) -> None:
+        self.optimizer, self.program = optimizer, program
+        self.varying = {k for k, v in optimizer.hyperparameters.items() if isinstance(v.default, Recurrence)} | {
+            *varying
+        }
+        self.called = called or Names([*optimizer.states, *optimizer.hyperparameters])
         queried = [node for stage in program.queries for node in stage]
         self.names: dict[int, str] = {}
         for state, node in program.updates.items():
             if node.op not in ("state", "gradient", "const"):
-                self.names.setdefault(node.index, indexed(state, "t+1"))
+                self.names.setdefault(node.index, self.called(state, "t+1"))
         self.points: dict[int, str] = {}
+        point = self.called.unused("y", "query", "point")
         many = len({node.index for node in queried if node.op != "state"}) > 1
         for j, node in enumerate(queried):
             if node.op != "state" and node.index not in self.names:
-                self.points.setdefault(node.index, indexed(f"y{j + 1}" if many else "y", "t"))
+                self.points.setdefault(node.index, self.called(f"{point}{j + 1}" if many else point, "t"))
         self.names |= self.points
         self.shared = self._shared(program)
         self.names |= self.shared
@@ -100,7 +141,7 @@ class Writer:
         self.asked = [indexed("g" if len(queried) == 1 else f"g{j + 1}", "t") for j in range(len(queried))]
 
     def _shared(self, program: Program) -> dict[int, str]:
-        """Names of what is needed more than once and is no state, point or product of two."""
+        """Names of nodes that are used more than once and are no state, query point or product of two."""
         uses: dict[int, int] = {}
         pending, seen = [*program.updates.values(), *(n for stage in program.queries for n in stage)], set()
         while pending:
@@ -119,16 +160,26 @@ class Writer:
             and program.nodes[place].op in ("add", "sub", "div", "where")
             and program.nodes[place].kind != "uniform"
         ]
-        return {place: indexed(f"u{i + 1}" if len(found) > 1 else "u", "t") for i, place in enumerate(found)}
+        name = self.called.unused("u", "shared", "term")
+        return {place: self.called(f"{name}{i + 1}" if len(found) > 1 else name, "t") for i, place in enumerate(found)}
+
+    def lines(self) -> list[str]:
+        """The rule, a line ``left &= right`` for each query point, gradient and new state."""
+        lines = [f"{left} &= {self.text(self.program.nodes[place])}" for place, left in self.points.items()]
+        lines += [f"{name} &= {self.gradient(j)}" for j, name in enumerate(self.asked)]
+        named = [(node.index, self.called(s, "t+1"), node, s) for s, node in self.program.updates.items()]
+        named += [(place, name, self.program.nodes[place], "") for place, name in self.shared.items()]
+        ordered = sorted(named, key=itemgetter(0))
+        return lines + [f"{name} &= {self.text(node, own=own)}" for _, name, node, own in ordered]
 
     def gradient(self, j: int) -> str:
-        """A gradient, as what it is."""
+        """LaTeX of a gradient at its query point."""
         return rf"\nabla f_t({self._expression(self.queried[j])})"
 
     def text(self, node: Node, own: str = "") -> str:
-        """A node where it is defined: written out once, with names inside."""
+        """LaTeX of a node at its definition: its operation is written out, with names inside."""
         mine = self.names.pop(node.index, None)
-        if own and mine not in (None, indexed(own, "t+1")):  # two states take the same value
+        if own and mine not in (None, self.called(own, "t+1")):  # two states take the same value
             self.names[node.index] = mine
             return mine
         written = self._expression(node)
@@ -151,12 +202,11 @@ class Writer:
         if node.op == "step":
             return "t"
         if node.op == "state":
-            return indexed(node.value, "t")
+            return self.called(node.value, "t")
         if node.op == "gradient":
             return self.asked[node.value]
         if node.op == "hyperparameter":
-            recurrent = isinstance(self.optimizer.hyperparameters[node.value].default, Recurrence)
-            return indexed(node.value, "t" if recurrent else "")
+            return self.called(node.value, "t" if node.value in self.varying else "")
         return f"{node.value:g}" if isinstance(node.value, float) else str(node.value)
 
     def _add(self, node: Node) -> str:
@@ -203,20 +253,24 @@ class Writer:
         return rf"{_NAMED[node.op]}\left({inside}\right)"
 
 
-def expression_latex(expression: Any) -> str:
-    """A SymPy expression with the names and the time indices of this module."""
+def expression_latex(expression: Any, called: Callable[[str, str], str] | None = None) -> str:
+    """A SymPy expression with the time indices of this module, and its names unless `called` writes others."""
     import sympy
     from sympy.core.function import AppliedUndef
 
-    written = {}
+    called, written = called or _canonical, {}
     for call in expression.atoms(AppliedUndef):
-        hat = r"\hat " if call.func.__name__ == "m" else ""  # the momentum of accelerated SGD, no function of a rule's
-        written[call] = sympy.Dummy(hat + indexed(call.func.__name__, str(call.args[0]).replace(" ", "")))
+        written[call] = sympy.Dummy(called(call.func.__name__, str(call.args[0]).replace(" ", "")))
     for plain in expression.free_symbols:
         if plain.name != "t":
-            written[plain] = sympy.Dummy(indexed(plain.name, ""))
+            written[plain] = sympy.Dummy(called(plain.name, ""))
     printer = _printer()({"symbol_names": {dummy: dummy.name for dummy in written.values()}})
     return str(printer.doprint(expression.xreplace(written)))
+
+
+def _canonical(name: str, time: str) -> str:
+    """LaTeX of a name of a rule; m(t) is the momentum of accelerated SGD."""
+    return (r"\hat " if name == "m" and time else "") + indexed(name, time)
 
 
 @cache
@@ -283,7 +337,7 @@ def method_lines(point: str, memory: int) -> list[str]:
 
 
 def coefficient_lines(form: Canonical) -> list[str]:
-    """What the coefficients of accelerated SGD are."""
+    """Values of the coefficients of accelerated SGD, one line each."""
     names = ("beta", "eta", "alpha") if form.memory else ("alpha",)
     return [rf"\hat\{name}_t &= {expression_latex(getattr(form, name))}" for name in names]
 

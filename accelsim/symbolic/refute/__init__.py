@@ -1,0 +1,1 @@
+"""Counterexamples: gradients that no choice of hyperparameters follows."""

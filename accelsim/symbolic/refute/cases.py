@@ -1,7 +1,7 @@
-"""Refutations of rules as they are, case by case in the signs that ranges leave open (see `check.cases`).
+"""Refutations by cases of the signs that ranges leave open (see `check.cases`).
 
-In each case the differences of the queries, the squares of roots and what is zero in the case have no common zero: a
-derivation of 1 from them, divided by what is not zero, says so.
+In each case the differences of queries, squares of roots and polynomials of sign 0 have no common zero: a derivation of
+1 from them, dividing by nonzero polynomials alone, shows it.
 """
 
 from __future__ import annotations
@@ -11,20 +11,23 @@ from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache, partial
-from itertools import islice
 from typing import Any
 
 from accelsim.errors import InputError
 from accelsim.program import exact
 from accelsim.rule import Hyperparameter
-from accelsim.schedules import Recurrence, Schedule
-from accelsim.symbolic.algebra.elimination import Clock
+from accelsim.symbolic.algebra.budget import Clock
 from accelsim.symbolic.algebra.groebner import Elimination, Line, made, premises
 from accelsim.symbolic.check.cases import Trial
+from accelsim.symbolic.check.contradictions import Case, Cases, OnSequence, Sign, Term
+from accelsim.symbolic.check.contradictions import Line as Derived
+from accelsim.symbolic.check.counterexample import SCHEDULED
 from accelsim.symbolic.system.functions import Beyond
-from accelsim.symbolic.system.pair import Question
+from accelsim.symbolic.system.pair import Pair
+from accelsim.symbolic.system.rule_sequences import independent, recurrences, values_of
+from accelsim.symbolic.system.specialization import switched
 
-# first steps at several lengths, then gradients that do and do not agree with those before, and none
+# first steps at several lengths and of either sign, then gradients that do and do not agree with those before, and none
 STEPS = 6  # more than there are gradients in a sequence
 Sequences = tuple[tuple[int, ...], ...]
 FIRST: Sequences = ((1,), (2,), (3,))
@@ -32,6 +35,7 @@ SEQUENCES: tuple[Sequences, ...] = (
     FIRST,
     ((0, 1), (0, 2), (5, 9), (10, 18), (1, 0), (2, 0)),
     ((0, 0, 1), (0, 1, 0), (1, 0, 0), (1, 1, 1), (8, -1, 1), (0, 8, -1)),
+    ((-1,), (1,), (2,)),
 )
 IMPULSES = tuple(tuple(tuple(int(i == k) for i in range(n)) for k in range(n)) for n in (3, 4))
 SEEDS = 2  # choices of rule a's hyperparameters
@@ -42,11 +46,11 @@ MOST_SIGNS = 4  # that are open in a trial
 
 
 class _Enough(Exception):
-    """As much work as is allowed for one case was done."""
+    """The work allowed for one case is done."""
 
 
 class _Work(Clock):
-    """A budget in lines that are looked at, within one in seconds."""
+    """Budget in lines of a derivation, within one in work."""
 
     def __init__(self, clock: Clock, lines: int) -> None:
         super().__init__(clock.left)
@@ -61,65 +65,69 @@ class _Work(Clock):
 
 
 @dataclass(frozen=True)
-class Case:
-    """A case, and the derivation of 1 from its premises; None where ranges exclude it."""
+class _Closed:
+    """Case with the derivation of 1 from its premises; None in place of it where ranges exclude the case."""
 
     trial: Trial
     last: Line | None
 
 
-def refute_by_cases(
-    question: Question, varying: Sequence[str], clock: Clock, gradients: Sequence[Sequences] = SEQUENCES
-) -> dict[str, Any] | None:
-    """A counterexample as a document (see `certify.verifier`), None where none was found.
+def refute_by_cases(pair: Pair, clock: Clock, gradients: Sequence[Sequences] = SEQUENCES) -> Cases | None:
+    """Search for gradients on which rule b cannot query what rule a does, whatever schedules its hyperparameters are.
+
+    Both rules are run as they are. In each case of signs, Buchberger's algorithm looks for a derivation of 1 from the
+    differences of their queries.
 
     Parameters
     ----------
-    varying : the first rule's hyperparameters that are unknown functions of t.
-    gradients : sequences that are looked at together, one set after the other.
+    gradients : sets of sequences; those of a set are looked at together.
+
+    Returns
+    -------
+    Cases
+        The counterexample; None where none was found.
 
     Raises
     ------
     OutOfTime
         Past the budget of the clock.
+
+    References
+    ----------
+    Buchberger 1965, doi:10.1016/j.jsc.2005.09.007. Hilbert 1893, doi:10.1007/BF01444162 (Nullstellensatz).
     """
     for sequences in gradients:
         for seed in range(SEEDS):
             clock.check()
             with suppress(Beyond, InputError, ArithmeticError):
-                values = numbers(question, varying, seed)
-                trial = partial(Trial, question.a, question.b, values, question.set_b, sequences)
+                values = numbers(pair, seed)
+                trial = partial(Trial, pair.a, pair.b, values, pair.set_b, sequences)
                 found = _closed(trial, {}, clock)
                 if found is not None:
-                    return _document(values, sequences, found)
+                    return _counterexample(pair, values, sequences, found)
     return None
 
 
-def numbers(question: Question, varying: Sequence[str], seed: int) -> dict[str, Any]:
-    """Rule a's hyperparameters: what is given, and numbers in their ranges, by step for those that vary."""
+def numbers(pair: Pair, seed: int) -> dict[str, Any]:
+    """Rational hyperparameters of rule a, given ones among them; for rates r, 1 + r or 1 - r has a rational root.
+
+    Returns
+    -------
+    Texts by name; of recurrences and of what varies, lists of one text a step.
+
+    Raises
+    ------
+    InputError
+        If a recurrence is irrational, or does not exist, at these numbers.
+    """
     found: dict[str, Any] = {}
-    computed = []
-    for i, name in enumerate(question.a.program(question.set_a).reads):
-        declared = question.a.hyperparameters[name]
-        if declared.switch:
-            continue
-        if isinstance(declared.default, Recurrence) and name not in question.set_a:
-            computed.append(name)
-            continue
+    rule, given, varying = pair.a, pair.set_a, pair.anything
+    freed = {*given, *varying}
+    for i, name in enumerate(independent(switched(rule, dict(given)), freed)):
+        declared = rule.hyperparameters[name]
         row = [str(_number(declared, i + seed + t, seed)) for t in range(STEPS)]
-        found[name] = str(question.set_a[name]) if name in question.set_a else row if name in varying else row[0]
-    if computed:  # as the rule itself has them
-        own = {name: _scheduled(value) for name, value in found.items()}
-        rows = [row for _, row in islice(question.a.rows(exact, **{**question.set_a, **own}), STEPS)]
-        found |= {name: [str(row[name]) for row in rows] for name in computed}
-    return found
-
-
-def _scheduled(value: str | list[str]) -> Any:
-    if isinstance(value, str):
-        return value
-    row = list(map(Fraction, value))
-    return Schedule(lambda t: row[min(int(t), len(row) - 1)], "drawn")
+        found[name] = str(given[name]) if name in given else row if name in varying else row[0]
+    return found | values_of(rule, freed, {**given, **found}, STEPS)
 
 
 def _number(declared: Hyperparameter, i: int, seed: int) -> Fraction:
@@ -132,20 +140,20 @@ def _number(declared: Hyperparameter, i: int, seed: int) -> Fraction:
     return low + (high - low) * RATES[i % len(RATES)]
 
 
-def _closed(trial: Callable[..., Trial], signs: dict[Any, int], clock: Clock) -> list[Case] | None:
-    """Cases that together are all there are, each with a derivation; None where one has none."""
+def _closed(trial: Callable[..., Trial], signs: dict[Any, int], clock: Clock) -> list[_Closed] | None:
+    """A complete set of cases, each with a derivation; None where one has none."""
     here = trial(signs=signs)
     if not any(here.differences.values()):
         return None
     if here.impossible:
-        return [Case(here, None)]
+        return [_Closed(here, None)]
     last = _contradiction(here, clock)
     if last is not None:
-        return [Case(here, last)]
+        return [_Closed(here, last)]
     if not here.open or len(signs) >= MOST_SIGNS:
         return None
     polynomial = next(iter(here.open.values()))
-    cases: list[Case] = []
+    cases: list[_Closed] = []
     for value in (0, 1, -1):
         more = _closed(trial, {**signs, polynomial: value}, clock)
         if more is None:
@@ -155,7 +163,7 @@ def _closed(trial: Callable[..., Trial], signs: dict[Any, int], clock: Clock) ->
 
 
 def _contradiction(trial: Trial, clock: Clock) -> Line | None:
-    """The line 1, made of those premises in which no sign is open."""
+    """The line 1 from the premises without open signs; None where there is none."""
     import sympy
 
     given = [(i, p) for i, p in enumerate(trial.premises) if p != 0 and not p.free_symbols & trial.open.keys()]
@@ -179,10 +187,11 @@ def _contradiction(trial: Trial, clock: Clock) -> Line | None:
 
 
 def _ring(trial: Trial, symbols: Set[Any]) -> Any:
-    """Polynomials, ordered to eliminate what is in no square of a root first, then roots, then the other unknowns."""
+    """Polynomial ring ordered to eliminate symbols outside of all radicands first, then roots, then the rest."""
     import sympy
     from sympy.polys.orderings import ProductOrder, grevlex
-    from sympy.polys.rings import PolyRing
+
+    from accelsim.symbolic.algebra.rings import Ring
 
     within = set().union(*(square.free_symbols for square in trial.roots.values()))
     free = sorted(symbols - trial.roots.keys() - within, key=_late)
@@ -190,49 +199,46 @@ def _ring(trial: Trial, symbols: Set[Any]) -> Any:
     i, j = len(free), len(free) + len(roots)
     blocks = ((grevlex, lambda m: m[:i]), (grevlex, lambda m: m[i:j]), (grevlex, lambda m: m[j:]))
     ordered = [*free, *roots, *sorted(symbols - {*free, *roots}, key=_late)]
-    return PolyRing(ordered or [sympy.Symbol("none")], sympy.QQ, cache(ProductOrder(*blocks)))
+    return Ring(ordered or [sympy.Symbol("none")], sympy.QQ, cache(ProductOrder(*blocks)))
 
 
 def _last(polynomial: Any, ring: Any) -> int:
-    """The last step of which an unknown is in a polynomial."""
+    """Latest step of an unknown in a polynomial."""
     used = {str(ring.symbols[i]) for m in polynomial for i, power in enumerate(m) if power}
     steps = (name.partition("[") for name in used if not name.startswith("sqrt["))
     return max((int(step.removesuffix("]")) for _, _, step in steps), default=-1)
 
 
 def _late(symbol: Any) -> tuple[int, str]:
-    """Unknowns of later steps are eliminated first."""
+    """Sort key of unknowns: those of later steps are eliminated first."""
     name, _, step = symbol.name.partition("[")
     return -int(step.removesuffix("]")), name
 
 
-def _document(values: Mapping[str, Any], sequences: Sequence[Any], cases: list[Case]) -> dict[str, Any]:
+def _counterexample(pair: Pair, values: Mapping[str, Any], sequences: Sequence[Any], cases: list[_Closed]) -> Cases:
     shown = cases[0].trial.shown
-    return {
-        "kind": "cases",
-        "hyperparameters": dict(values),
-        "unknown": "one a step",
-        "gradients": [list(map(str, row)) for row in sequences],
-        "answers": [{"gradients": i, "step": t} for i, t in shown],
-        "values": [str(value) for value in shown.values()],
-        "cases": [_case(case) for case in cases],
-    }
+    return Cases(
+        hyperparameters=dict(values),
+        unknown=SCHEDULED,
+        relaxed=list(recurrences(pair.b, pair.set_b)),
+        gradients=[list(map(str, row)) for row in sequences],
+        answers=[OnSequence(i, t) for i, t in shown],
+        values=[str(value) for value in shown.values()],
+        cases=list(map(_case, cases)),
+    )
 
 
-def _case(case: Case) -> dict[str, Any]:
+def _case(case: _Closed) -> Case:
     import sympy
 
     given, lines = premises(case.last) if case.last else ([], [])
     place = {line: line.name for line in given}
     place |= {line: len(case.trial.premises) + i for i, line in enumerate(lines)}
 
-    def term(line: Line, above: Any, below: Any) -> dict[str, Any]:
-        return {"of": place[line], "times": str(above.as_expr() / sympy.factor(below.as_expr()))}
+    def term(line: Line, above: Any, below: Any) -> Term:
+        return Term(place[line], str(above.as_expr() / sympy.factor(below.as_expr())))
 
-    return {
-        "signs": [{"of": str(polynomial), "is": sign} for polynomial, sign in case.trial.signs.items()],
-        "lines": [
-            {"is": str(line.polynomial.as_expr()), "terms": [term(x, *factor) for x, factor in line.terms]}
-            for line in lines
-        ],
-    }
+    return Case(
+        [Sign(str(polynomial), sign) for polynomial, sign in case.trial.signs.items()],
+        [Derived(str(line.polynomial.as_expr()), [term(x, *factor) for x, factor in line.terms]) for line in lines],
+    )

@@ -1,9 +1,9 @@
 """Refutations that can be replayed: finitely many sequences of gradients that no choice of hyperparameters follows.
 
 Each sequence is an impulse, gradient 1 at one step and 0 at all others, from the start w = 0; or, where one of the
-rules is not linear, one of two that differ in the sign of one gradient (see `gradients`). What rule `a` itself answers,
-at rational hyperparameters, are numbers; what `b` answers are rational functions of its own hyperparameters, constants
-or one unknown a step, and of whatever it multiplies by. Three kinds of contradiction are looked for:
+rules is not linear, one of two that differ in the sign of one gradient (see `check.responses`). What rule `a` itself
+answers, at rational hyperparameters, are numbers; what `b` answers are rational functions of its own hyperparameters,
+constants or one unknown a step, and of whatever it multiplies by. Three kinds of contradiction are looked for:
 
 * a *minor*: the determinant of some of these answers is one number for `a`, and for `b` another whatever its
   hyperparameters are, as it is zero for every rule of fewer memories;
@@ -17,342 +17,109 @@ One sequence alone never refutes a rule whose step size may vary from step to st
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import nullcontext, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise, product
-from typing import Any, NamedTuple
+from typing import Any
 
 from accelsim.errors import InputError
-from accelsim.program import exact
-from accelsim.rule import Hyperparameter, Optimizer
-from accelsim.symbolic.algebra.cofactors import Member, bare, combination, combined, spanned, without_units
-from accelsim.symbolic.algebra.elimination import Clock
+from accelsim.symbolic.algebra.budget import Clock
+from accelsim.symbolic.algebra.cofactors import Member, bare, combined, spanned
 from accelsim.symbolic.algebra.field import Field, cancelled, determinant, differs, reduced
-from accelsim.symbolic.algebra.language import number, text_of
+from accelsim.symbolic.algebra.language import text_of
 from accelsim.symbolic.algebra.nonvanishing import turns
-from accelsim.symbolic.check.equivalence import given_sequences
 from accelsim.symbolic.check.positivity import never_zero
-from accelsim.symbolic.refute.rational_gradients import rational_gradients
-from accelsim.symbolic.refute.replay import queries, row_of
-from accelsim.symbolic.system.gradients import RETURNED, Key, answers, runs
+from accelsim.symbolic.check.responses import RETURNED, Identity, Minor, Response, Scale
+from accelsim.symbolic.refute.answers import (
+    COORDINATES,
+    LONGEST,
+    Realized,
+    Refuting,
+    answers_of_a,
+    answers_of_b,
+    in_common,
+    numbers,
+    realized,
+    seen_by_a,
+    squares_of,
+)
+from accelsim.symbolic.refute.one_memory import one_memory
 from accelsim.symbolic.system.homogeneity import blind_to_signs
-from accelsim.symbolic.system.linear_part import LinearPart, left_behind
-from accelsim.symbolic.system.specialization import switched
-from accelsim.symbolic.system.tableau import time
+from accelsim.symbolic.system.linear_part import left_behind
+from accelsim.symbolic.system.rule_sequences import recurrences
 
-LONGEST = 7  # steps of a refutation
 LATEST = 130  # step at which a minimum or maximum of t may turn to refute something after that
 NEAR = 2  # steps about it, and about the first, whose gradients are looked at
-COORDINATES = 2  # in which gradients are taken where a rule is not linear
 CANONICAL = 3  # steps that show a coefficient of each kind, of rules of one memory
 LENGTHS = ((Fraction(1), Fraction(2)), (Fraction(1, 64), Fraction(1, 32)))  # the latter are not clipped
-PARTS = 20  # of a range, in numbers that are short
 SHORT = 4  # terms of a difference that is looked at in ranges
-SEEDS = 3  # choices of rational hyperparameters that are tried
 
 
-@dataclass(frozen=True)
-class Refuting:
-    """What is to be refuted: no choice of b's hyperparameters makes it a.
+def refute(claim: Refuting, clock: Clock) -> Minor | Identity | None:
+    """Search for impulses to which rule b cannot respond as rule a does, whatever its hyperparameters are.
 
-    Attributes
-    ----------
-    a, b : the rules' linear parts, all that is not given being symbols or unknown functions of t.
-    set_a, varying : what is known of a's hyperparameters, and what varies.
-    unknown : the hyperparameters of b.
-    scheduled : whether those may vary from step to step; b's part then has functions of t for them.
-    memories : of a and b, beside the query point; None where unknown.
-    returned : whether what the rules return is compared, beside their queries.
-    still : whether starts alone may be looked at, as what a sign is applied to says nothing of the rules themselves.
-    """
-
-    a: LinearPart
-    b: LinearPart
-    set_a: Mapping[str, Any]
-    varying: tuple[str, ...]
-    unknown: tuple[str, ...]
-    scheduled: bool
-    memories: tuple[int | None, int | None]
-    returned: bool = False
-    still: bool = False
-
-    @property
-    def given(self) -> set[str]:
-        """The given sequences of b: to b they may be anything, but for either sign of a gradient the same."""
-        return given_sequences(self.b)
-
-    @property
-    def turned(self) -> bool:
-        """Whether answers are what the sign of a gradient makes: one of the rules is not linear, or asks for more."""
-        return bool(self.given or given_sequences(self.a) or self.a.tableau.gradients > 1)
-
-    @property
-    def rule(self) -> Optimizer:
-        """Rule a, with its switches as they are given."""
-        return switched(self.a.tableau.optimizer, dict(self.set_a))
-
-    @property
-    def b_rule(self) -> Optimizer:
-        """Rule b."""
-        return self.b.tableau.optimizer
-
-    @property
-    def known(self) -> dict[str, str]:
-        """What is known of rule a's hyperparameters, in texts."""
-        declared = self.a.tableau.optimizer.hyperparameters
-        return {k: str(v) for k, v in self.set_a.items() if not declared[k].switch}
-
-
-def refute(claim: Refuting, clock: Clock) -> dict[str, Any] | None:
-    """A counterexample as a document (see `verifier.verify_certificate`), None where none was found.
+    Returns
+    -------
+    Minor or Identity
+        A Hankel minor, or a combination of differences of responses; None where none was found.
 
     Raises
     ------
     OutOfTime
         Past the budget of the clock.
+
+    References
+    ----------
+    Ho, Kalman 1966, doi:10.1524/auto.1966.14.112.545 (the rank of responses). Hilbert 1893, doi:10.1007/BF01444162, and
+    Rabinowitsch 1930, doi:10.1007/BF01782361 (identities that divide by nonzero expressions).
     """
-    if claim.given and not (claim.still or blind_to_signs(claim.b)):
+    if claim.exogenous and not (claim.still or blind_to_signs(claim.b)):
         return None
-    draws = list(_realized(claim))
+    draws = list(realized(claim))
     for attempt, real in product((_minor, _identity, _late), draws):
-        with suppress(InputError):  # a root of rule a is irrational, or an answer has too many digits
+        with suppress(ValueError, ArithmeticError):  # a root is irrational or does not exist; long answers
             if found := attempt(claim, real, clock):
                 return found
     return None
 
 
-def _realized(claim: Refuting) -> Iterator[Realized]:
-    """Choices of rational numbers at which rule a is run, where its roots are rational."""
-    rule = claim.rule
-    for seed in range(SEEDS):
-        plain = numbers(rule, claim.set_a, claim.varying, seed)
-        if not claim.turned:
-            yield Realized(plain, [], [])
-            continue
-        for values in (plain, _squared(rule, plain), _squared(rule, plain, complement=True)):
-            row = row_of(rule, {**values, **claim.known})
-            rows = [rational_gradients(rule, row, LONGEST, i) for i in range(COORDINATES)]
-            found = [each for each in rows if each]
-            if len(found) == len(rows):
-                yield Realized(values, [row for row, _ in found], [alike for _, alike in found])
-                break
+def scaled(claim: Refuting, first_alone: bool = False) -> Scale | None:
+    """Search for two lengths of a first gradient after which rule a queries different points.
 
+    They refute where rule b is positively homogeneous of degree 0, to which the length of gradients is all the same.
 
-def scaled(claim: Refuting, first_alone: bool = False) -> dict[str, Any] | None:
-    """Two lengths of a first gradient: what refutes rules to which the length of gradients is all the same.
+    Parameters
+    ----------
+    first_alone : whether rule b is so for a first gradient from 1 on alone; then the second query must show it.
 
-    That of the first alone, from 1 on, if `first_alone`; then the second query must show it.
+    Returns
+    -------
+    A counterexample; None where none was found.
     """
-    rule = claim.rule
-    plain = numbers(rule, claim.set_a, claim.varying, seed=0)
     pairs, longest = (LENGTHS[:1], 1) if first_alone else (LENGTHS, LONGEST)
-    for values, pair in product((plain, _squared(rule, plain)), pairs):
+    choices = []
+    with suppress(InputError):  # a recurrence is irrational
+        choices.append(numbers(claim.rule, claim.pair.set_a, claim.pair.anything, seed=0))
+        choices.append(squares_of(claim, choices[0]))
+    for values, pair in product(choices, pairs):
         for last in range(1, longest + 1):
-            found = {
-                "kind": "scale",
-                **_document(claim, Realized(values, [], []), [(last, 0, 0, 0, 0)]),
-                "lengths": list(map(str, pair)),
-            }
+            common = in_common(claim, Realized(values, [], []), [Response(last, 0, 0, 0, 0)])
+            found = Scale(**common, lengths=list(map(str, pair)), values=[])
             # where a root is irrational nothing is exact any more, and some rules divide by gradients
             with suppress(InputError, ArithmeticError):
-                shown = _seen(claim, values, found)
+                shown = seen_by_a(claim, values, found)
                 if shown[0] != shown[1]:
-                    return {**found, "values": list(map(str, shown))}
+                    return replace(found, values=list(map(str, shown)))
     return None
 
 
-def _seen(claim: Refuting, values: Mapping[str, Any], found: Mapping[str, Any]) -> list[Fraction]:
-    """What rule a itself answers."""
-    row, made = row_of(claim.rule, {**values, **claim.known}), runs(found, claim.a.tableau.gradients)
-    return answers(found, {place: queries(claim.rule, row, run) for place, run in made.items()})
+def _minor(claim: Refuting, real: Realized, clock: Clock) -> Minor | None:
+    """Hankel minor of the responses that refutes; None where none does.
 
-
-def _squared(rule: Optimizer, values: Mapping[str, Any], complement: bool = False) -> dict[str, Any]:
-    """The squares of numbers, of which roots are rational, or 1 less those, where these are in their ranges too."""
-
-    def one(name: str, text: str) -> str:
-        square = Fraction(text) ** 2
-        square = 1 - square if complement else square
-        return str(square) if rule.hyperparameters[name].holds(square) else text
-
-    return {k: [one(k, x) for x in v] if isinstance(v, list) else one(k, v) for k, v in values.items()}
-
-
-Leaf = Callable[[str, int | None], Any]  # what a symbol is, or a function at a step
-Shared = Mapping[tuple[int, int], int]  # of the gradients of a step, the first one that is taken at the same point
-
-
-class Realized(NamedTuple):
-    """Hyperparameters of rule a, and the gradients on which it is run: in each coordinate, by step."""
-
-    values: Mapping[str, Any]
-    gradients: list[list[tuple[Fraction, ...]]]
-    alike: list[list[list[int]]]
-
-    @property
-    def shared(self) -> list[Shared]:
-        return [{(t, g): f for t, row in enumerate(rows) for g, f in enumerate(row)} for rows in self.alike]
-
-
-def _mine(claim: Refuting, real: Realized, steps: int, coordinates: int, begin: int = 0) -> dict[Key, Any]:
-    """What rule a answers, run as it is: numbers; nothing of a start alone where it divides by zero then.
-
-    Where roots of t are irrational in a linear rule, it is what its linear part answers, roots and all. Where it does
-    not begin at the first step, there is no start.
-
-    Raises
-    ------
-    InputError
-        Where another root in it is irrational.
-    """
-    count = claim.a.tableau.gradients
-    shown = [*range(count), *([RETURNED] if claim.returned else [])]
-    starts = [(-1, 0, 0)] * (not begin)
-    impulses = [
-        (s, g, i)
-        for i in range(coordinates * (not claim.still))
-        for s in range(begin, steps + 1)
-        for g in range(count)
-        if not real.alike or real.alike[i][s][g] == g
-    ]
-    found: dict[Key, Any] = {}
-    for part in (starts, impulses):
-        times = [(t, *at) for at in part for t in range(max(at[0], 0), steps + 1)]
-        keys = [(t, query, *at) for t, *at in times for query in shown if query != RETURNED or t > at[0]]
-        with suppress(ZeroDivisionError) if part is starts else nullcontext():
-            try:
-                values = _seen(claim, real.values, {"kind": "identity", **_document(claim, real, keys)}) if keys else []
-            except InputError:
-                if claim.turned or claim.a.tableau.nonlinearity:
-                    raise
-                return _with_roots(claim, real, steps, begin)
-            found |= {key: number(value) for key, value in zip(keys, values, strict=True)}
-    return found
-
-
-def _with_roots(claim: Refuting, real: Realized, steps: int, begin: int) -> dict[Key, Any]:
-    """What the linear part of rule a answers, which is linear, in SymPy."""
-
-    def known(name: str, step: int | None) -> Any:
-        value = real.values[name]
-        return number(Fraction(value if isinstance(value, str) else value[step or 0]))
-
-    parts = (dict[Any, int](),) if begin else (None, dict[Any, int]())
-    shown = [_run(claim.a, (known, known), steps, claim, alike, begin) for alike in parts]
-    found = {(*key, 0): value for run in shown for key, value in run.items()}
-    return {key: value for key, value in found.items() if key[2] < 0 or not claim.still}
-
-
-def _theirs(claim: Refuting, real: Realized, steps: int, coordinates: int, begin: int = 0) -> dict[Key, Any]:
-    """What rule b answers, in its unknowns, which are the same in all coordinates."""
-    import sympy
-
-    def unknown(name: str, step: int | None) -> Any:
-        return sympy.Symbol(unknown_at(name, step) if claim.scheduled and step is not None else name)
-
-    part = claim.b
-    for name in part.absorbed:
-        factor = sympy.Function(name, positive=True)(time())
-        part = replace(part, matrices=part.matrices._replace(B=part.matrices.B * factor))
-    shared = real.shared or [{}] * coordinates
-    found: dict[Key, Any] = {}
-    for i in range(0 if begin else -1, coordinates):  # in none of them (-1) the start alone
-
-        def given(name: str, step: int | None, coordinate: int = i) -> Any:
-            return sympy.Symbol(unknown_at(name, step, coordinate))
-
-        if i < 0 or not claim.still:
-            run = _run(part, (unknown, given), steps, claim, None if i < 0 else shared[i], begin)
-            found |= {(*key, max(i, 0)): value for key, value in run.items()}
-    return found
-
-
-def unknown_at(name: str, *places: int | None) -> str:
-    """The name of an unknown at a step (and in a coordinate), that no hyperparameter can have."""
-    return name + "".join(f"[{place}]" for place in places)
-
-
-def _run(
-    part: LinearPart,
-    leaves: tuple[Leaf, Leaf],
-    steps: int,
-    claim: Refuting,
-    shared: Shared | None,
-    begin: int = 0,
-) -> dict[tuple[int, int, int, int], Any]:
-    """What each query (and what is returned) shows of each impulse; of a start at 1 alone where nothing is shared.
-
-    Gradients of one sample at one point are one. Where answers are what a sign makes, what the rule does without
-    gradients is no part of them.
-    """
-    import sympy
-
-    systems = [[_at(m, step, *leaves) for m in part.matrices] for step in range(begin, steps + 1)]
-    field = Field(entry for system in systems for m in system for entry in m)
-    over = [[field.matrix(m) for m in system] for system in systems]
-    count = part.tableau.gradients
-    start, begun = (
-        field.matrix(sympy.Matrix(list(map(number, values))))
-        for values in (part.tableau.translation, part.tableau.start)
-    )
-    found: dict[tuple[int, int, int, int], Any] = {}
-    running: dict[tuple[int, int], Any] = {(-1, 0): start + begun} if shared is None else {}
-    zero = begun - begun if claim.turned else begun
-    for t, (a, b, c, d, f) in enumerate(over, begin):
-        for (s, g), state in running.items():
-            for query in range(count):
-                found[t, query, s, g] = (c * state)[query, 0].element
-            if claim.returned:
-                found[t, RETURNED, s, g] = (f * state)[0, 0].element
-        columns: dict[int, tuple[Any, Any]] = {}
-        for g in range(count if shared is not None else 0):
-            first, onto, within = (shared or {}).get((t, g), g), b[:, g : g + 1], d[:, g : g + 1]
-            if first in columns:
-                onto, within = columns[first][0] + onto, columns[first][1] + within
-            columns[first] = onto, within
-        for g, (_, within) in columns.items():
-            for query in range(count):
-                found[t, query, t, g] = (c * zero + within)[query, 0].element
-        running = {key: a * state for key, state in running.items()}
-        for g, (onto, _) in columns.items():
-            running[t, g] = a * zero + onto
-        zero = a * zero
-    return {key: field.plain(value) for key, value in found.items()}
-
-
-def _at(matrix: Any, step: int, known: Leaf, given: Leaf) -> Any:
-    """A matrix at a step, its symbols and functions replaced; given sequences are those that are positive."""
-    from sympy.core.function import AppliedUndef
-
-    here = matrix.subs(time(), step)
-    leaf = {True: given, None: known}
-    names = {f: leaf[f.is_positive](f.func.__name__, int(f.args[0])) for f in here.atoms(AppliedUndef)}
-    return here.xreplace(names | {s: known(s.name, None) for s in here.free_symbols})
-
-
-def _document(claim: Refuting, real: Realized, keys: Sequence[Key]) -> dict[str, Any]:
-    last, used = max(key[0] for key in keys), {i for *_, at, _, i in keys if at >= 0}
-
-    def kept(rows: list[list[Any]]) -> list[list[Any]]:
-        return [row[: last + 1] if i in used else [] for i, row in enumerate(rows) if i <= max(used, default=-1)]
-
-    names = ("step", "query", "impulse", "gradient", "coordinate")
-    return {
-        "hyperparameters": {**real.values, **claim.known},
-        "gradients": [[list(map(str, row)) for row in rows] for rows in kept(real.gradients)],
-        "alike": kept(real.alike),
-        "unknown": "one a step" if claim.scheduled else "constant",
-        "answers": [dict(zip(names, key, strict=True)) for key in keys],
-    }
-
-
-def _minor(claim: Refuting, real: Realized, clock: Clock) -> dict[str, Any] | None:
-    """The determinant of what queries show of impulses: for rules that move with a translation, since a query before.
-
-    The position is no memory then; otherwise it counts as one more.
+    For translation-equivariant rules moves since an earlier query are compared; otherwise the position is one more
+    memory.
     """
     import sympy
 
@@ -361,44 +128,54 @@ def _minor(claim: Refuting, real: Realized, clock: Clock) -> dict[str, Any] | No
         return None
     moving = not (left_behind(claim.a) or left_behind(claim.b))
     size = min(counts) + (1 if moving else 2)
-    rows, columns = range(size + moving, 2 * size + moving), range(size)
     small = len(claim.b.tableau.states) - moving < size  # so b's determinants vanish, whatever varies
-    if not small and claim.scheduled:
+    if not small and (claim.scheduled or claim.relaxed):
         return None
-    clock.check()
-    one = _mine(claim, real, rows[-1], 1)
-    other = {} if small else _theirs(claim, real, rows[-1], 1)
-    before = [size] if moving else []
-    keys = [(row, 0, column, 0, 0) for row in (*before, *rows) for column in columns]
+    for first in (0, 1) if _has_sequences(claim) else (0,):  # the first step's weight of an average forgets a gradient
+        clock.check()
+        columns = range(first, first + size)
+        rows = range(first + size + moving, first + 2 * size + moving)
+        before = [first + size] if moving else []
+        one = answers_of_a(claim, real, rows[-1], 1)
+        other = {} if small else answers_of_b(claim, real, rows[-1], 1)
+        keys = [Response(row, 0, column, 0, 0) for row in (*before, *rows) for column in columns]
 
-    def shown(run: Mapping[Key, Any]) -> Any:
-        """What the past shows: for rules that move, from one query to the next, which is the same determinant."""
-        seen = [[run[row, 0, j, 0, 0] for j in columns] for row in (*before, *rows)]
-        if moving:
-            seen = [[y - x for x, y in zip(*pair, strict=True)] for pair in pairwise(seen)]
-        return sympy.Matrix(seen)
+        def shown(run: Mapping[Response, Any], at: Sequence[int] = (*before, *rows), columns: range = columns) -> Any:
+            """What the past shows: for rules that move, from one query to the next, which is the same determinant."""
+            seen = [[run[Response(row, 0, j, 0, 0)] for j in columns] for row in at]
+            if moving:
+                seen = [[y - x for x, y in zip(*pair, strict=True)] for pair in pairwise(seen)]
+            return sympy.Matrix(seen)
 
-    left, right = determinant(shown(one)), sympy.Integer(0) if small else determinant(shown(other))
-    if left != 0 if right.free_symbols else not differs(left - right):
-        return None
-    return {
-        "kind": "minor",
-        **_document(claim, real, keys),
-        "values": [text_of(one[key]) for key in keys],
-        "since": before,
-        "determinant": text_of(left),
-        "other": text_of(right),
-        "unless": [str(f) for f, _ in sympy.factor_list(sympy.fraction(right)[0])[1]] if right.free_symbols else [],
-    }
+        left, right = determinant(shown(one)), sympy.Integer(0) if small else determinant(shown(other))
+        if left != 0 if right.free_symbols else not differs(left - right):
+            continue
+        over = Field([right])
+        return Minor(
+            **in_common(claim, real, keys),
+            values=[text_of(one[key]) for key in keys],
+            since=before,
+            determinant=text_of(left),
+            other=text_of(right),
+            unless=list(map(text_of, over.factors(over.element(right)))) if right.free_symbols else [],
+        )
+    return None
 
 
-def _identity(claim: Refuting, real: Realized, clock: Clock) -> dict[str, Any] | None:
+def _has_sequences(claim: Refuting) -> bool:
+    """Whether a rule has sequences that follow recursions, so that later steps may differ from first ones."""
+    return any(recurrences(part.tableau.optimizer) or part.tableau.uniform for part in (claim.a, claim.b))
+
+
+def _identity(claim: Refuting, real: Realized, clock: Clock) -> Identity | None:
     longest = min(LONGEST, len(claim.a.tableau.states) + len(claim.b.tableau.states) + 1)
+    if _has_sequences(claim):
+        longest = LONGEST
     canonical = claim.memories == (1, 1) and not left_behind(claim.a) and not left_behind(claim.b)
-    coordinates = COORDINATES if claim.turned and (claim.scheduled or claim.given) else 1
+    coordinates = COORDINATES if claim.odd_part and (claim.scheduled or claim.exogenous) else 1
     for last in range(1, longest + 1):
         clock.check()
-        run = _mine(claim, real, last, coordinates), _theirs(claim, real, last, coordinates)
+        run = answers_of_a(claim, real, last, coordinates), answers_of_b(claim, real, last, coordinates)
         one, other, numbers = _polynomial(*run)
         ideal = _differences(one, other)
         divided = [*_divided(other.values()), *numbers]
@@ -408,8 +185,8 @@ def _identity(claim: Refuting, real: Realized, clock: Clock) -> dict[str, Any] |
             weights, left = dict(sure.weights), text_of(sure.polynomial)
         weights = weights or spanned(members, divided)
         if canonical and last >= CANONICAL:
-            shown = [m for m in ideal if any(key[1] == RETURNED for key in m.weights)]
-            ideal = [m for i in range(coordinates) for m in _one_memory(one, other, last, i, divided)] + shown
+            shown = [m for m in ideal if any(key.query == RETURNED for key in m.weights)]
+            ideal = [m for i in range(coordinates) for m in one_memory(one, other, last, i, divided)] + shown
         if ideal and weights is None and (not canonical or last >= CANONICAL):
             weights = combined([bare(m, divided) for m in ideal], divided, clock)
         if weights:
@@ -418,19 +195,19 @@ def _identity(claim: Refuting, real: Realized, clock: Clock) -> dict[str, Any] |
 
 
 def _never_zero(claim: Refuting, ideal: Iterable[Member]) -> Iterator[Member]:
-    """Short differences that have no zero at hyperparameters of rule b in their ranges."""
+    """Short differences of answers without a zero in rule b's ranges."""
     import sympy
 
     for member in ideal:
         short = len(sympy.Add.make_args(member.polynomial)) <= SHORT
-        if short and never_zero(sympy.fraction(cancelled(member.polynomial))[0], claim.b_rule):
+        if short and never_zero(sympy.fraction(cancelled(member.polynomial))[0], claim.pair.b):
             yield member
 
 
 def _polynomial(
-    one: Mapping[Key, Any], other: Mapping[Key, Any]
-) -> tuple[dict[Key, Any], dict[Key, Any], dict[Any, Any]]:
-    """Answers in which a root, a logarithm and the like is a symbol that goes by what it is; those that are numbers."""
+    one: Mapping[Response, Any], other: Mapping[Response, Any]
+) -> tuple[dict[Response, Any], dict[Response, Any], dict[Any, Any]]:
+    """Answers with symbols, named by their meaning, for roots, logarithms and the like; by symbol, these numbers."""
     import sympy
 
     field = Field([*one.values(), *other.values()])
@@ -445,27 +222,27 @@ def _polynomial(
 
 
 def _called(e: Any) -> str:
-    """What is no rational function as text that can stand anywhere."""
+    """Name of a function that is not rational, usable inside any expression."""
     import sympy
 
     text = text_of(e)
     return text if isinstance(e, sympy.Function) and not e.is_Piecewise else f"({text})"
 
 
-def _late(claim: Refuting, real: Realized, clock: Clock) -> dict[str, Any] | None:
-    """Answers about the first steps and about one at which a minimum or maximum of t turns."""
+def _late(claim: Refuting, real: Realized, clock: Clock) -> Identity | None:
+    """Counterexample from first steps and from one at which a minimum or maximum of t turns; None without any."""
     starts = (*claim.a.tableau.start, *claim.b.tableau.start)
     constant = all(isinstance(value, str) for value in real.values.values())
-    if claim.still or claim.turned or any(starts) or not constant:
+    if claim.still or claim.odd_part or any(starts) or not constant:
         return None
     at = set().union(*(turns(entry) for part in (claim.a, claim.b) for m in part.matrices for entry in m))
     for turn in sorted(at & {*range(LONGEST, LATEST)}):
         clock.check()
-        mine: dict[Key, Any] = {}
-        theirs: dict[Key, Any] = {}
+        mine: dict[Response, Any] = {}
+        theirs: dict[Response, Any] = {}
         for begin in (0, turn - NEAR):
-            mine |= _mine(claim, real, begin + 2 * NEAR, 1, begin)
-            theirs |= _theirs(claim, real, begin + 2 * NEAR, 1, begin)
+            mine |= answers_of_a(claim, real, begin + 2 * NEAR, 1, begin)
+            theirs |= answers_of_b(claim, real, begin + 2 * NEAR, 1, begin)
         one, other, numbers = _polynomial(mine, theirs)
         divided = [*_divided(other.values()), *numbers]
         ideal = [bare(m, divided) for m in _differences(one, other)]
@@ -475,105 +252,35 @@ def _late(claim: Refuting, real: Realized, clock: Clock) -> dict[str, Any] | Non
     return None
 
 
-def _apart(ideal: Iterable[Member], numbers: Mapping[Any, Any]) -> dict[Key, Any] | None:
-    """The weight of a member that is a number other than zero, as symbols for roots and the like show in digits."""
+def _apart(ideal: Iterable[Member], numbers: Mapping[Any, Any]) -> dict[Response, Any] | None:
+    """Weights of a member that is a nonzero number, proved by its digits if roots are in it; None where none is."""
     for member in ideal:
         if member.polynomial.free_symbols <= numbers.keys() and differs(member.polynomial.xreplace(numbers)):
             return {key: reduced(weight / member.polynomial) for key, weight in member.weights.items()}
     return None
 
 
-def _differences(one: Mapping[Key, Any], other: Mapping[Key, Any]) -> list[Member]:
+def _differences(one: Mapping[Response, Any], other: Mapping[Response, Any]) -> list[Member]:
     import sympy
 
     return [Member(other[key] - one[key], {key: sympy.Integer(1)}) for key in one if one[key] != other[key]]
 
 
 def _combination(
-    claim: Refuting, real: Realized, one: Mapping[Key, Any], weights: Mapping[Key, Any], left: str = "1"
-) -> dict[str, Any]:
-    """Weights of differences between answers of which the sum is 1, or has no zero, as a document."""
+    claim: Refuting, real: Realized, one: Mapping[Response, Any], weights: Mapping[Response, Any], left: str = "1"
+) -> Identity:
+    """Counterexample by weights of differences, whose combination is 1 or has no zero."""
     chosen = [key for key, weight in weights.items() if weight != 0]
-    return {
-        "kind": "identity",
-        **_document(claim, real, chosen),
-        "values": [text_of(one[key]) for key in chosen],
-        "cofactors": [text_of(weights[key]) for key in chosen],
-        "left": left,
-    }
+    return Identity(
+        **in_common(claim, real, chosen),
+        values=[text_of(one[key]) for key in chosen],
+        cofactors=[text_of(weights[key]) for key in chosen],
+        left=left,
+    )
 
 
 def _divided(values: Collection[Any]) -> list[Any]:
-    """What values divide by, irreducible."""
+    """Irreducible divisors of some values."""
     field = Field(values)
     elements = [field.element(value) for value in values]
     return list(dict.fromkeys(f for element in elements if element for f in field.factors(1 / element)))
-
-
-def _one_memory(
-    one: Mapping[Key, Any], other: Mapping[Key, Any], last: int, coordinate: int, apart: Sequence[Any]
-) -> Iterator[Member]:
-    """Of rules of one memory: what differences of moves, and of beta and alpha, make zero, for each step that is seen.
-
-    With q the move at an impulse, m the one after it, and r the one after that, m' being the later of two moves that
-    two impulses share,
-
-        beta = r/m',    eta = -m/beta,    alpha = -q - eta,
-
-    these are combinations of differences of answers: where A is the one rule's, B the other's and d their difference,
-
-        m'_A (beta_B - beta_A) = dr - beta_A dm' - (beta_B - beta_A) dm',
-        r_A (alpha_A - alpha_B) = r_B dq - m_B dm' - m'_A dm + (q_A + alpha_A) dr - (alpha_A - alpha_B) dr.
-    """
-
-    def move(step: int, impulse: int) -> tuple[Any, Any, Member]:
-        places = ((step + 1, 0, impulse, 0, coordinate), (step, 0, impulse, 0, coordinate))
-        at = dict(zip(places, (1, -1), strict=True))
-        mine, theirs = (sum(w * run[key] for key, w in at.items()) for run in (one, other))
-        return mine, theirs, combination((1, Member(theirs - mine, at)))
-
-    moves = [bare(move(s + lag, s)[2], apart) for lag in (0, 1) for s in range(last - lag)]
-    moves = [m for m in moves if m.polynomial != 0]
-    yield from moves
-    for s in range(last - 2):
-        (r_one, r_other, late), (q_one, _, newest) = move(s + 2, s), move(s + 1, s + 1)
-        (m_one, m_other, after), (m_next, m_shared, following) = move(s + 1, s), move(s + 2, s + 1)
-        if m_next == 0:
-            continue
-        decay = combination((1, late), (-r_one / m_next, following))
-        found = [_freed(decay, m_shared, m_next, following)]
-        if r_one:
-            alpha = m_one * m_next / r_one - q_one
-            parts = ((r_other, newest), (-m_other, following), (-m_next, after), (q_one + alpha, late))
-            found.append(_freed(combination(*parts), r_other, r_one, late))
-        yield from (without_units(bare(m, apart), moves, apart) for m in found if m.polynomial != 0)
-
-
-def _freed(member: Member, factor: Any, number: Any, difference: Member) -> Member:
-    """The numerator n of a member that is n/d times a factor, of which a number is the value, up to a difference."""
-    import sympy
-
-    field = Field([member.polynomial, factor])
-    n, d = sympy.fraction(field.expression(field.element(member.polynomial) / field.element(factor)))
-    return combination((d / number, member), (-n / number, difference))
-
-
-def numbers(rule: Optimizer, given: Mapping[str, Any], varying: Sequence[str], seed: int) -> dict[str, Any]:
-    """Rational values of a rule's hyperparameters inside their ranges; by step for those that vary."""
-    found: dict[str, Any] = {}
-    for name in rule.program(given).reads:
-        declared = rule.hyperparameters[name]
-        if name in given or declared.switch:
-            continue
-        if name in varying:
-            found[name] = [str(drawn(declared, f"{seed} {name} {t}")) for t in range(2 * LONGEST)]
-            continue
-        choices = [str(drawn(declared, f"{seed} {name} {k}")) for k in range(LONGEST)]
-        found[name] = next((x for x in choices if x not in found.values()), choices[0])
-    return found
-
-
-def drawn(declared: Hyperparameter, key: str) -> Fraction:
-    """A short number inside a range, not beyond 2 from 0, that depends on the key alone."""
-    low, high = (exact(min(max(edge, -2.0), 2.0)) for edge in (declared.low, declared.high))
-    return low + (high - low) * Fraction(random.Random(key).randint(1, PARTS - 1), PARTS)

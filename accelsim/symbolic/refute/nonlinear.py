@@ -11,7 +11,6 @@ So the differences at each step contain few unknowns.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
@@ -23,12 +22,19 @@ from accelsim.errors import InputError
 from accelsim.language import evaluated
 from accelsim.program import Node, evaluate, exact
 from accelsim.rule import Hyperparameter, Optimizer
-from accelsim.symbolic.algebra.elimination import Clock
+from accelsim.symbolic.algebra.budget import Clock
+from accelsim.symbolic.algebra.division import division
+from accelsim.symbolic.algebra.draws import drawn
 from accelsim.symbolic.algebra.factor import factors
 from accelsim.symbolic.algebra.field import number_of, rational_root
 from accelsim.symbolic.algebra.groebner import Elimination, Line, divided, made, premises
+from accelsim.symbolic.check.contradictions import AtLength, Itself, Term
+from accelsim.symbolic.check.contradictions import Line as Derived
+from accelsim.symbolic.check.counterexample import SCHEDULED
 from accelsim.symbolic.check.positivity import never_zero
-from accelsim.symbolic.system.pair import Question
+from accelsim.symbolic.system.pair import Pair
+from accelsim.symbolic.system.rule_sequences import in_exponents, independent, recurrences, values_of
+from accelsim.symbolic.system.specialization import switched
 
 # each alone, two that meet, and none, where a rule divides by what is added to a root
 GRADIENTS = ((1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (0, 1, 1), (0, 0, 0))
@@ -44,62 +50,66 @@ Place = tuple[int, int, int]  # step, sequence, length
 
 
 class _Beyond(Exception):
-    """A rule does what is not followed here."""
+    """An operation of a rule that runs here do not support."""
 
 
-def refute_itself(question: Question, varying: Sequence[str], clock: Clock) -> dict[str, Any] | None:
-    """A counterexample as a document (see `verifier.verify_certificate`), None where none was found.
+def refute_itself(pair: Pair, clock: Clock) -> Itself | None:
+    """Search for gradients on which rule b, as it is, cannot query what rule a does, with an unknown for each root.
 
-    Parameters
-    ----------
-    varying : the first rule's hyperparameters that are unknown functions of t.
+    Returns
+    -------
+    Itself
+        The counterexample; None where none was found.
 
     Raises
     ------
     OutOfTime
         Past the budget of the clock.
+
+    References
+    ----------
+    Buchberger 1965, doi:10.1016/j.jsc.2005.09.007. Hilbert 1893, doi:10.1007/BF01444162 (Nullstellensatz).
     """
     for seed, (steps, lengths) in enumerate(TRIES):
         with suppress(_Beyond, InputError, ZeroDivisionError):
-            runs = _Runs(question, varying, seed, steps, lengths, clock)
+            runs = _Runs(pair, seed, steps, lengths, clock)
             found = _Equations(runs).contradiction(clock)
             if found:
-                return _document(runs, found)
+                return _counterexample(runs, found)
     return None
 
 
 class _Runs:
-    """Runs of both rules on each sequence: what they query, in the unknowns of rule b and in roots of either.
+    """Runs of both rules on each sequence of gradients, in rule b's unknowns and roots of either rule.
 
     Attributes
     ----------
     unknowns : rule b's hyperparameters, by name and step.
-    roots : unknowns for roots with their squares, by rule, step, sequence and place among those of the step. Those of
-        different sequences are called alike here: no difference has both.
-    divisors : what is divided by.
-    idle : the sequences without gradients, where the rules do not divide by zero.
-    points, differences : what rule a queries, and what rule b queries less that, by step, sequence and length.
+    roots : unknown and square of each root, by rule, step, sequence and number among those of the step. Roots of
+        different sequences share names: no difference has both.
+    divisors : expressions that are divided by.
+    idle : sequences without gradients, if the rules do not divide by zero on them.
+    points, differences : rule a's queries, and rule b's less these, by step, sequence and length.
     """
 
-    def __init__(
-        self, question: Question, varying: Sequence[str], seed: int, steps: int, lengths: Sequence[int], clock: Clock
-    ) -> None:
+    def __init__(self, pair: Pair, seed: int, steps: int, lengths: Sequence[int], clock: Clock) -> None:
         import sympy
-        from sympy.polys.rings import PolyRing
 
-        self.q, self.lengths, self.steps = question, lengths, steps
+        from accelsim.symbolic.algebra.rings import Fractions
+
+        self.pair, self.lengths, self.steps = pair, lengths, steps
         self.gradients = list(dict.fromkeys(gradients[:steps] for gradients in GRADIENTS))
-        self.programs = {"a": question.a.program(question.set_a), "b": question.b.program()}
+        self.programs = {"a": pair.a.program(pair.set_a), "b": pair.b.program()}
         if any(program.gradients > 1 for program in self.programs.values()):
             raise _Beyond
-        self.values = numbers(question.a, question.set_a, varying, seed, steps)
-        declared = question.b.hyperparameters
-        free = [k for k in self.programs["b"].reads if k not in question.set_b and not declared[k].switch]
+        self.values = numbers(pair.a, pair.set_a, pair.anything, seed, steps)
+        declared = pair.b.hyperparameters
+        free = [k for k in self.programs["b"].reads if k not in pair.set_b and not declared[k].switch]
         asked = steps + (self.programs["b"].queries[0][0].op != "state")  # the last query may take some
         self.unknowns = [f"{name}[{t}]" for name in free for t in range(asked)]
         each = sum(node.op in ROOTED for program in self.programs.values() for node in program.nodes)
         self.spare = [f"root{i}" for i in range(each * steps * len(lengths))]
-        self.field = PolyRing([*self.spare, *self.unknowns], sympy.QQ).to_field()
+        self.field = Fractions([*self.spare, *self.unknowns], sympy.QQ)
         self.symbols = dict(zip(self.unknowns, self.field.gens[len(self.spare) :], strict=True))
         self.roots: dict[Root, tuple[Any, Any]] = {}
         self.divisors: set[Any] = set()
@@ -125,8 +135,8 @@ class _Runs:
                     self.differences[t, i, n] = y - x
 
     def _run(self, end: str, gradients: Sequence[int], i: int, points: list[Any] | None = None) -> list[Any]:
-        """What a rule queries on gradients; where it queries a position, that being at given points."""
-        rule, program = (self.q.a if end == "a" else self.q.b), self.programs[end]
+        """Queries of a rule on gradients; a position that it queries is set to `points`, if given."""
+        rule, program = (self.pair.a if end == "a" else self.pair.b), self.programs[end]
         query = program.queries[0][0]
         state = {name: self.number(value) for name, value in rule.start(Fraction(0)).items()}
         shown = []
@@ -153,14 +163,14 @@ class _Runs:
         return self.number(t if node.op == "step" else node.value)
 
     def _hyperparameter(self, end: str, name: str, t: int) -> Any:
-        known = self.values if end == "a" else self.q.set_b
+        known = self.values if end == "a" else self.pair.set_b
         if name not in known:
             return self.symbols[f"{name}[{t}]"]
         value = known[name]
         return self.number(evaluated(str(value[t] if isinstance(value, list) else value), {"t": Fraction(t)}))
 
     def number(self, value: Any) -> Any:
-        """A number in the field."""
+        """Element of the field that a number is."""
         fraction = exact(value)
         return self.field(self.field.domain(fraction.numerator, fraction.denominator))
 
@@ -204,7 +214,7 @@ class _Runs:
         return apply
 
     def _root(self, end: str, t: int, i: int, square: Any) -> Any:
-        """The root of a number or an expression: a multiple of an earlier one of the rule, or an unknown of its own."""
+        """Square root of an element: a multiple of an earlier root of the rule, or an unknown of its own."""
         plain = number_of(square)
         if plain is not None and (root := rational_root(plain)) is not None:
             return self.number(root)
@@ -222,24 +232,24 @@ class _Runs:
         return symbol
 
     def called(self, i: int) -> list[str]:
-        """What the field's unknowns are called on a sequence."""
+        """Names of the field's generators on a sequence."""
         roots = [root_name(*key) for key in self.roots if key[2] == i]
         return [*roots, *self.spare[len(roots) :], *self.unknowns]
 
     def names(self, element: Any) -> set[str]:
-        """What is in a field's element without roots."""
+        """Names of the unknowns in an element, roots left out."""
         found = {k for part in (element.numer, element.denom) for m in part for k, power in enumerate(m) if power}
         return {self.unknowns[k - len(self.spare)] for k in found if k >= len(self.spare)}
 
     def has_root(self, element: Any) -> bool:
-        """Whether there is a root in a field's element."""
+        """Whether a root occurs in an element."""
         return any(any(m[: len(self.spare)]) for part in (element.numer, element.denom) for m in part)
 
 
 class _Equations:
-    """Lines of a derivation in the unknowns of rule b alone, for each step, from differences of runs.
+    """Lines of a derivation in rule b's unknowns alone, step by step, from the differences of runs.
 
-    Unknowns are in the order of elimination: roots, those that are in no square of a root, the other ones.
+    Unknowns are ordered for elimination: roots, unknowns outside of all radicands, all others.
     """
 
     def __init__(self, runs: _Runs) -> None:
@@ -249,10 +259,11 @@ class _Equations:
         self.given = {key: Line(None, (), key) for key in runs.roots}
 
     def _ordered(self) -> Any:
-        """The ring, roots being the first of its unknowns."""
+        """Polynomial ring with the roots first."""
         import sympy
         from sympy.polys.orderings import ProductOrder, grevlex
-        from sympy.polys.rings import PolyRing
+
+        from accelsim.symbolic.algebra.rings import Ring
 
         runs = self.runs
         squares = {name for (end, *_), (_, square) in runs.roots.items() if end == "b" for name in runs.names(square)}
@@ -267,10 +278,10 @@ class _Equations:
         j = i + sum(late(name) == 0 for name in rest)
         blocks = ((grevlex, lambda m: m[:i]), (grevlex, lambda m: m[i:j]), (grevlex, lambda m: m[j:]))
         symbols = [sympy.Symbol(name) for name in (*(root_name(*key) for key in runs.roots), *rest)]
-        return PolyRing(symbols, sympy.QQ, cache(ProductOrder(*blocks)))
+        return Ring(symbols, sympy.QQ, cache(ProductOrder(*blocks)))
 
     def _moved(self, polynomial: Any, i: int = 0) -> Any:
-        """A polynomial of the runs on a sequence in this ring."""
+        """Polynomial of the runs on a sequence, in this ring."""
         called = self.runs.called(i)
         places = [self.places.get(name, -1) for name in called]
         size = len(self.places)
@@ -285,7 +296,7 @@ class _Equations:
         return self.ring({monomial(m): c for m, c in polynomial.terms()})
 
     def contradiction(self, clock: Clock) -> Line | None:
-        """The line 1, or one without a zero at hyperparameters in range; steps are looked at one after the other."""
+        """The line 1, or one without a zero in range, from the steps one after the other; None without any."""
         elimination = Elimination(self._units(), clock)
         for t in range(1, self.runs.steps + 1):
             lines: dict[Any, Line] = {}
@@ -294,7 +305,7 @@ class _Equations:
                 for line in self._without_roots(t, i, elimination.units):
                     lines.setdefault(line.polynomial, line)
             short = (line for line in lines.values() if len(line.polynomial) <= SHORT)
-            sure = (line for line in short if never_zero(line.polynomial.as_expr(), self.runs.q.b))
+            sure = (line for line in short if never_zero(line.polynomial.as_expr(), self.runs.pair.b))
             found = next(chain(self._divided_by_zero(lines.values()), sure), None)
             found = found or elimination.contradiction(lines.values())
             if found:
@@ -302,7 +313,7 @@ class _Equations:
         return None
 
     def _divided_by_zero(self, lines: Iterable[Line]) -> Iterator[Line]:
-        """The line 1, where the square of a root that is divided by would vanish: it is so over that square."""
+        """The line 1 over the square of a root that is divided by, where this square would vanish."""
         for key, (symbol, square) in self.runs.roots.items():
             if symbol not in self.runs.divisors:
                 continue
@@ -314,7 +325,7 @@ class _Equations:
                     yield made(self.ring.one, (self.given[key], below), (line, scale), over=below * root**2)
 
     def _units(self) -> list[Any]:
-        """What is divided by, irreducible, without roots."""
+        """Irreducible divisors without roots."""
         found = dict[Any, None]()
         for divisor in self.runs.divisors:
             if not self.runs.has_root(divisor) and not divisor.numer.is_ground:
@@ -322,7 +333,7 @@ class _Equations:
         return list(found)
 
     def _without_roots(self, t: int, i: int, units: list[Any]) -> Iterator[Line]:
-        """What follows from the differences of a step on a sequence of gradients, short and long."""
+        """Lines without roots that follow from the differences of a step on a sequence."""
         lines = list[Line]()
         for n in range(len(self.runs.lengths)):
             difference = self.runs.differences.get((t, i, n))
@@ -342,7 +353,7 @@ class _Equations:
                     yield divided(line, units)
 
     def _without_own_roots(self, lines: list[Line], i: int) -> list[Line]:
-        """The lines without roots that no other of them has, less multiples of each other again."""
+        """The lines less multiples of each other, without roots that only one of them has."""
         own = [
             [key for key in self._roots_of(line) if sum(key in self._roots_of(x) for x in lines) == 1] for line in lines
         ]
@@ -361,11 +372,11 @@ class _Equations:
         return [key for i, key in enumerate(self.runs.roots) if any(m[i] for m in line.polynomial)]
 
     def _squared(self, line: Line, key: Root, conjugate: bool = True) -> Line:
-        """The line with a root's square put in; times its conjugate before, which rids it of the root."""
+        """The line with a root's square in its place, multiplied by its conjugate in that root if `conjugate`."""
         i, p, square = self.places[root_name(*key)], line.polynomial, self.runs.roots[key][1]
         above, below = (self._moved(part, key[2]) for part in (square.numer, square.denom))
-        turned = self.ring({m: -c if m[i] % 2 else c for m, c in p.terms()})
-        factor = turned if conjugate and turned != p else self.ring.one
+        conjugated = self.ring({m: -c if m[i] % 2 else c for m, c in p.terms()})
+        factor = conjugated if conjugate and conjugated != p else self.ring.one
         product = p * factor
         top = max((m[i] for m in product), default=0) // 2
         kept = self.ring.zero
@@ -382,12 +393,12 @@ class _Equations:
 def _remainder(line: Line, others: Sequence[Line]) -> Line:
     if not others or not line.polynomial:
         return line
-    quotients, rest = line.polynomial.div([other.polynomial for other in others])
+    quotients, rest = division(line.polynomial, [other.polynomial for other in others])
     return made(rest, (line, 1), *((x, -q) for x, q in zip(others, quotients, strict=True)))
 
 
 def _less(line: Line, lines: Sequence[Line]) -> list[Line]:
-    """The line less numbers times others, that do away with what leads in these; none if nothing is left."""
+    """The line less multiples of others with its leading terms; empty if nothing is left."""
     for other in lines:
         lead = other.polynomial.LM
         factor = line.polynomial.get(lead, 0) / other.polynomial[lead]
@@ -397,40 +408,50 @@ def _less(line: Line, lines: Sequence[Line]) -> list[Line]:
 
 
 def root_name(end: str, t: int, sequence: int, place: int) -> str:
-    """What the unknown for a root is called, as no hyperparameter can be."""
+    """Name of the unknown for a root, which no hyperparameter can have."""
     return f"{end}[{t}][{sequence}][{place}]"
 
 
 def numbers(rule: Optimizer, given: Mapping[str, Any], varying: Sequence[str], seed: int, last: int) -> dict[str, Any]:
-    """Short rational values of a rule's hyperparameters inside their ranges, by step for those that vary; as given.
+    """Short rational values of a rule's hyperparameters inside their ranges, given ones among them.
 
-    For one step they are 1 less a square, so that roots of 1 less a rate are rational.
+    For one step they are 1 less a square, so that 1 less a rate has a rational root. Exponents are integers.
+
+    Parameters
+    ----------
+    varying : hyperparameters with one value a step.
+    last : the last step.
+
+    Returns
+    -------
+    Texts by name; of recurrences and of what varies, lists of one text a step.
+
+    Raises
+    ------
+    InputError
+        If a recurrence is irrational, or does not exist, at these values.
     """
     found: dict[str, Any] = {}
-    for name in rule.program(given).reads:
+    freed, whole = {*given, *varying}, in_exponents(rule, given)
+    for name in independent(switched(rule, dict(given)), freed):
         declared = rule.hyperparameters[name]
-        if declared.switch:
-            continue
-        drawn = [_drawn(declared, f"{seed} {name} {t}") for t in range(last + 1)]
-        steps = [str(_less_a_square(x, declared) if last == 1 else x) for x in drawn]
+        numbers = [drawn(declared, f"{seed} {name} {t}", PARTS) for t in range(last + 1)]
+        if name in whole:
+            numbers = [next((n for n in map(Fraction, (1, 0)) if declared.holds(n)), x) for x in numbers]
+        steps = [str(_less_a_square(x, declared) if last == 1 and name not in whole else x) for x in numbers]
         found[name] = str(given[name]) if name in given else steps if name in varying else steps[0]
-    return found
+    return found | values_of(rule, freed, {**given, **found}, last + 1)
 
 
 def _less_a_square(x: Fraction, declared: Hyperparameter) -> Fraction:
     return 1 - x * x if declared.holds(1 - x * x) else x
 
 
-def _drawn(declared: Hyperparameter, key: str) -> Fraction:
-    low, high = (exact(min(max(edge, -2.0), 2.0)) for edge in (declared.low, declared.high))
-    return low + (high - low) * Fraction(random.Random(key).randint(1, PARTS - 1), PARTS)
+# -- the counterexample -----------------------------------------------------------------------------------------------
 
 
-# -- the document -----------------------------------------------------------------------------------------------------
-
-
-def _document(runs: _Runs, last: Line) -> dict[str, Any]:
-    """The counterexample, with the sequences that it takes, and without gradients at all."""
+def _counterexample(runs: _Runs, last: Line) -> Itself:
+    """Counterexample from a contradiction, with the sequences that it uses and one without gradients."""
     import sympy
 
     given, lines = premises(last)
@@ -449,19 +470,17 @@ def _document(runs: _Runs, last: Line) -> dict[str, Any]:
     def called(i: int) -> list[Any]:
         return [sympy.Symbol(names.get(name, name)) for name in runs.called(i)]
 
-    def term(line: Line, above: Any, below: Any) -> dict[str, Any]:
-        return {"of": places[line], "times": str(above.as_expr(*symbols) / sympy.factor(below.as_expr(*symbols)))}
+    def term(line: Line, above: Any, below: Any) -> Term:
+        return Term(places[line], str(above.as_expr(*symbols) / sympy.factor(below.as_expr(*symbols))))
 
-    return {
-        "kind": "itself",
-        "hyperparameters": runs.values | {k: str(v) for k, v in runs.q.set_a.items() if k not in runs.values},
-        "unknown": "one a step",
-        "gradients": [list(map(str, runs.gradients[i][: answers[-1][0]])) for i in kept],
-        "lengths": list(map(str, runs.lengths)),
-        "answers": [{"step": t, "gradients": kept.index(i), "length": n} for t, i, n in answers],
-        "values": [text(runs.points[place], called(place[1])) for place in answers],
-        "roots": {names[root_name(*key)]: text(runs.roots[key][1], called(key[2])) for key in roots},
-        "lines": [
-            {"is": text(line.polynomial), "terms": [term(x, *factor) for x, factor in line.terms]} for line in lines
-        ],
-    }
+    return Itself(
+        hyperparameters=runs.values | {k: str(v) for k, v in runs.pair.set_a.items() if k not in runs.values},
+        unknown=SCHEDULED,
+        relaxed=list(recurrences(runs.pair.b, runs.pair.set_b)),
+        gradients=[list(map(str, runs.gradients[i][: answers[-1][0]])) for i in kept],
+        lengths=list(map(str, runs.lengths)),
+        answers=[AtLength(t, kept.index(i), n) for t, i, n in answers],
+        values=[text(runs.points[place], called(place[1])) for place in answers],
+        roots={names[root_name(*key)]: text(runs.roots[key][1], called(key[2])) for key in roots},
+        lines=[Derived(text(line.polynomial), [term(x, *factor) for x, factor in line.terms]) for line in lines],
+    )

@@ -29,14 +29,20 @@ Rows = tuple[list[tuple[Fraction, ...]], list[list[int]]]
 
 
 def rational_gradients(rule: Optimizer, row: Row, last: int, begin: int) -> Rows | None:
-    """Gradients by step that are not zero, and which gradient of the step is the first one at the point of each.
+    """Nonzero gradients on which the roots of a rule are rational.
 
-    None where none are found. Sizes of gradients differ from step to step, where that can be, unless `begin` is 0.
+    Sizes differ from step to step, where possible, unless `begin` is 0.
 
     Parameters
     ----------
-    row : the rule's hyperparameters at a step.
-    begin : which gradient of a list is the first.
+    row : function from a step to the rule's hyperparameters.
+    last : the last step.
+    begin : index in a list of sizes at which the choice begins.
+
+    Returns
+    -------
+    gradients : fractions, shape (steps, gradients a step).
+    alike : of each gradient of a step, the first one at the same point. None in place of both if none are found.
     """
     for varied in (True, False) if begin else (False,):
         if found := _found(rule, row, last, PLAIN[begin], varied):
@@ -85,7 +91,7 @@ class _Answer:
 
 
 def _candidates(conic: Conic | None, numbers: Sequence[Fraction], varied: bool) -> Iterator[Fraction]:
-    """Gradients to try at a step, of those that make its root rational the short ones first."""
+    """Gradients to try at a step; of those that make its root rational the short ones first."""
     plain = list(dict.fromkeys(numbers))
     if conic is None:
         yield from plain
@@ -98,7 +104,7 @@ def _candidates(conic: Conic | None, numbers: Sequence[Fraction], varied: bool) 
 
 
 def _conic(rule: Optimizer, row: Row, t: int, state: State) -> Conic | None:
-    """The polynomial in a step's gradient of which a root is taken; None where it is none, or there are others."""
+    """Polynomial in the gradient of a step under its root; None where there is no such root, or another one."""
     traced = rule.program()
     if traced.gradients > 1:
         return None
@@ -128,10 +134,6 @@ def _at(conic: Conic, g: Fraction) -> Fraction:
 
 
 def _other(conic: Conic, g: Fraction, r: Fraction, slope: Fraction) -> Fraction | None:
-    """Where a line through a point of the curve meets it again."""
+    """Second intersection of the curve with a line of some slope through a point of it; None where there is none."""
     below = slope * slope - conic[2]
     return g + (conic[1] + 2 * conic[2] * g - 2 * r * slope) / below if below else None
-
-
-def _length(x: Fraction) -> int:
-    return len(str(x))

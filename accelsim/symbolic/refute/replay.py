@@ -1,8 +1,7 @@
-"""Runs of two rules as they are on the gradients of a counterexample: nothing is called refuted that they do not show.
+"""Runs of two rules as they are on the gradients of a counterexample: nothing is refuted that they do not show.
 
-The first rule is at the counterexample's hyperparameters, the second one at constants at which it comes near the first
-one's queries, as a person would try: an example. That no others do better, constants or schedules, is what the
-counterexample proves.
+The first rule is run at the counterexample's hyperparameters, the second one at constants that bring it near the first
+one's queries: an example. That no others do better, constants or schedules, is what the counterexample proves.
 """
 
 from __future__ import annotations
@@ -23,7 +22,10 @@ from accelsim.errors import InputError
 from accelsim.language import evaluated
 from accelsim.program import exact
 from accelsim.rule import Hyperparameter, Optimizer
-from accelsim.symbolic.system.gradients import Place, Run, runs
+from accelsim.symbolic.check.counterexample import Counterexample, Place, Run, Shown, ShownRun
+from accelsim.symbolic.system.pair import Pair
+from accelsim.symbolic.system.rule_sequences import Followed, independent
+from accelsim.symbolic.system.specialization import switched
 
 DIGITS = 4  # of a hyperparameter of the example
 NEAR = 1e-6  # a short fraction is taken for it that is so near
@@ -44,19 +46,26 @@ class _Seen(Exception):
 def queries(
     rule: Optimizer, row: Row, run: Run, number: Callable[[Any], Any] = exact, other: bool = False
 ) -> list[tuple[Any, ...]]:
-    """By step, the points that a rule queries in a run, and last what it returns before the step.
+    """Queries of a rule as it is.
 
-    Gradients of one sample at one point are one.
+    This is the search's runner; the verifier has its own (`certify.impulses.itself`), so that an error in one shows.
+    Gradients of one sample at one point are equal.
 
     Parameters
     ----------
+    row : function from a step to the rule's hyperparameters.
+    run : starting point, and gradients of shape (steps, gradients a step).
     number : the arithmetic: `exact`, in which roots must be rational, or `float`.
-    other : whether the gradients are another rule's, which may have queried points apart where this one does not.
+    other : whether the gradients are another rule's, which may have queried different points where this one does not.
+
+    Returns
+    -------
+    By step, the points queried, and last the point returned before the step.
 
     Raises
     ------
     InputError, ArithmeticError
-        Where it cannot be run so.
+        If it cannot be run so.
     """
     traced, last = rule.program(), len(run.gradients) - 1
     literal = number if number is float else rational
@@ -85,12 +94,12 @@ def queries(
 
 
 def rational(value: Any) -> Fraction:
-    """A literal as the fraction that it is.
+    """Fraction that a number in a rule was written as.
 
     Raises
     ------
     InputError
-        For the number pi, of which a float is but near.
+        For the number pi.
     """
     if value == pi:
         raise InputError("pi is no fraction")
@@ -98,18 +107,35 @@ def rational(value: Any) -> Fraction:
 
 
 def row_of(rule: Optimizer, values: Mapping[str, Any], number: Callable[[Any], Any] = exact) -> Row:
-    """Hyperparameters of a rule by step: switches as they are, texts in t, and lists of those."""
+    """Hyperparameters of a rule by step.
+
+    Parameters
+    ----------
+    values : by name, a number, a text in t, or a list of one of these a step; recurrences not among them are computed.
+    number : the arithmetic.
+
+    Returns
+    -------
+    Function from a step to values by name, switches among them.
+    """
     switches = {name: h.default for name, h in rule.hyperparameters.items() if h.switch}
 
+    def told(name: str, t: int) -> Any:
+        value = values[name]
+        value = value[t] if isinstance(value, list | tuple) else value
+        return _read(value, t, number) if isinstance(value, str) else number(value)
+
+    followed = Followed(rule, values, told, number if number is float else rational)
+
     def row(t: int) -> Mapping[str, Any]:
-        here = {k: v[t] if isinstance(v, list | tuple) else v for k, v in values.items() if k not in switches}
-        return switches | {k: _read(v, t, number) if isinstance(v, str) else number(v) for k, v in here.items()}
+        own = {name: followed.at(t)[name] for name in followed.own}
+        return switches | own | {name: told(name, t) for name in values if name not in switches}
 
     return row
 
 
 def _read(text: str, t: int, number: Callable[[Any], Any]) -> Any:
-    """A written hyperparameter at a step."""
+    """Value of a text in t at a step."""
     if number is float:
         return float(evaluated(text, {"t": float(t)}, float))
     value = evaluated(text, {"t": Fraction(t)}, rational)
@@ -118,51 +144,73 @@ def _read(text: str, t: int, number: Callable[[Any], Any]) -> Any:
     return exact(value)
 
 
-def seen(a: Optimizer, b: Optimizer, set_b: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What both rules query on a counterexample's gradients, as a document; None where that is the same, or unclear.
+def seen(pair: Pair, found: Counterexample) -> Shown | None:
+    """Runs of both rules, as they are, on the gradients of a counterexample.
 
-    The document has `hyperparameters` of b, and for each of the `runs` its `start`, its `gradients` (by step), and what
-    `a` and `b` query at each step: fractions, or decimals.
+    Rule a is run at the counterexample's hyperparameters, rule b at constants that bring it near; recurrences are
+    computed unless they are free or given.
+
+    Returns
+    -------
+    Shown
+        The queries of both; None where they are equal, or rounding leaves it open.
     """
-    made = runs(found, a.program().gradients)
+    a, b, set_b = switched(pair.a, dict(pair.set_a)), pair.b, pair.set_b
+    made = found.runs(a.program().gradients)
     try:
-        mine = {place: _told(a, found["hyperparameters"], run) for place, run in made.items()}
+        mine = {place: _told(a, found.hyperparameters, run) for place, run in made.items()}
     except (InputError, ArithmeticError, ValueError, TypeError):
         return None
-    for values in _examples(b, set_b, list(made.values()), list(mine.values()), found.get("unless", ())):
+    names = [name for name in independent(b, {*set_b, *pair.free}) if name not in set_b]
+    for values in _examples(b, names, set_b, list(made.values()), list(mine.values()), found.unless):
         with suppress(InputError, ArithmeticError, ValueError, TypeError):
             theirs = {place: _told(b, values, run, other=True) for place, run in made.items()}
             if any(_apart(x, y) for place in made for x, y in zip(mine[place], theirs[place], strict=True)):
-                return _document(made, values, mine, theirs)
+                return _shown(made, values, mine, theirs)
     return None
 
 
-def _document(
+def first_difference(pair: Pair, found: Counterexample) -> int | None:
+    """First step at which both rules, as they are, query different points, where rule b has nothing left to choose.
+
+    Returns
+    -------
+    The step; None where there is none.
+
+    Raises
+    ------
+    InputError, ArithmeticError, ValueError, TypeError
+        If a rule cannot be run so.
+    """
+    a = switched(pair.a, dict(pair.set_a))
+    (run,) = found.runs(a.program().gradients).values()
+    theirs = {k: str(v) for k, v in pair.set_b.items() if not pair.b.hyperparameters[k].switch}
+    one, other = _told(a, found.hyperparameters, run), _told(pair.b, theirs, run, other=True)
+    return next((t for t, (x, y) in enumerate(zip(one, other, strict=True)) if _apart(x[:-1], y[:-1])), None)
+
+
+def _shown(
     made: Mapping[Place, Run], values: Mapping[str, Any], mine: Mapping[Place, Any], theirs: Mapping[Place, Any]
-) -> dict[str, Any]:
-    return {
-        "hyperparameters": {name: str(value) for name, value in values.items()},
-        "runs": [
-            {
-                "start": str(run.start),
-                "gradients": [list(map(str, row)) for row in run.gradients],
-                "a": [list(map(_text, points)) for points in mine[place]],
-                "b": [list(map(_text, points)) for points in theirs[place]],
-            }
-            for place, run in made.items()
-        ],
-    }
+) -> Shown:
+    def texts(queries: Sequence[Sequence[Any]]) -> list[list[str]]:
+        return [list(map(_text, points)) for points in queries]
+
+    told = [
+        ShownRun(str(run.start), [list(map(str, row)) for row in run.gradients], texts(mine[at]), texts(theirs[at]))
+        for at, run in made.items()
+    ]
+    return Shown({name: str(value) for name, value in values.items()}, told)
 
 
 def _told(rule: Optimizer, values: Mapping[str, Any], run: Run, other: bool = False) -> list[tuple[Any, ...]]:
-    """What a rule queries, in fractions where there are such."""
+    """Queries of a rule, in fractions if possible, otherwise in floats."""
     with suppress(InputError, TypeError):
         return queries(rule, row_of(rule, values), run, other=other)
     return queries(rule, row_of(rule, values, float), run, float, other)
 
 
 def _apart(one: Sequence[Any], other: Sequence[Any]) -> bool:
-    """Whether queries differ, by more than rounding where they are no fractions."""
+    """Difference of queries, beyond rounding where they are floats."""
     return any(
         x != y if isinstance(x, Fraction) and isinstance(y, Fraction) else abs(x - y) > FAR * (1 + abs(x) + abs(y))
         for x, y in zip(one, other, strict=True)
@@ -179,45 +227,49 @@ def _text(value: Any) -> str:
 
 def _examples(
     b: Optimizer,
+    free: Sequence[str],
     set_b: Mapping[str, Any],
     made: Sequence[Run],
     mine: Sequence[Sequence[tuple[Any, ...]]],
     unless: Sequence[str],
 ) -> Iterator[dict[str, Any]]:
-    """Constants of a rule, beside what is known of it, at which it comes near some queries, earlier ones first.
+    """Constants of rule b that bring it near rule a's queries, earlier ones first.
 
-    Where it does so as something vanishes that must not, what is in that stays where the search began, one after the
-    other; last all of it, and then all that there is.
+    If it comes near only as a factor of `unless` vanishes, hyperparameters of this factor are held where the search
+    began, one after the other; last all of them, and then all there are.
     """
     known = {k: str(v) for k, v in set_b.items() if not b.hyperparameters[k].switch}
     with suppress(InputError, ArithmeticError):
-        yield (found := _fitted(b, known, made, mine))
+        yield (found := _fitted(b, free, known, made, mine))
         for text in unless:
             with suppress(InputError):
                 if abs(float(evaluated(text, _floats(found), float))) < VANISHING:
-                    found = _fitted(b, _held(b, [text], known), made, mine)
+                    found = _fitted(b, free, _held(b, free, [text], known), made, mine)
                     yield found
     with suppress(InputError, ArithmeticError):
-        yield _fitted(b, _held(b, unless, known), made, mine)
-    yield _held(b, b.program().reads, known)
+        yield _fitted(b, free, _held(b, free, unless, known), made, mine)
+    yield _held(b, free, free, known)
 
 
 def _floats(values: Mapping[str, Any]) -> dict[str, float]:
     return {name: float(_read(str(value), 0, float)) for name, value in values.items()}
 
 
-def _held(b: Optimizer, texts: Sequence[str], known: Mapping[str, str]) -> dict[str, str]:
-    """What is known of a rule, and hyperparameters in texts at where a search begins."""
-    free = [k for k in b.program().reads if k not in known and not b.hyperparameters[k].switch]
+def _held(b: Optimizer, free: Sequence[str], texts: Sequence[str], known: Mapping[str, str]) -> dict[str, str]:
+    """Given hyperparameters, and those in some texts at the values where a search begins."""
     names = [k for k in free if any(re.search(rf"\b{k}\b", text) for text in texts)]
     *_, begun = _begun(b, names, [_ends(b.hyperparameters[k]) for k in names])
     return {**known, **{k: str(_rounded(x, b.hyperparameters[k])) for k, x in zip(names, begun, strict=True)}}
 
 
 def _fitted(
-    b: Optimizer, known: Mapping[str, str], made: Sequence[Run], mine: Sequence[Sequence[tuple[Any, ...]]]
+    b: Optimizer,
+    free: Sequence[str],
+    known: Mapping[str, str],
+    made: Sequence[Run],
+    mine: Sequence[Sequence[tuple[Any, ...]]],
 ) -> dict[str, Any]:
-    free = [k for k in b.program().reads if k not in known and not b.hyperparameters[k].switch]
+    free = [name for name in free if name not in known]
     aim = [[np.array(list(map(float, points))) for points in shown] for shown in mine]
     weights = [10.0**-t for t in range(len(aim[0]))]
 
@@ -247,14 +299,14 @@ def _fitted(
 
 
 def _ends(declared: Hyperparameter) -> tuple[float, float]:
-    """Between which a hyperparameter's value is looked for."""
+    """Bounds between which the value of a hyperparameter is searched."""
     low, high = max(declared.low, -WIDE), min(declared.high, WIDE)
     margin = 10.0**-DIGITS
     return low + margin * declared.open_low, high - margin * declared.open_high
 
 
 def _begun(b: Optimizer, free: Sequence[str], ends: Sequence[tuple[float, float]]) -> Iterator[np.ndarray]:
-    """Where the search begins: at defaults, in the middle of ranges, and beside it."""
+    """Points at which the search begins: defaults, the middle of ranges, and points beside it."""
     middle = [(low + high) / 2 for low, high in ends]
     defaults = [b.hyperparameters[name].default for name in free]
     given = [float(d) if isinstance(d, Real) else m for d, m in zip(defaults, middle, strict=True)]
@@ -264,24 +316,14 @@ def _begun(b: Optimizer, free: Sequence[str], ends: Sequence[tuple[float, float]
 
 
 def _nearest(error: Callable[[np.ndarray], np.ndarray], x: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, float]:
-    """The least squares from a point on, inside ranges (Levenberg and Marquardt's method)."""
-    x, damping = np.clip(x, ends[:, 0], ends[:, 1]), 1e-3
-    left = error(x)
-    for _ in range(ROUNDS if x.size else 0):
-        slope = np.array([(error(x + h) - left) / 1e-7 for h in 1e-7 * np.eye(x.size)]).T
-        pull = slope.T @ left
-        moved = x - np.linalg.solve(slope.T @ slope + damping * np.eye(x.size), pull)
-        moved = np.clip(moved, ends[:, 0], ends[:, 1])
-        new = error(moved)
-        if new @ new < left @ left:
-            done = left @ left - new @ new < 1e-18
-            x, left, damping = moved, new, damping / 5
-            if done:
-                break
-        else:
-            damping *= 5
-            if damping > 1e9:
-                break
+    """Least-squares solution inside ranges from a starting point, and its residual."""
+    if x.size:
+        from scipy.optimize import least_squares
+
+        found = least_squares(error, np.clip(x, *ends.T), bounds=tuple(ends.T), max_nfev=ROUNDS)
+        x, left = found.x, found.fun
+    else:
+        left = error(x)
     total = float(left @ left)
     if not math.isfinite(total):
         raise ArithmeticError

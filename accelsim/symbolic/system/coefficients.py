@@ -1,4 +1,4 @@
-"""The canonical coefficients in numbers, step by step, as a figure of them needs it."""
+"""Canonical coefficients of accelerated SGD in numbers, step by step."""
 
 from __future__ import annotations
 
@@ -16,7 +16,13 @@ from accelsim.symbolic.system.tableau import time
 
 
 class Coefficients(NamedTuple):
-    """beta_t, eta_t, alpha_t, (steps,) each, NaN where they are not determined; and what was assumed."""
+    """Canonical coefficients at steps 0, 1, ...
+
+    Attributes
+    ----------
+    beta, eta, alpha : arrays of shape (steps,), NaN where a coefficient is not determined.
+    assumptions : sentences on what was set aside for them.
+    """
 
     beta: np.ndarray
     eta: np.ndarray
@@ -25,7 +31,12 @@ class Coefficients(NamedTuple):
 
 
 def coefficients(optimizer: Optimizer, steps: int, /, **values: Any) -> Coefficients:
-    """The coefficients of steps 0, 1, ... at given hyperparameters; in units of a preconditioner where there is one.
+    """Canonical coefficients of a rule at given hyperparameters, in units of its preconditioner where it has one.
+
+    Parameters
+    ----------
+    steps : number of steps.
+    **values : hyperparameters, numbers or schedules.
 
     Raises
     ------

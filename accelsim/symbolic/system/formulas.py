@@ -1,6 +1,6 @@
-"""What given sequences are: the formulas by which a rule computes what a proof takes as given (Adam's 1/sqrt(v)).
+"""Formulas of given sequences: how a rule computes what its linear part takes as given (Adam's 1/sqrt(v)).
 
-Two rules may be given one sequence where both have one formula for it, and what it reads is the same in both.
+Two rules are given the same sequence where both have one formula for it whose arguments are equal in both.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from accelsim.symbolic.system.linear_part import LinearPart
 
 @dataclass(frozen=True)
 class Formula:
-    """A given sequence's formula; two are equal where their nodes are, whatever these are called in the text.
+    """Formula of a given sequence. Two are equal if their nodes are, by whatever names of their rules.
 
     Attributes
     ----------
-    text : as a person writes it.
-    structure : its nodes, and those of the updates that it depends on, with where these states start.
-    states : the linear states that it reads.
-    hyperparameters : those that it reads.
+    text : the formula as a person writes it.
+    structure : its nodes, those of the updates of nonlinear and uniform states in it, and the initial values of these.
+    states : names of the linear states in it.
+    hyperparameters : names of the hyperparameters in it.
     """
 
     text: str = field(compare=False)
@@ -36,7 +36,13 @@ class Formula:
 
 
 def traced_factors(part: LinearPart, given: Mapping[str, Any]) -> dict[str, tuple[str, Node, dict[str, Node]]]:
-    """By its symbol, how each given sequence is applied (mul, div), what is, and updates of nonlinear states in it."""
+    """Given sequences of a part as its rule computes them.
+
+    Returns
+    -------
+    dict by name: the operation by which the factor is applied ("mul" or "div"), its node, and the updates, by state, of
+    the nonlinear states that it reads.
+    """
     table = part.tableau
     traced = table.optimizer.program(given)
     found = {}
@@ -48,10 +54,11 @@ def traced_factors(part: LinearPart, given: Mapping[str, Any]) -> dict[str, tupl
 
 
 def formulas(part: LinearPart, given: Mapping[str, Any]) -> dict[str, Formula]:
-    """The formula of each given sequence, by its symbol."""
+    """Formula of each given sequence, by name."""
     table = part.tableau
     found = {}
-    for symbol, (operation, base, updates) in traced_factors(part, given).items():
+    for symbol, (operation, base, _) in traced_factors(part, given).items():
+        updates = _updates(base, table.optimizer.program(given), {*table.dropped, *table.uniform})
         leaves = [node for node in reachable([base, *updates.values()]) if not node.args]
         read = {op: {node.value for node in leaves if node.op == op} for op in ("state", "hyperparameter")}
         starts = {state: _start(table.optimizer, state) for state in updates}
@@ -81,7 +88,10 @@ def _start(rule: Optimizer, state: str) -> str:
 
 
 def structure(roots: Iterable[Node]) -> tuple[Any, ...]:
-    """What nodes compute: the same for the same expressions of two traces, in whatever order these made them."""
+    """Hashable form of what nodes compute.
+
+    It is the same for the same expressions of two traces, in whatever order these made them.
+    """
     entries: list[tuple[Any, ...]] = []
     known: dict[int, int] = {}
 

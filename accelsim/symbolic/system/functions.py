@@ -22,20 +22,30 @@ from typing import Any
 
 from accelsim.errors import InputError
 from accelsim.program import Node, operate
-from accelsim.symbolic.algebra.field import Field
+from accelsim.symbolic.algebra.budget import charge, kept
+from accelsim.symbolic.algebra.factor import factors
+from accelsim.symbolic.algebra.field import PART, Field
 from accelsim.symbolic.algebra.intervals import Interval, definite, enclosed
 from accelsim.symbolic.algebra.language import sympy_functions
 
+_KEPT = 1 << 12  # polynomials whose factors are remembered
 MOST_TERMS = 4000  # of a polynomial: what is larger is not looked at
 
 
 class Beyond(Exception):
-    """An expression is too large, or does not exist."""
+    """An expression that is too large for the normal form, or that does not exist."""
 
 
 @dataclass(frozen=True)
 class Atom:
-    """A function of expressions in normal form; `moves` where it differs from coordinate to coordinate."""
+    """Symbol of the normal form for a function that is not rational.
+
+    Attributes
+    ----------
+    function : its name.
+    arguments : expressions in normal form.
+    moves : whether it differs from coordinate to coordinate.
+    """
 
     function: str
     arguments: tuple[Any, ...]
@@ -43,7 +53,7 @@ class Atom:
 
 
 class _Generators(Field):
-    """What no rational function says (powers of rates, unknown functions of t), a symbol each, kept for good."""
+    """Field whose generators (powers of rates, unknown functions of t) keep their symbols for good."""
 
     def __init__(self) -> None:
         super().__init__([])
@@ -53,7 +63,7 @@ class _Generators(Field):
         return self._rational(expression)
 
     def _rational(self, expression: Any) -> Any:
-        """As in a field; rates to the power of t - 1 are those to the power of t over the rate, too."""
+        """An expression in the field; rates to the power t - 1 are those to the power t over the rate."""
         import sympy
 
         e = sympy.sympify(expression)
@@ -62,7 +72,7 @@ class _Generators(Field):
         return super()._rational(e)
 
     def named(self, symbol: Any) -> Any:
-        """What a symbol stands for; None where it is a symbol of its own."""
+        """Meaning of a symbol; None for one that stands for itself."""
         return next((e for e, dummy in self._opaque.items() if dummy == symbol), None)
 
 
@@ -78,9 +88,9 @@ class Functions:
 
     Parameters
     ----------
-    moving : symbols that differ from coordinate to coordinate, states and gradients.
-    leaf : the interval of a hyperparameter, a function of t or of t itself (SymPy).
-    assumed : signs of polynomials, as they are in a case that is looked at.
+    moving : symbols that differ from coordinate to coordinate: states and gradients.
+    leaf : function from a hyperparameter, a value of a function of t, or t (SymPy) to its interval.
+    assumed : by polynomial, the sign 1, 0 or -1 that it has in the case that is looked at.
     """
 
     def __init__(
@@ -99,11 +109,11 @@ class Functions:
     # -- expressions --
 
     def plain(self, expression: Any) -> Any:
-        """A SymPy expression without roots and signs as a rational function of symbols."""
+        """A SymPy expression without roots and signs, as a rational function of symbols."""
         return self._generators.plain(expression)
 
     def written(self, expression: Any) -> Any:
-        """An expression with what its symbols stand for."""
+        """The SymPy expression that one in normal form stands for, its symbols replaced by what they mean."""
         while True:
             found = {}
             for symbol in expression.free_symbols:
@@ -124,18 +134,24 @@ class Functions:
         return sympy.Function(atom.function, real=True)(*atom.arguments)
 
     def moves(self, expression: Any) -> bool:
-        """Whether an expression differs from coordinate to coordinate."""
+        """Dependence of an expression on the coordinate: whether there is any."""
         return any(x in self.moving or (x in self.atoms and self.atoms[x].moves) for x in expression.free_symbols)
 
     def of_state(self, expression: Any) -> bool:
-        """Whether states or gradients are in an expression, if in sums over coordinates alone."""
+        """Dependence of an expression on states or gradients, even if only through sums over coordinates."""
         return any(
             x in self.moving or (x in self.atoms and any(map(self.of_state, self.atoms[x].arguments)))
             for x in expression.free_symbols
         )
 
     def fraction(self, expression: Any) -> tuple[Any, Any]:
-        """Numerator and denominator, without common factors, powers of roots and signs reduced."""
+        """Numerator and denominator, coprime, with powers of roots and signs reduced.
+
+        Raises
+        ------
+        Beyond
+            If the expression is too large, or divides by zero.
+        """
         import sympy
 
         if expression.has(sympy.zoo, sympy.nan, sympy.oo):
@@ -162,19 +178,20 @@ class Functions:
         import sympy
 
         for atom in sorted(polynomial.free_symbols & self.atoms.keys(), key=self._place.__getitem__, reverse=True):
-            kind = self.atoms[atom].function
-            if kind not in ("sqrt", "sign") or sympy.degree(polynomial, atom) < 2:
+            kind, inside = self.atoms[atom].function, self.atoms[atom].arguments[0]
+            parts = _coefficients(polynomial, atom) if kind in ("sqrt", "sign") else {}
+            if max(parts, default=0) < 2:
                 continue
-            inside, terms = self.atoms[atom].arguments[0], sympy.Poly(polynomial, atom).terms()
             if kind == "sqrt":
-                polynomial = sympy.expand(sum(c * inside ** (k // 2) * atom ** (k % 2) for (k,), c in terms))
+                terms = (c * inside ** (k // 2) * atom ** (k % 2) for k, c in parts.items())
             else:
-                powers = ((c, k if k < 2 else 2 - k % 2) for (k,), c in terms)
-                polynomial = sympy.expand(sum(_unsigned(c, inside, atom) if k == 2 else c * atom**k for c, k in powers))
+                powers = ((c, k if k < 2 else 2 - k % 2) for k, c in parts.items())
+                terms = (_unsigned(c, inside, atom) if k == 2 else c * atom**k for c, k in powers)
+            polynomial = sympy.expand(sympy.Add(*terms))
         return polynomial
 
     def factors(self, expression: Any) -> tuple[Any, list[tuple[Any, int]]]:
-        """A number and irreducible polynomials with their powers, of which an expression is the product."""
+        """Factorization of an expression: a number, and irreducible polynomials with their powers."""
         import sympy
 
         above, below = self.fraction(expression)
@@ -183,13 +200,19 @@ class Functions:
             if part.is_Rational:
                 number *= part**sign
                 continue
-            content, several = sympy.factor_list(part)
+            content, several = _factor_list(part)
             number *= content**sign
             found += [(factor, power * sign) for factor, power in several]
         return number, found
 
     def interval(self, expression: Any) -> Interval:
-        """An interval of an expression's values."""
+        """Interval that holds all values of an expression.
+
+        Raises
+        ------
+        Beyond
+            If the expression does not exist.
+        """
         for sign in (1, -1):
             if (known := self.assumed.get(sign * expression)) is not None:
                 return _OF_SIGN[sign * known]
@@ -231,7 +254,7 @@ class Functions:
     # -- functions --
 
     def apply(self, node: Node, values: list[Any]) -> Any:
-        """What a node's operation makes of expressions."""
+        """Value of a node's operation on expressions in normal form."""
         if node.op == "where":
             return values[1] if values[0] else values[2]
         if node.op in ("add", "sub", "mul", "neg"):
@@ -239,13 +262,19 @@ class Functions:
         return getattr(self, node.op)(*values)
 
     def div(self, above: Any, below: Any) -> Any:
-        """The quotient."""
+        """Quotient of two expressions.
+
+        Raises
+        ------
+        Beyond
+            If the divisor is zero.
+        """
         if below == 0 or (below.free_symbols and self.fraction(below)[0] == 0):
             raise Beyond
         return above / below
 
     def pow(self, base: Any, exponent: Any) -> Any:
-        """A power: of whole numbers and halves of anything, of other exponents of what does not move."""
+        """Power: of whole or half-integer exponent for any base, of other exponents for a base that does not move."""
         import sympy
 
         exponent = self.normal(exponent)
@@ -282,16 +311,22 @@ class Functions:
         return u * self.sign(u)
 
     def maximum(self, u: Any, v: Any) -> Any:
-        """The larger one."""
+        """Maximum, as (u + v + |u - v|)/2."""
         sign = self.sign(u - v)
         return u if sign == 0 else (u + v + (u - v) * sign) / 2
 
     def minimum(self, u: Any, v: Any) -> Any:
-        """The smaller one."""
+        """Minimum, as (u + v - |u - v|)/2."""
         return -self.maximum(-u, -v)
 
     def sqrt(self, u: Any) -> Any:
-        """The square root of what is not negative."""
+        """Square root, positive factors and squares taken out.
+
+        Raises
+        ------
+        Beyond
+            If the radicand is negative.
+        """
         import sympy
 
         if self.fraction(u)[0] == 0:
@@ -369,12 +404,12 @@ class Functions:
     # -- what is zero --
 
     def vanishes(self, expression: Any) -> bool:
-        """Whether an expression is zero wherever it has a value: yes is proved, no is not."""
+        """Proof that an expression is zero wherever it has a value; False means that none was found."""
         above, below = self.fraction(expression)
         return self._zero(above, below)
 
     def _zero(self, above: Any, below: Any) -> bool:
-        """Whether a polynomial is zero wherever another one is not."""
+        """Proof that a polynomial is zero wherever another one is not."""
         import sympy
 
         above = self._reduced(sympy.expand(above))
@@ -394,7 +429,7 @@ class Functions:
         return self._zero_at(atom.arguments[0], above.subs(newest, 0), below.subs(newest, 0))
 
     def _zero_at(self, root: Any, above: Any, below: Any) -> bool:
-        """Whether a polynomial is zero where another one is and a third one is not."""
+        """Proof that a polynomial is zero wherever a second one is zero and a third one is not."""
         import sympy
 
         above, below = sympy.expand(above), sympy.expand(below)
@@ -411,6 +446,19 @@ class Functions:
         return bool(sympy.rem(sympy.Poly(above, *gens), sympy.Poly(root, *gens)) == 0)
 
 
+def _coefficients(polynomial: Any, symbol: Any) -> dict[int, Any]:
+    """The coefficients of the powers of a symbol in an expanded polynomial."""
+    import sympy
+
+    found: dict[int, list[Any]] = {}
+    for term in sympy.Add.make_args(polynomial):
+        charge(PART)
+        parts = [part.as_base_exp() for part in sympy.Mul.make_args(term)]
+        power = next((int(exponent) for base, exponent in parts if base == symbol), 0)
+        found.setdefault(power, []).append(term / symbol**power)
+    return {power: sympy.Add(*terms) for power, terms in found.items()}
+
+
 def _unsigned(coefficient: Any, inside: Any, sign: Any) -> Any:
     """A multiple of sign(u)**2, without it in what is a multiple of u."""
     import sympy
@@ -420,6 +468,15 @@ def _unsigned(coefficient: Any, inside: Any, sign: Any) -> Any:
         return coefficient * sign**2
     quotient, rest = sympy.div(sympy.Poly(coefficient, *gens), sympy.Poly(inside, *gens))
     return quotient.as_expr() * inside + rest.as_expr() * sign**2
+
+
+@kept(_KEPT)
+def _factor_list(polynomial: Any) -> Any:
+    field = Field([polynomial])
+    element = field.element(polynomial)
+    number, found = factors(element.numer)
+    number = field.domain.domain.to_sympy(number / element.denom.LC)
+    return number, [(field.back(factor), power) for factor, power in found]
 
 
 def _square_part(number: int) -> tuple[int, list[int]]:

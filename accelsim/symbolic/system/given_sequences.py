@@ -1,4 +1,4 @@
-"""Which of the sequences that two rules are given are not one."""
+"""Given sequences of one name in two rules that need not be the same sequence."""
 
 from __future__ import annotations
 
@@ -10,10 +10,15 @@ from accelsim.symbolic.system.linear_part import LinearPart
 
 
 def unlike(a: LinearPart, b: LinearPart, set_a: Mapping[str, Any], set_b: Mapping[str, Any]) -> list[str]:
-    """The given sequences of b that are unknown where those of a are known: they are not a's of the same name.
+    """Given sequences of b that are not known to be a's of the same name.
 
-    They are another formula, or read what is given in b and is not so in a, or states that may be others in b. To a
-    rule without given sequences b's are b's own: they stay given.
+    They have another formula, or read hyperparameters or states that may have other values in b. If a has no given
+    sequences, b's are its own and the list is empty.
+
+    Parameters
+    ----------
+    a, b : linear parts.
+    set_a, set_b : hyperparameters that are known.
     """
     ours, theirs = formulas(a, set_a), formulas(b, set_b)
     if not ours:

@@ -1,4 +1,4 @@
-"""What is all the same to a rule: how long gradients are, as where it applies a sign or cuts them; or their signs."""
+"""Invariance of a rule under changes of its gradients: of their length (signs, clipping), or of their signs."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ LONG_ALIKE = "1 on, at hyperparameters in their ranges"  # what `long_alike` say
 
 
 def scale_free(rule: Optimizer) -> bool:
-    """Whether multiplying all gradients by a positive number leaves every query point alone.
+    """Positive homogeneity of degree 0: proof that multiplying all gradients by a positive number changes no query.
 
-    Every node is homogeneous in gradients and memories, of degree 0 (positions) or 1 (memories), or has no degree.
+    By induction over the nodes, each is homogeneous in gradients and memories, of degree 0 (positions) or 1 (memories).
+    False means that it was not proved.
     """
     program = rule.program()
     degrees: dict[int, int | None] = {}
     for node in program.nodes:
         below = [degrees[arg.index] for arg in node.args]
-        if node.op in ("gradient", "state"):
-            degrees[node.index] = int(node.op == "gradient" or node.value in rule.memories)
-        elif node.op == "sign" or node.kind == "uniform":
+        if node.op == "sign" or node.kind == "uniform":
             degrees[node.index] = None if None in below else 0
+        elif node.op in ("gradient", "state"):
+            degrees[node.index] = int(node.op == "gradient" or node.value in rule.memories)
         elif None in below:
             degrees[node.index] = None
         elif node.op in ("add", "sub"):
@@ -36,15 +37,17 @@ def scale_free(rule: Optimizer) -> bool:
         else:
             degrees[node.index] = below[0] if node.op == "neg" else None
     points = [point for stage in program.queries for point in stage]
-    steady = all(degrees[point.index] == 0 for point in points) and not any(rule.memories.values())
-    return steady and all(degrees[n.index] == int(k in rule.memories) for k, n in program.updates.items())
+    vectors = [name for name in rule.states if name not in program.uniform]
+    memories = {name: rule.memories[name] for name in vectors if name in rule.memories}
+    steady = all(degrees[point.index] == 0 for point in points) and not any(memories.values())
+    return steady and all(degrees[program.updates[k].index] == int(k in memories) for k in vectors)
 
 
 def long_alike(rule: Optimizer) -> bool:
-    """Whether the second query is the same after a first gradient of any length of at least 1, in one coordinate.
+    """Proof that the second query is the same after a first gradient of any length of at least `LONG_ALIKE`.
 
-    That is at hyperparameters in their ranges, which may vary from step to step. Numbers of at least 0 are made of
-    symbols for such numbers; what is not seen to be one then makes the answer no.
+    It is about one coordinate and all hyperparameters in their ranges, which may vary from step to step. False means
+    that it was not proved.
     """
     import sympy
 
@@ -60,7 +63,7 @@ def long_alike(rule: Optimizer) -> bool:
 
 
 def _values(rule: Optimizer, nodes: list[Node], state: Mapping[str, Any], gradient: Any, t: int) -> list[Any]:
-    """What nodes are at a step of a run in one coordinate, as SymPy expressions."""
+    """Values of nodes at a step of a run in one coordinate, as SymPy expressions."""
     import sympy
 
     def leaf(node: Node) -> Any:
@@ -77,7 +80,7 @@ def _values(rule: Optimizer, nodes: list[Node], state: Mapping[str, Any], gradie
 
 
 def _in_range(rule: Optimizer, name: str, t: int) -> Any:
-    """A hyperparameter at a step: of a symbol of at least 0, where its range allows that."""
+    """A hyperparameter at a step, in a symbol of at least 0 where its range allows that."""
     import sympy
 
     declared = rule.hyperparameters[name]
@@ -104,7 +107,7 @@ def _applied(node: Node, values: list[Any]) -> Any:
 
 
 def _root(square: Any) -> Any:
-    """The root of a square of what is at least 0, otherwise as it is."""
+    """Square root of a square of a nonnegative expression; any other root as it is."""
     import sympy
 
     if not square.is_rational_function():
@@ -118,7 +121,7 @@ def _root(square: Any) -> Any:
 
 
 def _nonnegative(value: Any) -> bool:
-    """Whether a quotient of polynomials is seen to be at least 0: no minus anywhere, in symbols of at least 0."""
+    """Proof that a quotient of polynomials in nonnegative symbols is at least 0: it has no minus."""
     import sympy
 
     parts = sympy.fraction(sympy.cancel(value))
@@ -128,10 +131,10 @@ def _nonnegative(value: Any) -> bool:
 
 
 def blind_to_signs(part: LinearPart) -> bool:
-    """Whether what a rule multiplies by is the same whichever signs its gradients have.
+    """Proof that the given sequences of a part do not depend on the signs of gradients.
 
-    Every node of it is a product of gradients of its step, each once or not at all, and of what sees no sign, as g*g
-    does not; states that are not linear are such, as their updates are; a linear state sees signs.
+    By induction over their nodes, each is a product of gradients of its step, each at most once, and of nodes that do
+    not see signs, as g*g. Nonlinear states do not if their updates do not; linear states do.
     """
     table = part.tableau
     program = table.optimizer.program()

@@ -1,26 +1,38 @@
-"""The linear part of a rule as a proof reads it: matrices, what was set aside for them, and what a translation does."""
+"""Linear part of a rule as proofs read it: SymPy matrices, what was set aside for them, translation equivariance."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from accelsim.errors import InputError, unknown
+from accelsim.errors import unknown
 from accelsim.program import Program, rounded
 from accelsim.rule import Optimizer
+from accelsim.symbolic.algebra.budget import kept
 from accelsim.symbolic.algebra.field import at_first, reduced, shifted
+from accelsim.symbolic.algebra.recurrences import Recursions, put
+from accelsim.symbolic.system.closed_forms import closed_forms, merged, related_forms
+from accelsim.symbolic.system.rule_sequences import sequences
 from accelsim.symbolic.system.tableau import Matrices, Tableau, tableau, time
+
+_KEPT = 256  # linear parts
 
 
 @dataclass(frozen=True)
 class LinearPart:
-    """A rule's matrices in SymPy with what was set aside for them.
+    """Matrices of a rule in SymPy, with what was set aside for them.
 
     Attributes
     ----------
-    fixed : hyperparameters that are no symbols.
-    absorbed : symbols of the given sequences that were taken into the gradient.
+    tableau : the rule's matrices as traced.
+    matrices : A (k, k), B (k, G), C (G, k), D (G, G), F (1, k) for k states and G gradients a step.
+    assumptions : sentences on what was set aside.
+    fixed : names of hyperparameters that are not symbols, being given or functions of t.
+    absorbed : names of the given sequences that were taken into the gradient.
+    sequences : recursions of uniform states without a closed form and of memories of recurrences, and the values of
+        recurrences in them.
+    forms : by function of t, closed forms that the matrices contain in place of other sequences.
     """
 
     tableau: Tableau
@@ -28,21 +40,83 @@ class LinearPart:
     assumptions: tuple[str, ...]
     fixed: frozenset[str]
     absorbed: frozenset[str] = frozenset()
+    sequences: Recursions = field(default_factory=lambda: Recursions({}, {}))
+    forms: Mapping[Any, Any] = field(default_factory=dict)
 
     def replaced(self, symbols: Mapping[Any, Any], *assumptions: str) -> LinearPart:
-        """The part with symbols replaced, and why."""
-        matrices = Matrices(*(m.xreplace(symbols) for m in self.matrices))
-        return replace(self, matrices=matrices, assumptions=(*self.assumptions, *assumptions))
+        """Part with symbols replaced, and sentences on why added to the assumptions."""
+        changed = self.changed(lambda e: e.xreplace(symbols))
+        return replace(changed, assumptions=(*self.assumptions, *assumptions))
+
+    def put(self, functions: Mapping[Any, Any]) -> LinearPart:
+        """Part with unknown functions of t replaced by expressions in t, at each shift."""
+        return self.changed(lambda e: put(e, functions))
+
+    def changed(self, change: Callable[[Any], Any]) -> LinearPart:
+        """Part with a function applied to every expression; closed forms that appear replace sequences."""
+        sequences, forms = self.sequences.replaced(change), {f: change(e) for f, e in self.forms.items()}
+        return replace(self, matrices=Matrices(*map(change, self.matrices)), sequences=sequences, forms=forms).closed()
+
+    def closed(self) -> LinearPart:
+        """Part with closed forms in place of sequences, and of recurrences that depend on t alone."""
+        if not self.sequences.following and not self.sequences.values:
+            return self
+        part = self.with_forms(closed_forms(self.sequences))
+        return part.with_forms(related_forms(part.sequences, part.sequences.following))
+
+    def with_forms(self, forms: Mapping[Any, Any]) -> LinearPart:
+        """Part with given forms in place of sequences, and values of recurrences that are then known."""
+        from sympy.core.function import AppliedUndef
+
+        rest = self.sequences.without(forms).replaced(lambda e: merged(put(e, forms)))
+        plain = {f: e for f, e in rest.values.items() if e.free_symbols <= {time()} and not e.atoms(AppliedUndef)}
+        forms = {**forms, **{f: reduced(e) for f, e in plain.items()}}
+        if not forms:
+            return self
+        matrices = Matrices(*(put(m, forms).applyfunc(merged) for m in self.matrices))
+        known = {f: put(e, forms) for f, e in self.forms.items()} | forms
+        return replace(self, matrices=matrices, sequences=rest.without(plain), forms=known)
+
+    def renamed(self, names: Mapping[Any, Any]) -> LinearPart:
+        """Part with other names for its sequences."""
+        calls = {f: new(time()) for f, new in names.items()}
+        own = self.sequences.replaced(lambda e: put(e, calls))
+        following, start = ({names[f]: e for f, e in part.items()} for part in (own.following, own.start))
+        matrices = Matrices(*(put(m, calls) for m in self.matrices))
+        forms = {f: put(e, calls) for f, e in self.forms.items()} | calls
+        sequences = Recursions(following, start, own.values, following)
+        return replace(self, matrices=matrices, sequences=sequences, forms=forms)
+
+    def defined(self, names: Iterable[str]) -> LinearPart:
+        """Part with some recurrences written in their memories."""
+        values = {f: e for f, e in self.sequences.values.items() if f.__name__ in names}
+        matrices = Matrices(*(put(m, values) for m in self.matrices))
+        return replace(self, matrices=matrices, forms={**self.forms, **values})
 
 
 def linear_part(optimizer: Optimizer, varying: Iterable[str] = (), **values: Any) -> LinearPart:
-    """A rule's matrices and what stands between them and the rule.
+    """Linear part of a rule.
 
-    A preconditioner that acts on gradients before anything else is taken into the gradient.
+    A preconditioner that acts on gradients before anything else is taken into the gradient. The parts asked for last
+    are remembered.
+
+    Parameters
+    ----------
+    varying : hyperparameters that are unknown functions of t.
+    **values : hyperparameters that are known: numbers, schedules or texts in t.
+
+    Raises
+    ------
+    InputError
+        For an unknown name in `varying`, or a rule without a linear part.
     """
+    return _linear_part(optimizer, tuple(varying), **values)
+
+
+@kept(_KEPT)
+def _linear_part(optimizer: Optimizer, varying: tuple[str, ...], **values: Any) -> LinearPart:
     import sympy
 
-    varying = tuple(varying)
     for name in varying:
         if name not in optimizer.hyperparameters:
             raise unknown(f"hyperparameter of {optimizer}:", name, optimizer.hyperparameters)
@@ -59,11 +133,11 @@ def linear_part(optimizer: Optimizer, varying: Iterable[str] = (), **values: Any
             part = replace(part, absorbed=part.absorbed | {factor.symbol})
         else:
             part = replace(part, assumptions=(*part.assumptions, f"{factor.symbol}(t) is {what}"))
-    return part
+    return replace(part, sequences=sequences(optimizer, varying, values)).closed()
 
 
 def _rounded(traced: Program) -> Iterator[str]:
-    """What is said of numbers in a rule that were rounded before it could be read."""
+    """Sentences on numbers of a rule that were rounded before it could be read."""
     for node in traced.nodes:
         if node.op == "const" and isinstance(node.value, float) and (fraction := rounded(node.value)):
             yield f"the number {node.value!r} is taken as {fraction}"
@@ -76,7 +150,10 @@ def _multiplies_gradients(matrices: Matrices, sequence: Any) -> bool:
 
 
 def left_behind(part: LinearPart) -> list[Any]:
-    """What a translation of all positions leaves behind; nothing where the rule is equivariant."""
+    """Defects of translation equivariance: entries of A e - e, C e - 1, F e - 1 for e the translation of all positions.
+
+    It is empty for an equivariant rule.
+    """
     import sympy
 
     a, _, c, _, f = part.matrices
@@ -88,9 +165,12 @@ def left_behind(part: LinearPart) -> list[Any]:
 
 
 def without_decay(part: LinearPart) -> tuple[LinearPart, str | None]:
-    """The part with the one hyperparameter zero that stands against equivariance (weight decay), and its name.
+    """Part at zero of the hyperparameter that breaks translation equivariance (weight decay).
 
-    Where none does, or none is enough, the part as it is and None.
+    Returns
+    -------
+    part : at zero of that hyperparameter; as it was where there is none, or one is not enough.
+    name : of the hyperparameter; None where there is none.
     """
     import sympy
 
@@ -106,21 +186,3 @@ def without_decay(part: LinearPart) -> tuple[LinearPart, str | None]:
         if any(entry != 0 for entry in moves) and not left_behind(without):
             return without, name
     return part, None
-
-
-def equivariant(part: LinearPart) -> LinearPart:
-    """The part without its weight decay (see `without_decay`).
-
-    Raises
-    ------
-    InputError
-        If the rule does not move along with a translation even so.
-    """
-    without, _ = without_decay(part)
-    left = left_behind(without)
-    if left:
-        raise InputError(
-            f"{part.tableau.optimizer} does not move along with a translation of all positions (it leaves {left[0]} "
-            "behind), so it has no canonical form; weight decay, for one, must be 0"
-        )
-    return without

@@ -1,4 +1,4 @@
-"""What a rule's queries show of its gradients, in quantities that do not depend on the states it is written in."""
+"""Responses of queries to gradients, in quantities that do not depend on the coordinates of the states."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from accelsim.symbolic.algebra.elimination import Clock
-from accelsim.symbolic.algebra.field import Field, elsewhere, reduced, shifted
+from accelsim.symbolic.algebra.budget import Clock
+from accelsim.symbolic.algebra.field import Field, determinant, elsewhere, reduced, shifted
 from accelsim.symbolic.algebra.language import number
 from accelsim.symbolic.system.linear_part import LinearPart, left_behind, without_decay
 from accelsim.symbolic.system.minimal_realization import Block, Drift, Reduction
@@ -15,7 +15,7 @@ from accelsim.symbolic.system.tableau import time
 
 
 class Drifting(NamedTuple):
-    """The block form of a rule with weight decay, and kappa and d: SymPy matrices, kappa (1, 1)."""
+    """Block form of a rule with weight decay, with kappa (1, 1) and d (m, 1) of `minimal_realization.Drift` (SymPy)."""
 
     a: Any
     b: Any
@@ -27,14 +27,15 @@ class Drifting(NamedTuple):
 
 @dataclass(frozen=True)
 class Side:
-    """One of the rules: its matrices, and what its gradients do to the query point.
+    """A rule as one side of a comparison.
 
     Attributes
     ----------
-    decay : the hyperparameter that stands against translation (weight decay), None where none does.
-    moves : whether the rule moves along with a translation of all positions.
-    block : block form, without weight decay where the rule moves without it; None for several gradients a step.
-    drift : kappa, d (see `minimal_realization.Drift`) of the block form with weight decay; None where the rule moves.
+    part : its linear part.
+    decay : name of the hyperparameter that breaks translation equivariance (weight decay); None where none does.
+    moves : whether the rule is translation-equivariant.
+    block : block form, at weight decay zero if that makes it equivariant; None for several gradients a step.
+    drift : block form with weight decay; None for an equivariant rule.
     """
 
     part: LinearPart
@@ -45,23 +46,23 @@ class Side:
 
     @property
     def memory(self) -> int | None:
-        """Memories beside the query point."""
+        """Number of memories beside the query point; None where there is no block form."""
         return None if self.block is None else self.block.a.rows
 
     @property
     def constant(self) -> bool:
-        """Whether its matrices do not vary in time."""
+        """Whether no matrix depends on t."""
         return not any(m.has(time()) for m in self.part.matrices)
 
     def renamed(self, names: Mapping[Any, Any]) -> Side:
-        """The side with symbols or functions replaced."""
+        """Side with symbols or functions replaced."""
         part = replace(self.part, matrices=_replaced(self.part.matrices, names))
         block, drift = (x and _replaced(x, names) for x in (self.block, self.drift))
         return replace(self, part=part, block=block, drift=drift)
 
 
 def side_of(part: LinearPart) -> Side:
-    """A rule's side of a comparison, its block form included."""
+    """Side of a linear part, its block form included."""
     without, name = without_decay(part)
     still = not left_behind(without)
     moves = still and name is None
@@ -91,9 +92,22 @@ def _replaced(matrices: Any, names: Mapping[Any, Any]) -> Any:
 
 
 def invariants(side: Side, moving: bool, clock: Clock) -> list[Any]:
-    """What the gradients do to the query point, in quantities that no change of memories alters.
+    """Invariants of the response of queries to gradients under any change of coordinates of the memories.
 
-    With weight decay, at more than one memory, its own part is left to the checker.
+    They are coefficients of the transfer function, or at each step the canonical coefficients of one memory.
+
+    Parameters
+    ----------
+    moving : whether coefficients vary in t.
+
+    Returns
+    -------
+    list of SymPy expressions. With weight decay and more than one memory, its own part is left to the checker.
+
+    Raises
+    ------
+    OutOfTime
+        Past the budget.
     """
     import sympy
 
@@ -119,13 +133,13 @@ def invariants(side: Side, moving: bool, clock: Clock) -> list[Any]:
 
 
 def current(block: Block) -> Any:
-    """The step along the current gradient, alpha, of a block form of one memory that is kept."""
+    """Coefficient alpha of the current gradient, from a block form of one memory with a nonzero decay (SymPy)."""
     a, b, p, q = (m[0] for m in block)
     return reduced(p * b / a - q)
 
 
 def _chain(seen: Any, a: Any, b: Any, steps: int, clock: Clock) -> list[Any]:
-    """What is seen 1, 2, ... steps after something entered by b at t, and went on by a."""
+    """Markov parameters c_{t+k} a_{t+k-1} ... a_{t+1} b_t for k = 1, ..., steps."""
     near = [[shifted(m, ahead) for m in (seen, a)] for ahead in range(1, steps + 1)]
     field_ = Field(entry for m in [b, *(m for pair in near for m in pair)] for entry in m)
     state, found = field_.matrix(b), []
@@ -138,7 +152,21 @@ def _chain(seen: Any, a: Any, b: Any, steps: int, clock: Clock) -> list[Any]:
 
 
 def window(a: LinearPart, b: LinearPart, clock: Clock, returned: bool = False) -> list[Any]:
-    """Differences of what each query (or the returned state) shows of each gradient some steps before."""
+    """Differences between the responses of two rules: of each query to each gradient of the current and earlier steps.
+
+    Parameters
+    ----------
+    returned : whether responses of the returned state are compared in place of those of queries.
+
+    Returns
+    -------
+    list of SymPy expressions, all zero if the rules query (or return) the same.
+
+    Raises
+    ------
+    OutOfTime
+        Past the budget.
+    """
     steps = len(a.tableau.states) + len(b.tableau.states)
     constant = not any(part.matrices.A.has(time()) for part in (a, b))
     one, other = (_responses(part, steps, clock, returned, constant) for part in (a, b))
@@ -146,13 +174,13 @@ def window(a: LinearPart, b: LinearPart, clock: Clock, returned: bool = False) -
 
 
 def silent(part: LinearPart, clock: Clock) -> bool:
-    """Whether queries show nothing of gradients, as where the step size is zero."""
+    """Vanishing of all responses of queries to gradients, as at a step size of zero."""
     a, b, c, d, _ = map(elsewhere, part.matrices)
     return not any(map(reduced, (*d, *_chain(c, a, b, len(part.tableau.states), clock))))
 
 
 def step_sizes(part: LinearPart, clock: Clock) -> list[str]:
-    """The hyperparameters to which all that queries show of gradients is proportional, whatever the steps are."""
+    """Names of the hyperparameters to which all responses are proportional, whatever they are at each step."""
     a, b, c, d, _ = map(elsewhere, part.matrices)
     shown = [*d, *_chain(c, a, b, len(part.tableau.states) + 1, clock)]
     symbols = sorted(set().union(*(x.free_symbols for x in shown)) - {time()}, key=str)
@@ -174,22 +202,25 @@ def _responses(part: LinearPart, steps: int, clock: Clock, returned: bool, const
 
 
 def minors(block: Block) -> list[Any]:
-    """Irreducible factors of what vanishes only where memories are lost: what is reached and what is shown."""
+    """Irreducible factors of reachability and observability minors: memories are lost only where one vanishes."""
     import sympy
 
     a, b, p, _ = block
-    size = a.rows
-    reach, rows = [], []
-    for age in range(size):
-        column, row = shifted(b, -age), shifted(p, age)
+    ages = range(a.rows)
+    near = {age: shifted(a, age) for age in range(1 - a.rows, a.rows - 1)}
+    ends = [shifted(b, -age) for age in ages], [shifted(p, age) for age in ages]
+    field_ = Field(entry for m in (*near.values(), *ends[0], *ends[1]) for entry in m)
+    over = {age: field_.matrix(m) for age, m in near.items()}
+    columns, rows = ([field_.matrix(m) for m in some] for some in ends)
+    for age in ages:
         for step in range(1 - age, 1):
-            column = shifted(a, step) * column
+            columns[age] = over[step] * columns[age]
         for step in reversed(range(age)):
-            row = row * shifted(a, step)
-        reach.append(column)
-        rows.append(row)
+            rows[age] = rows[age] * over[step]
     found: list[Any] = []
-    for matrix in (sympy.Matrix.hstack(*reach), sympy.Matrix.vstack(*rows)):
-        field_ = Field([matrix.det()])
-        found += [f for f in field_.factors(field_.element(matrix.det())) if f not in found]
+    for matrix in (columns[0].hstack(*columns[1:]), rows[0].vstack(*rows[1:])):
+        plain = [field_.plain(matrix[i, j].element) for i in ages for j in ages]
+        det = determinant(sympy.Matrix(a.rows, a.rows, plain))
+        factored = Field([det])
+        found += [f for f in factored.factors(factored.element(det)) if f not in found]
     return found

@@ -1,4 +1,4 @@
-"""Systems reduced to what gradients reach and later query points show, in the field of all their coefficients."""
+"""Minimal realizations: systems reduced to what gradients reach and later queries show, over a field of functions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,12 @@ _PRIME = 2**61 - 1
 
 
 class Block(NamedTuple):
-    """n+ = a n + b g, y+ = y + p n + q g: SymPy matrices (m, m), (m, 1), (1, m), (1, 1) for m memories."""
+    """Block form n+ = a n + b g, y+ = y + p n + q g of a system with m memories n and query point y.
+
+    Attributes
+    ----------
+    a, b, p, q : SymPy matrices of shapes (m, m), (m, 1), (1, m) and (1, 1), at step t.
+    """
 
     a: Any
     b: Any
@@ -25,10 +30,10 @@ class Block(NamedTuple):
 
 
 class Reduction:
-    """The reachable and observable part of a system, in the field of all its coefficients near step t.
+    """Reachable and observable part of a system, over the field of all its coefficients near step t.
 
-    It is taken modulo translations from the start: of the state only memories and differences of positions matter,
-    k - 1 coordinates that a translation leaves alone, named in `coordinates`.
+    It is taken modulo translations: coordinates are the memories and the differences of positions, k - 1 in all for k
+    states, named in `coordinates`.
     """
 
     entering = "B"  # the matrix of what enters at a step
@@ -56,9 +61,9 @@ class Reduction:
         self.rows, self.names = self._chosen()
 
     def inputs(self) -> tuple[Any, Any, Any, Any]:
-        """A, B, C, F over the rule's states at the general step.
+        """Matrices A, B, C, F over the rule's states at the general step.
 
-        B has a second column, of the first step, where that differs.
+        B has a second column for the first step, where that differs.
         """
         a, b, c, _, f = (at_first(m, False) for m in self.part.matrices)
         return a, b.row_join(at_first(self.part.matrices.B, True)) if self.special else b, c, f
@@ -79,7 +84,7 @@ class Reduction:
         return sympy.Matrix(k, k - 1, lambda i, j: int(i == self.order[j]))
 
     def states(self) -> dict[str, Any]:
-        """Each state, less the query point where it is a position, in the memories; None where they do not say it."""
+        """Each state (a position less the query point) as a row in the memories; None where they do not fix it."""
         import sympy
 
         query, names = self.inputs()[2], self.table.states
@@ -90,11 +95,11 @@ class Reduction:
         return {name: self.solve(self.field.matrix(row * self._place())) for name, row in rows.items()}
 
     def memories(self) -> list[tuple[Any, Any]]:
-        """Each memory, at t and at t + 1, as a row over the rule's states."""
+        """Each memory as a linear functional of the rule's states, a row at t and one at t + 1."""
         return [(self.written(a) * self.modulo(), self.written(b) * self.modulo()) for a, b in self.rows]
 
     def _system(self) -> dict[str, Any]:
-        """A and B of the coordinates, P and Q of what moves the query point, R of what is returned."""
+        """Matrices by name: A, B of the coordinates, P, Q of the moves of the query point, R of what is returned."""
         keep, place = self.modulo(), self._place()
         a, b, c, f = self.inputs()
         ahead = shifted(c, 1)
@@ -109,10 +114,10 @@ class Reduction:
         return matrix
 
     def sample(self, matrix: Any) -> Any:
-        """A matrix over the field, at one fixed point chosen at random and modulo a prime, where ranks cost nothing.
+        """A matrix over the field, evaluated at one fixed random point modulo a prime, where ranks cost nothing.
 
-        What is independent there is independent. What is dependent there but not everywhere, a chance of about one in
-        1e17, would leave `block` without a solution, which it says: no form rests on the chance.
+        Independence there proves independence. Dependence there without dependence everywhere, a chance of about 1e-17,
+        would leave `block` without a solution, which is an error: no form rests on the chance.
         """
         from sympy import GF
         from sympy.polys.matrices import DomainMatrix
@@ -142,7 +147,7 @@ class Reduction:
         return [chance.randrange(1, _PRIME) for _ in self.field.domain.gens]
 
     def _reachable(self) -> Any:
-        """Columns: what earlier gradients have made of the state at t; once older ones add nothing, none does."""
+        """Reachability matrix at t, column by column, until an older gradient adds no dimension."""
         import sympy
         from sympy.polys.matrices import DomainMatrix
 
@@ -163,7 +168,7 @@ class Reduction:
         return columns
 
     def _observed(self, step: int) -> Any:
-        """Rows: what later query points show of the state at t + step; once later ones add nothing, none does."""
+        """Observability matrix at t + step, row by row, until a later query adds no dimension."""
         rows, rank = self.at("P", step), 0
         for ahead in range(1, self.size):
             before, rank = rank, self.sample(rows).rank()
@@ -176,9 +181,9 @@ class Reduction:
         return rows
 
     def _chosen(self) -> tuple[list[tuple[Any, Any]], list[str]]:
-        """Functionals that are memories, at t and at t + 1, with their names.
+        """Functionals that are memories, a row at t and one at t + 1, and their names.
 
-        The rule's own memories and differences of its positions come first, what query points show last.
+        The rule's own memories and differences of its positions are taken first, queries last.
         """
         reach = self.sample(self.reach)
         shown = self.sample(self.show) * reach
@@ -207,7 +212,7 @@ class Reduction:
             yield self.show[i : i + 1, :], ahead[i : i + 1, :], f"step {i} without a gradient"
 
     def solve(self, row: Any) -> Any:
-        """Coefficients of functionals in the memories, on what is reachable; None where there are none."""
+        """Coefficients of functionals in the memories, on the reachable space; None where there are none."""
         import sympy
 
         if self.reach is None:
@@ -222,12 +227,12 @@ class Reduction:
         return self.written(found) if found * here == target else None
 
     def block(self) -> Block:
-        """a, b, p, q at t.
+        """Block form a, b, p, q at t.
 
         Raises
         ------
         ArithmeticError
-            If the chance of `sample` has missed a memory.
+            If the random point of `sample` has missed a memory.
         """
         import sympy
 
@@ -242,13 +247,13 @@ class Reduction:
         return Block(a, b, p, q)
 
     def _lags(self) -> tuple[Any, Any, Any]:
-        """Rows: x+ - y+ on the state at t + 1, x - y+ on the state at t and on what enters; x is what is returned."""
+        """Rows of x+ - y+ and x - y, for the returned x and the query point y, on states and on inputs."""
         return self.at("R", 1), self.at("R") - self.at("P"), -self.at("Q")
 
     def kept(self) -> tuple[Any, Any] | None:
-        """The factor k of x+ - y+ = k (x - y+), x being what is returned, at t and at t = 0 where that is special.
+        """Factor k of x+ - y+ = k (x - y+) for the returned x, at t and at t = 0 where that is special.
 
-        None where there is none, so that x is no running average of query points.
+        It is None where there is none: then x is no running average of query points.
         """
         import sympy
 
@@ -268,7 +273,7 @@ class Reduction:
         return self.field.expression(general), self.field.expression(first).subs(time(), 0)
 
     def _factor(self, left: list[Any], right: list[Any]) -> Any:
-        """k of left = k right, None where there is none."""
+        """Factor k of left = k right; None where there is none."""
         factor = next((a / b for a, b in zip(left, right, strict=True) if b), self.field.domain.zero)
         return factor if all(a == factor * b for a, b in zip(left, right, strict=True)) else None
 
@@ -291,9 +296,9 @@ class Reduction:
 
 
 class Drift(Reduction):
-    """The same for a rule that a translation does not leave alone: its position is a coordinate too.
+    """Reduction of a rule that is not translation-equivariant: its position is a coordinate too.
 
-    Reachable is what gradients and a start anywhere make. With q and p as in `Block`, kappa and d:
+    Reachable is all that gradients and any start can reach. With p and q as in `Block`, kappa and d:
 
         n+ = a n + d y + b g,    y+ = (1 - kappa) y + p n + q g.
 
@@ -301,8 +306,8 @@ class Drift(Reduction):
 
     Parameters
     ----------
-    still : the rule without its decay, reduced. Where its memories and the query point still make a closed system,
-        that is the form: they are as many as can be told apart without the decay, so no fewer will do with it.
+    still : reduction of the rule without its decay. Where its memories and the query point are closed under steps with
+        decay, they are the form: fewer memories would not do even without it.
     """
 
     entering = "entering"
@@ -317,7 +322,7 @@ class Drift(Reduction):
             super()._reduce()
 
     def _follows(self, still: Reduction) -> bool:
-        """Take the memories of the rule without decay, on the whole space; whether they close the system."""
+        """Closure of the memories of the rule without decay, with the query point, under steps of this rule."""
         import sympy
 
         pairs = [(self.field.matrix(here), self.field.matrix(there)) for here, there in still.memories()]
@@ -327,7 +332,7 @@ class Drift(Reduction):
 
     @cached_property
     def step(self) -> Any:
-        """The coordinates' own step: the matrix of (y, n) at t + 1 over (y, n) at t."""
+        """Step matrix of the coordinates: (y, n) at t + 1 over (y, n) at t."""
         return self.solve(stacked([there for _, there in self.rows]) * self.at("A"))
 
     def _system(self) -> dict[str, Any]:
@@ -348,7 +353,7 @@ class Drift(Reduction):
             yield self._still(here, 0), self._still(there, 1), name
 
     def _still(self, row: Any, step: int) -> Any:
-        """The functional less a multiple of the query point, so that the start leaves it at zero."""
+        """A functional less a multiple of the query point, such that any start leaves it at zero."""
         query, e = self.at("P", step), self.at("e")
         at_start = (query * e)[0, 0].element
         return row - query * ((row * e)[0, 0].element / at_start) if at_start else row
@@ -358,7 +363,7 @@ class Drift(Reduction):
         return self.at("R", 1) - query, self.at("R") - query * self.at("A"), -(query * self.at("B"))
 
     def drifting(self) -> tuple[Block, Any, Any]:
-        """The block form, kappa and d at t."""
+        """Block form, kappa and d at t."""
         step = self.step
         enters = self.written(stacked([there for _, there in self.rows]) * self.at("B")[:, :1])
         block = Block(step[1:, 1:], enters[1:, :], step[:1, 1:], enters[:1, :])

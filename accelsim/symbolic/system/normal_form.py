@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from accelsim.errors import InputError
+from accelsim.optimizers import find
 from accelsim.rule import Optimizer
 from accelsim.symbolic.algebra.field import divisors, reduced, shifted
 from accelsim.symbolic.system.linear_part import LinearPart, left_behind, linear_part, without_decay
@@ -33,12 +34,12 @@ AVERAGE = "returned(t+1) = (1 - weight)*returned(t) + weight*w(t+1)"
 
 @dataclass(frozen=True)
 class Average:
-    """The returned iterate x as a running average of query points: x+ = (1 - weight) x + weight y+.
+    """Returned iterate x as a running average of query points: x+ = (1 - weight) x + weight y+.
 
     Attributes
     ----------
-    weight : of the newest query point; 1 where that is what is returned.
-    conditions : what must not be zero for it.
+    weight : of the newest query point (SymPy); 1 where that itself is returned.
+    conditions : texts of what has to be nonzero.
     """
 
     weight: Any
@@ -84,7 +85,7 @@ class Decay:
 
     @property
     def in_gradient(self) -> bool:
-        """Whether the decay is a part of the gradient."""
+        """Whether the decay is a penalty in the gradient: kappa = alpha mu."""
         return self.mu is not None and reduced(self.kappa - self.alpha * self.mu) == 0
 
     @property
@@ -165,13 +166,19 @@ class Canonical:
         return f"$\\displaystyle {canonical_latex(self)}$"
 
 
-def canonical(optimizer: Optimizer, /, varying: Iterable[str] = (), **values: Any) -> Canonical:
-    """The normal form of a rule, found from its tableau.
+def canonical(optimizer: Optimizer | str, /, varying: Iterable[str] = (), **values: Any) -> Canonical:
+    """Normal form of a rule, computed from its tableau.
 
     Parameters
     ----------
-    varying : hyperparameters that are unknown functions of t; recurrences always are.
-    **values : hyperparameters that are known (numbers, schedules, text); the others stay symbols.
+    varying : hyperparameters that are unknown functions of t. Recurrences, and uniform states without a closed form,
+        are arbitrary functions of t too.
+    **values : hyperparameters that are known (numbers, schedules, texts); the others stay symbols.
+
+    Returns
+    -------
+    Canonical
+        With beta_t, eta_t, alpha_t for at most one memory, and the block form that they are printed from.
 
     Raises
     ------
@@ -182,7 +189,7 @@ def canonical(optimizer: Optimizer, /, varying: Iterable[str] = (), **values: An
     ----------
     Morwani et al. 2025, arXiv:2502.02431, Section 3.
     """
-    part = linear_part(optimizer, varying, **values)
+    part = linear_part(find(optimizer), varying, **values)
     _one_gradient(part)
     without, name = without_decay(part)
     still = not left_behind(without)
@@ -210,7 +217,7 @@ def _texts(block: Block) -> dict[str, list[list[str]]]:
 
 
 class _Coefficients(NamedTuple):
-    """What a block form with at most one memory says, and b at the step before: n_t = before m_{t-1}."""
+    """Canonical coefficients of a block form of at most one memory, and b of the step before, with n_t = b m_{t-1}."""
 
     beta: Any
     eta: Any
@@ -219,7 +226,7 @@ class _Coefficients(NamedTuple):
 
 
 def _read(block: Block) -> _Coefficients | None:
-    """The canonical coefficients; None where there are more memories, or one that is not kept or not written."""
+    """Canonical coefficients; None for more memories, or for one that is not kept or never written."""
     import sympy
 
     zero = sympy.Integer(0)
@@ -234,7 +241,7 @@ def _read(block: Block) -> _Coefficients | None:
 
 
 def _canonical(system: Reduction) -> Canonical:
-    """The normal form of a rule that moves along with a translation."""
+    """Normal form of a translation-equivariant rule."""
     block, row = system.block(), system.solve(system.at("R"))
     read = _read(block)
     found = _coefficients(system, block, read, row) if read else _in_blocks(system, block, row)
@@ -320,7 +327,7 @@ def _decay(system: Drift) -> Decay:
 
 
 def _drifting(system: Drift, decay: Decay) -> Canonical:
-    """What there is to say of a rule that no zero makes move along with a translation."""
+    """Normal form of a rule that no zero of a hyperparameter makes translation-equivariant."""
     row = system.solve(system.at("R"))
     returned = None
     if row is not None:
@@ -331,7 +338,7 @@ def _drifting(system: Drift, decay: Decay) -> Canonical:
 
 
 def _nonzero(*expressions: Any) -> tuple[str, ...]:
-    """The conditions that these expressions are finite."""
+    """Conditions that some expressions are finite."""
     return tuple(f"{x} != 0" for x in dict.fromkeys(d for e in expressions for d in divisors(e)))
 
 

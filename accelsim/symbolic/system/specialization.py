@@ -1,31 +1,49 @@
-"""Rules some of whose hyperparameters are known."""
+"""Rules at special hyperparameters: some written in others, or switches set."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import wraps
 from typing import Any
 
 from accelsim.language import evaluated
 from accelsim.language import names as names_in
-from accelsim.rule import Optimizer
+from accelsim.rule import Hyperparameter, Optimizer
+from accelsim.schedules import Recurrence
 
 
-def specialized(rule: Optimizer, values: Mapping[str, str]) -> Optimizer:
-    """The rule with hyperparameters written in its others, as ``{"beta1": "beta3"}``."""
-    names = {text: names_in(text) & set(rule.hyperparameters) for text in values.values()}
+def restricted(rule: Optimizer, values: Mapping[str, str]) -> Optimizer:
+    """Rule restricted to a subfamily: some hyperparameters are texts in its others.
+
+    Parameters
+    ----------
+    values : by hyperparameter, a text in t and the hyperparameters that are left, as ``{"beta1": "beta3"}``.
+    """
 
     def run(s: Any, t: Any, h: Any) -> Any:
-        fixed = {k: evaluated(v, {"t": t, **{n: getattr(h, n) for n in names[v]}}) for k, v in values.items()}
-        return (yield from rule.rule(s, t, _Overlaid(h, fixed)))
+        return (yield from rule.rule(s, t, _Overlaid(h, t, values)))
 
     run.__doc__ = rule.rule.__doc__
-    kept = {k: v for k, v in rule.hyperparameters.items() if k not in values}
+    kept = {k: _overlaid(v, values) for k, v in rule.hyperparameters.items() if k not in values}
     return replace(rule, rule=run, hyperparameters=kept)
 
 
+def _overlaid(declared: Hyperparameter, values: Mapping[str, str]) -> Hyperparameter:
+    """Declaration of a hyperparameter; one that is a recurrence reads the others as they are restricted."""
+    if not isinstance(declared.default, Recurrence):
+        return declared
+    update = declared.default.update
+
+    @wraps(update)
+    def fixed(memory: Any, t: Any, h: Any) -> Any:
+        return update(memory, t, _Overlaid(h, t, values))
+
+    return replace(declared, default=Recurrence(fixed, declared.default.start))
+
+
 def switched(rule: Optimizer, values: dict[str, Any]) -> Optimizer:
-    """The rule with its switches at what is given for them, which is taken out of the values."""
+    """Rule with its switches at the given values, which are taken out of `values`."""
     switches = {k: v for k, v in rule.hyperparameters.items() if v.switch and k in values}
     if not switches:
         return rule
@@ -34,10 +52,13 @@ def switched(rule: Optimizer, values: dict[str, Any]) -> Optimizer:
 
 
 class _Overlaid:
-    """Hyperparameters, some of them fixed; the others are read where they are asked for."""
+    """Hyperparameters at a step, some of them texts in the others that are read when they are asked for."""
 
-    def __init__(self, h: Any, fixed: Mapping[str, Any]) -> None:
-        self._h, self._fixed = h, fixed
+    def __init__(self, h: Any, t: Any, values: Mapping[str, str]) -> None:
+        self._h, self._t, self._values = h, t, values
 
     def __getattr__(self, name: str) -> Any:
-        return self._fixed[name] if name in self._fixed else getattr(self._h, name)
+        if name not in self._values:
+            return getattr(self._h, name)
+        text = self._values[name]
+        return evaluated(text, {"t": self._t, **{k: getattr(self._h, k) for k in names_in(text) - {"t"}}})

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from numbers import Real
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,25 +21,44 @@ from accelsim.errors import InputError
 from accelsim.program import Node, Program, evaluate, operate, reachable
 from accelsim.rule import Optimizer
 from accelsim.schedules import Recurrence, Schedule, Value
-from accelsim.symbolic.algebra.language import expression, number, to_sympy
+from accelsim.symbolic.algebra.language import (
+    divisors_of,
+    expression,
+    number,
+    radicands_of,
+    to_sympy,
+    value_as_written,
+)
 from accelsim.symbolic.algebra.time import time as time
+
+
+class NoLinearPart(InputError):
+    """Error for a rule that queries or returns something not linear, even with factors and signs set aside."""
 
 
 @dataclass(frozen=True)
 class Affine:
-    """A node that is affine: coefficients by index of state or gradient node, and what was set aside for it."""
+    """Affine form of a node.
+
+    Attributes
+    ----------
+    terms : coefficients, uniform nodes, by index of the state or gradient node.
+    factors : (index, place) of the given sequences in them.
+    maps : (function, place) of elementwise functions that were replaced by the identity.
+    """
 
     terms: Mapping[int, Node]
     factors: frozenset[tuple[int, str]] = frozenset()
     maps: frozenset[tuple[str, str]] = frozenset()
 
     def scaled(self, factor: Node, op: str = "mul") -> Affine:
+        """The form times a node, or over it."""
         return Affine({k: _simplified(op, v, factor) for k, v in self.terms.items()}, self.factors, self.maps)
 
 
 @dataclass(frozen=True)
 class Given:
-    """A node that is not affine in the linear states; as a factor it counts as a given sequence."""
+    """Node that is not affine in the linear states; as a factor it is a given sequence."""
 
     reason: str
 
@@ -48,7 +68,7 @@ Entries = dict[tuple[int, int], Node]
 
 
 class Matrices(NamedTuple):
-    """SymPy matrices of a step: A (k, k), B (k, G), C (G, k), D (G, G), F (1, k)."""
+    """Matrices of a step in SymPy: A (k, k), B (k, G), C (G, k), D (G, G), F (1, k) for k states, G gradients."""
 
     A: Any
     B: Any
@@ -58,7 +78,7 @@ class Matrices(NamedTuple):
 
 
 class Numeric(NamedTuple):
-    """Matrices of a step in numbers: float64, or object arrays of `Fraction`; shapes as in `Matrices`."""
+    """Matrices of a step in numbers, float64 or object arrays of `Fraction`; shapes as in `Matrices`."""
 
     A: np.ndarray
     B: np.ndarray
@@ -96,7 +116,7 @@ def _combined(op: str, a: Affine, b: Affine, tape: Any, condition: Node | None =
 
 
 class _Analysis:
-    """The form of every node, some states being known as nonlinear."""
+    """Forms of all nodes of a program, where some states are known to be nonlinear."""
 
     def __init__(self, program: Program, nonlinear: set[str]) -> None:
         self.nodes, self.nonlinear = program.nodes, nonlinear
@@ -106,7 +126,7 @@ class _Analysis:
             self.forms[node.index] = None if node.kind == "uniform" else self._form(node)
 
     def affine(self, node: Node) -> Form:
-        """The form of a node where an affine one is wanted: a uniform zero is affine too."""
+        """Affine form of a node; a uniform zero has one too."""
         form = self.forms[node.index]
         if form is None:
             return Affine({}) if _is(node, 0) else Given(f"it contains the constant {node}, whatever the state")
@@ -165,14 +185,21 @@ class _Analysis:
         return Affine(form.terms, form.factors, form.maps | {("sign", self._when(form))})
 
     def _when(self, form: Affine) -> str:
-        """Whether what is applied to this form acts before the momentum (on gradients alone) or after it."""
+        """Place of a function applied to a form: "before" the momentum, on gradients alone, or "after" it."""
         pure = all(self.tape.nodes[index].op == "gradient" for index in form.terms)
         return "before" if pure else "after"
 
 
 @dataclass(frozen=True)
 class Factor:
-    """A given positive sequence in the coefficients: its symbol, what it is, and where it acts."""
+    """Given positive sequence in the coefficients.
+
+    Attributes
+    ----------
+    symbol : its name, as p in p(t).
+    node : node in its place, whose value is the operation and the index of what is traced there.
+    when : its place, "before" or "after" the momentum.
+    """
 
     symbol: str
     node: Node
@@ -192,6 +219,7 @@ class Tableau:
     a, b, c, d, f : entries as uniform nodes by (row, column); what is absent is zero.
     factors : given sequences in the coefficients (preconditioners, clipping), by node index.
     maps : elementwise functions replaced by the identity, as (name, "before" or "after" the momentum).
+    uniform : the updates of the uniform states (see `program`), which entries may read.
     """
 
     optimizer: Optimizer
@@ -205,6 +233,7 @@ class Tableau:
     f: Entries
     factors: Mapping[int, Factor]
     maps: frozenset[tuple[str, str]]
+    uniform: Mapping[str, Node]
 
     @property
     def gradients(self) -> int:
@@ -213,8 +242,9 @@ class Tableau:
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """Names of the hyperparameters in the matrices."""
-        leaves = {leaf.value for leaf in self._leaves() if leaf.op == "hyperparameter"}
+        """Names of the hyperparameters in the matrices and in uniform states."""
+        below = reachable([*self._nodes(), *self.uniform.values()])
+        leaves = {leaf.value for leaf in below if leaf.op == "hyperparameter"}
         return tuple(name for name in self.optimizer.hyperparameters if name in leaves)
 
     def _leaves(self) -> list[Node]:
@@ -224,18 +254,16 @@ class Tableau:
         return reachable(node for name in self.shapes() for node in getattr(self, name).values())
 
     def divided_by(self, varying: tuple[str, ...] = (), /, **values: Any) -> Iterator[Any]:
-        """What entries divide by, before any cancellation; arguments and unknowns as those of `symbolic`."""
-        translate = Translation(self, varying, values)
-        for node in self._nodes():
-            if node.op == "div":
-                yield translate(node.args[1])
-            elif node.op == "pow" and not translate(node.args[1]).is_nonnegative:
-                yield translate(node.args[0])
+        """Divisors of entries and uniform states before any cancellation; arguments as those of `symbolic`."""
+        translate = Translation(self.optimizer, varying, values, self.factors)
+        for node in reachable([*self._nodes(), *self.uniform.values()]):
+            yield from map(translate, divisors_of(node, translate))
 
     def rooted(self, varying: tuple[str, ...] = (), /, **values: Any) -> Iterator[Any]:
-        """What entries take square roots of; arguments and unknowns as those of `symbolic`."""
-        translate = Translation(self, varying, values)
-        yield from (translate(node.args[0]) for node in self._nodes() if node.op == "sqrt")
+        """Expressions that must not be negative for entries to have values; arguments as those of `symbolic`."""
+        translate = Translation(self.optimizer, varying, values, self.factors)
+        for node in reachable([*self._nodes(), *self.uniform.values()]):
+            yield from map(translate, radicands_of(node, translate))
 
     @property
     def translation(self) -> tuple[int, ...]:
@@ -244,12 +272,12 @@ class Tableau:
 
     @property
     def start(self) -> tuple[float, ...]:
-        """What each state starts at, besides the initial point in the positions."""
+        """Initial values of the states, shape (k,), the initial point being taken as 0."""
         return tuple(self.optimizer.memories.get(state, 0) for state in self.states)
 
     @property
     def nonlinearity(self) -> str | None:
-        """Why the rule is not linear, None where it is."""
+        """Reason why the rule is not linear; None for a linear rule."""
         for state, reason in self.dropped.items():
             return f"the update of {state} is not linear: {reason}"
         for name, when in sorted(self.maps):
@@ -259,12 +287,12 @@ class Tableau:
         return None
 
     def shapes(self) -> dict[str, tuple[int, int]]:
-        """Matrix shapes by name."""
+        """Shapes of the matrices a, b, c, d, f by name."""
         k, g = len(self.states), self.gradients
         return {"a": (k, k), "b": (k, g), "c": (g, k), "d": (g, g), "f": (1, k)}
 
     def constant(self, /, **values: Any) -> bool:
-        """Whether no coefficient varies in time at these hyperparameters."""
+        """Whether no coefficient varies in t at these hyperparameters."""
         resolved = self.optimizer.resolve(**values)
         return all(
             leaf.op == "const" or (leaf.op == "hyperparameter" and isinstance(resolved[leaf.value], Real))
@@ -307,7 +335,7 @@ class Tableau:
         def leaf(node: Node) -> Any:
             if node.op == "given":
                 return (given or {})[self.factors[node.index].symbol]
-            if node.op == "hyperparameter":
+            if node.op in ("hyperparameter", "state"):
                 return h[node.value]
             return t if node.op == "step" else number(node.value)
 
@@ -327,84 +355,106 @@ class Tableau:
     def symbolic(self, varying: tuple[str, ...] = (), /, **values: Any) -> Matrices:
         """The matrices in SymPy, in the step t.
 
-        Hyperparameters not given stay symbols; those in `varying`, and recurrences, are unknown functions of t.
+        Hyperparameters not given stay symbols; those in `varying`, recurrences and uniform states are functions of t.
         """
         import sympy
 
-        translate = Translation(self, varying, values)
+        translate = Translation(self.optimizer, varying, values, self.factors)
         matrices = []
         for name, shape in self.shapes().items():
             matrix = sympy.zeros(*shape)
             for place, node in getattr(self, name).items():
                 matrix[place] = translate(node)
+                if matrix[place].has(sympy.nan, sympy.zoo):
+                    raise InputError(f"{self.optimizer} divides by zero: {node!r}")
             matrices.append(matrix)
         return Matrices(*matrices)
 
 
 class Translation:
-    """Uniform nodes to SymPy expressions."""
+    """Translation of uniform nodes to SymPy expressions."""
 
-    def __init__(self, tableau: Tableau, varying: tuple[str, ...], values: Mapping[str, Value]) -> None:
-        self.tableau, self.varying = tableau, varying
-        self.values = {k: tableau.optimizer.value(k, v) for k, v in values.items()}
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        varying: tuple[str, ...],
+        values: Mapping[str, Value],
+        factors: Mapping[int, Factor] = MappingProxyType({}),
+    ) -> None:
+        self.optimizer, self.varying, self.factors = optimizer, varying, factors
+        self.values = {k: value_as_written(optimizer, k, v) for k, v in values.items()}
         self.texts = {k: v for k, v in values.items() if isinstance(v, str)}
         self.known: dict[int, Any] = {}
 
     def __call__(self, node: Node) -> Any:
-        return evaluate(node, self._leaf, to_sympy, self.known)
+        """Expression of a node."""
+        return evaluate(node, self.leaf, to_sympy, self.known)
 
-    def _leaf(self, node: Node) -> Any:
+    def leaf(self, node: Node) -> Any:
+        """Expression of a node without arguments; a uniform state is a function of t."""
         import sympy
 
         if node.op == "step":
             return time()
+        if node.op == "state":
+            return sympy.Function(node.value, real=True)(time())
         if node.op == "const":
             return number(node.value)
         if node.op == "given":
-            return sympy.Function(self.tableau.factors[node.index].symbol, positive=True)(time())
+            return sympy.Function(self.factors[node.index].symbol, positive=True)(time())
         return self.hyperparameter(node.value)
 
     def hyperparameter(self, name: str) -> Any:
-        """What a hyperparameter is in a proof."""
+        """Expression of a hyperparameter: a symbol, a function of t, or its given value."""
         import sympy
 
-        default = self.tableau.optimizer.hyperparameters[name].default
+        default = self.optimizer.hyperparameters[name].default
         value = self.values.get(name, default if isinstance(default, Recurrence) else None)
         if name in self.varying or isinstance(value, Recurrence):
             return sympy.Function(name, real=True)(time())
         if name in self.texts:
             return expression(self.texts[name], {"t": time()})
         if isinstance(value, Schedule):
-            return evaluate(value.node(), self._leaf, to_sympy, {})
+            return evaluate(value.node(), self.leaf, to_sympy, {})
         if value is None:
             return sympy.Symbol(name, real=True)
         return number(value)
 
 
 def tableau(optimizer: Optimizer, /, **values: Any) -> Tableau:
-    """The linear part of a rule; of `values` only switches (such as warm-up steps) matter.
+    """Linear part of a rule, by structural induction over its traced program.
+
+    Parameters
+    ----------
+    **values : hyperparameters, of which only switches (such as warm-up steps) matter.
+
+    Returns
+    -------
+    Tableau
+        With nonlinear states dropped, nonlinear factors as given sequences, and signs replaced by the identity.
 
     Raises
     ------
-    InputError
-        If a query point or the returned state is not linear even after setting factors and signs aside.
+    NoLinearPart
+        If a query point or the returned state is not linear even then.
     """
     program = optimizer.program(values)
     dropped: dict[str, str] = {}
     while True:
         analysis = _Analysis(program, set(dropped))
-        forms = {state: analysis.affine(node) for state, node in program.updates.items()}
+        forms = {s: analysis.affine(node) for s, node in program.updates.items() if s not in program.uniform}
         new = {s: form.reason for s, form in forms.items() if isinstance(form, Given) and s not in dropped}
         if not new:
             break
         dropped |= new
     if optimizer.returns in dropped:
-        raise InputError(f"{optimizer} has no linear part: {dropped[optimizer.returns]}")
+        raise NoLinearPart(f"{optimizer} has no linear part: {dropped[optimizer.returns]}")
     return _assembled(optimizer, program, analysis, dropped)
 
 
 def _assembled(optimizer: Optimizer, program: Program, analysis: _Analysis, dropped: dict[str, str]) -> Tableau:
-    states = tuple(state for state in optimizer.states if state not in dropped)
+    uniform = {state: program.updates[state] for state in program.uniform}
+    states = tuple(state for state in optimizer.states if state not in dropped and state not in uniform)
     tape = analysis.tape
     place = {tape.node("state", value=s, kind="vector").index: i for i, s in enumerate(states)}
     gradient = {tape.node("gradient", value=j, kind="vector").index: j for j in range(program.gradients)}
@@ -432,13 +482,13 @@ def _assembled(optimizer: Optimizer, program: Program, analysis: _Analysis, drop
     for row, point in enumerate(points):
         form = analysis.affine(point)
         if isinstance(form, Given):
-            raise InputError(f"{optimizer} has no linear part: it queries at a nonlinear point: {form.reason}")
+            raise NoLinearPart(f"{optimizer} has no linear part: it queries at a nonlinear point: {form.reason}")
         fill(row, form, c, d)
     f[0, states.index(optimizer.returns)] = tape.lift(1)
     stages = tuple(len(stage) for stage in program.queries)
     given = _factors(tape, factors)
     distinct(optimizer, given.values())
-    return Tableau(optimizer, states, dropped, stages, a, b, c, d, f, given, frozenset(maps))
+    return Tableau(optimizer, states, dropped, stages, a, b, c, d, f, given, frozenset(maps), uniform)
 
 
 def _factors(tape: Any, found: set[tuple[int, str]]) -> dict[int, Factor]:
@@ -455,8 +505,16 @@ def distinct(optimizer: Optimizer, factors: Iterable[Factor]) -> None:
             raise InputError(f"{optimizer} has a {what} called {name!r}, as a given sequence is: call it otherwise")
 
 
+def is_linear(optimizer: Optimizer) -> bool:
+    """Whether a rule is linear in gradients and states."""
+    try:
+        return tableau(optimizer).nonlinearity is None
+    except NoLinearPart:
+        return False
+
+
 def linear_tableau(optimizer: Optimizer, /, **values: Any) -> Tableau:
-    """The tableau of a linear rule.
+    """Tableau of a linear rule; arguments as those of `tableau`.
 
     Raises
     ------

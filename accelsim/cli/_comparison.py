@@ -1,0 +1,124 @@
+"""The command that puts several rules beside one another."""
+
+from __future__ import annotations
+
+import math
+import sys
+from functools import partial
+from typing import Annotated, Any
+
+import typer
+
+from accelsim.cli._common import Json, app, emit, lines_of, table_of
+from accelsim.cli._output import Out, check_out, finite, write_out, written
+from accelsim.cli._problem import over_batches
+from accelsim.cli._progress import shown
+from accelsim.errors import InputError
+
+
+@app.command()
+@over_batches
+def compare(
+    rules: list[Any],
+    problem: Any,
+    batches: list[int],
+    values: dict[str, dict[str, str]],
+    *,
+    objective: Annotated[
+        str, typer.Option(metavar="rate|risk@T|steps@TARGET", help="Compared: time constant, a risk, steps to a risk.")
+    ],
+    tuned: Annotated[
+        bool, typer.Option("--tune", help="Tune what is not set, for each rule at each batch size.")
+    ] = False,
+    budget: Annotated[int, typer.Option(metavar="N", help="Evaluations of each search.", min=1, max=10**7)] = 2000,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of the points that searches start from.")] = 0,
+    max_seconds: Annotated[
+        float, typer.Option(metavar="S", help="End each search after this time, with the best found.")
+    ] = math.inf,
+    out: Out = [],  # noqa: B006
+    json_: Json = False,
+) -> None:
+    """Several rules on one problem, by batch size: one table, figure and CSV, without sampling.
+
+    --set lr=0.1 is for every rule that has lr, --set sgd.lr=0.1 for sgd alone. Ctrl-C prints what is done.
+    """
+    from accelsim.exact.tune import comparing, tuning
+
+    check_out(out)
+    if not max_seconds > 0:
+        raise InputError(f"--max-seconds must be above 0, not {max_seconds:g}")
+    unfinished, total = False, len(rules) * len(batches)
+    try:
+        with shown("comparing") as report:
+            found = comparing.compare(
+                rules,
+                problem,
+                objective,
+                batches=batches,
+                tuned=tuned,
+                budget=budget,
+                seed=seed,
+                seconds=max_seconds,
+                values=values,
+                progress=lambda done, cell: report(done / total, cell),
+            )
+    except comparing.Interrupted as stopped:
+        found, unfinished = stopped.found, True
+    notices = [*problem.notices]
+    if unfinished:
+        notices.append(f"interrupted after {len(found.cells)} of {total} values")
+    for cell in found.cells:
+        if cell.agreement is not None and cell.agreement > tuning.AGREED and not cell.failed:
+            notices.append(f"{cell.optimizer} at batch size {cell.batch}: {tuning.doubt(cell)}")
+    document: dict[str, Any] = {
+        "objective": objective,
+        "tuned": tuned,
+        "optimizers": found.optimizers,
+        "batches": found.batches,
+        "values": [vars(cell) | {"value": finite(cell.value)} for cell in found.cells],
+        "assumptions": problem.assumptions,
+        "notices": notices,
+    }
+    failed = written(document, out, lambda path: write_out(path, *comparing.rows(found), partial(_drawn, found)))
+    emit(document, json_, lambda: _told(found, document))
+    if failed:
+        raise failed
+    if unfinished:
+        sys.exit(130)
+
+
+def _told(found: Any, document: dict[str, Any]) -> Any:
+    """Values by batch size and rule, the hyperparameters that they are at, and the rest as lines."""
+    from rich.console import Group
+
+    from accelsim.exact.tune import comparing
+
+    def shown_cell(name: str, batch: int) -> Any:
+        cell = found.at(name, batch)
+        return "" if cell is None else "-" if cell.failed else cell.value
+
+    values = table_of(
+        ["batch", *found.optimizers],
+        ([batch, *(shown_cell(name, batch) for name in found.optimizers)] for batch in found.batches),
+    )
+    columns, rows = comparing.rows(found)
+    failed = [f"{c.optimizer} at batch size {c.batch} has no value: {c.failed}" for c in found.cells if c.failed]
+    rest = {key: document[key] for key in ("assumptions", "notices", "written") if document.get(key)}
+    rest["notices"] = [*failed, *rest.get("notices", [])]
+    places = [k for k, name in enumerate(columns) if name not in (found.objective, "failed")]
+    settings = table_of(
+        [columns[k] for k in places], ([("" if row[k] is None else row[k]) for k in places] for row in rows)
+    )
+    return Group(
+        f"{found.objective}, {'tuned' if document['tuned'] else 'as set'}", values, "", settings, "", *lines_of(rest)
+    )
+
+
+def _drawn(found: Any, form: str) -> bytes:
+    from accelsim import plotting
+
+    series = {
+        name: [(cell.batch, cell.value) for cell in found.cells if cell.optimizer == name and not cell.failed]
+        for name in found.optimizers
+    }
+    return plotting.by_batch(found.objective, series, form)

@@ -1,0 +1,1 @@
+"""Long runs: leaps over steps, frozen blocks, first steps below a threshold."""

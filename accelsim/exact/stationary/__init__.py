@@ -1,0 +1,1 @@
+"""Stationary behaviour: rates with two-sided bounds, noise floors, edges of stability."""

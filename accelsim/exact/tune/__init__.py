@@ -1,0 +1,1 @@
+"""Tuning: goals, searches, optima that a second route confirms."""
