@@ -21,8 +21,8 @@ $(VENV)/lint: $(VENV)/ready
 	$(BIN)/python -m pip install --quiet --editable '.[lint]'
 	touch $@
 
-test: $(VENV)/ready  ## the tests
-	$(BIN)/python -m pytest --numprocesses 2
+test: $(VENV)/ready  ## the tests, without those that take long
+	$(BIN)/python -m pytest --numprocesses 2 -m "not long"
 
 reproduce: $(VENV)/ready  ## the main job in its small size, into accelsim-results/
 	$(BIN)/accelsim reproduce --size tiny
@@ -38,7 +38,7 @@ flint: ## the symbolic engine's tests with python-flint, which must change no an
 	$(PYTHON) -m venv $(VENV)-flint
 	$(VENV)-flint/bin/python -m pip install --quiet --editable '.[test]' python-flint
 	$(VENV)-flint/bin/python -m pytest --numprocesses 2 tests/test_factor.py tests/test_finder.py tests/test_equivalence.py \
-		tests/test_certificates.py tests/test_verdicts.py
+		tests/test_certificates.py tests/test_verdicts.py -m "not long"
 
 versions: ## tests with the lowest versions of everything, and with the newest Python at hand
 	.ci/versions
@@ -47,17 +47,18 @@ rates-check: $(VENV)/ready  ## rates on random tables under several BLAS kernels
 	$(BIN)/python -m pytest tests/slow/rates_on_tables.py
 
 oracles: $(VENV)/oracles  ## the rules against real implementations, live
-	$(BIN)/python -m pytest tests/oracles/live.py
+	$(BIN)/python -m pytest --numprocesses 2 tests/oracles/live.py
 
 coq: $(VENV)/ready  ## every derivation checked by Coq's kernel (Debian's package coq), every near miss refused
-	$(BIN)/python -m pytest tests/slow/coq.py
+	$(BIN)/python -m pytest --numprocesses 2 tests/slow/coq.py
 
 latex: $(VENV)/ready  ## answers of every kind and the documents of all rules compiled with LaTeX (Debian's texlive-latex-base)
-	$(BIN)/python -m pytest -rs tests/slow/latex.py
+	$(BIN)/python -m pytest --numprocesses 2 -rs tests/slow/latex.py
 
-slow: $(VENV)/ready  ## equivalences of rules made by chance, five hundred each way; verdicts derived by hand; mutants of certificates; python-control's transfer functions; every kernel; spoiled command lines
+slow: $(VENV)/ready  ## tests that take long; equivalences of rules made by chance, five hundred each way; verdicts derived by hand; mutants of certificates; python-control's transfer functions; every kernel; spoiled command lines
 	$(BIN)/python -m pytest --numprocesses 2 tests/slow/equivalence.py tests/slow/certificates.py tests/slow/kernels.py \
 		tests/slow/own_verdicts.py tests/slow/command_lines.py
+	$(BIN)/python -m pytest --numprocesses 2 -m long
 
 fuzz: $(VENV)/ready  ## random questions of many kinds against independent references: SEED=n [COUNT=n]
 	$(BIN)/python tests/slow/fuzz.py --seed $(or $(SEED),0) --count $(or $(COUNT),1000)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import _thread
 import hashlib
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
 from accelsim.errors import InputError
 
 _SEAL = ".sha256"
+_CALLBACK, _SOON = "_raw_object_cache_", 0.05  # LLVM's callbacks into Python; seconds until an interrupt is tried again
 _OLDEST, _LARGEST = 90 * 86400.0, 2**28  # seconds since its last use, and bytes of all, up to which code is kept
 
 
@@ -26,6 +29,22 @@ def require() -> None:
         raise InputError(
             "nothing is compiled while NUMBA_DISABLE_JIT is set: unset it, or simulate with --backend numpy"
         )
+
+
+def called_back(frame: FrameType | None) -> bool:
+    """Whether a frame belongs to a call of Python by the compiler, where what is raised is dropped."""
+    while frame is not None and not frame.f_code.co_name.startswith(_CALLBACK):
+        frame = frame.f_back
+    return frame is not None
+
+
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """Raise `KeyboardInterrupt`, a moment later where it would be dropped: a handler of signals."""
+    if not called_back(frame):
+        raise KeyboardInterrupt
+    again = threading.Timer(_SOON, _thread.interrupt_main, (number,))
+    again.daemon = True
+    again.start()
 
 
 def compiled(text: str, **options: Any) -> Callable[..., Any]:

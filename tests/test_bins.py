@@ -70,6 +70,7 @@ def drawn(draw, many=MANY):
     return problem, name, dict(lr=lr) | ({} if name == "sgd" else dict(beta=beta))
 
 
+@pytest.mark.long
 def test_sides_are_those_of_sixty_digits():
     draw = np.random.default_rng(seed_of("sides of bins"))
     asked = said = 0
@@ -133,6 +134,7 @@ def random_system(draw):
     return step, b, c, np.zeros((gradients, gradients)), np.array([gradients])
 
 
+@pytest.mark.long
 def test_sides_are_those_of_single_directions_for_random_systems():
     draw = np.random.default_rng(seed_of("bins of random systems"))
     said = {ABOVE: 0, BELOW: 0, UNKNOWN: 0}

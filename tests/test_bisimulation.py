@@ -213,6 +213,7 @@ def test_cases_that_ranges_exclude_are_not_looked_at_and_others_are():
         assert case.impossible == impossible
 
 
+@pytest.mark.long
 def test_with_several_memories_a_refutation_is_for_all_schedules():
     answer = equivalent(find("ademamix_sgd"), find("mars_sgd"))  # which has two memories where its schedules vary
     assert answer.status == "undecided"
@@ -225,6 +226,7 @@ def test_factors_of_unknown_sign_stay_inside():
     assert equivalent(signed_unit, unit_signed).status != "equivalent"
 
 
+@pytest.mark.long
 def test_no_change_of_a_certificate_of_cases_goes_unnoticed():
     document = json.loads(json.dumps(equivalent(before, after).certificate))
     assert _holds(document)

@@ -134,6 +134,7 @@ def says_as_much(kind, document, path, how):
 
 
 @pytest.mark.parametrize("kind", FOUND)
+@pytest.mark.long
 def test_no_leaf_of_a_certificate_can_be_changed_unnoticed(certificates, kind):
     document = certificates[kind]
     tried = 0
@@ -458,6 +459,7 @@ SAME = [
 
 
 @pytest.mark.parametrize(("a", "b"), SAME, ids=str)
+@pytest.mark.long
 def test_what_is_the_same_rule_is_not_refuted(a, b):
     assert equivalent(a, b, budget=2).status != "refuted"
 

@@ -97,6 +97,7 @@ SWOLLEN = {
 
 
 @pytest.mark.parametrize("problem", SWOLLEN)
+@pytest.mark.long
 def test_a_run_that_swells_on_the_way_keeps_digits_and_says_how_many(monkeypatch, problem):
     values = dict(lr=16.0, beta=0.888537, q=0.757)
     found = accelsim.risk(window, SWOLLEN[problem], 300, **values)

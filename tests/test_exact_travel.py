@@ -208,6 +208,7 @@ SCHEDULES = {
 
 
 @pytest.mark.parametrize("case", SCHEDULES)
+@pytest.mark.long
 def test_frozen_blocks_are_as_exact_as_reported_where_a_schedule_ends(monkeypatch, case):
     monkeypatch.setattr(travel, "FIRST", 1000)
     name, values = SCHEDULES[case]

@@ -158,6 +158,7 @@ def squared(s, t, h):
     return dict(w=s.w - h.lr * m, m=m)
 
 
+@pytest.mark.long
 def test_what_only_a_root_solves_is_never_refuted():
     assert decided(squared, find("heavy_ball")).map["beta"] == "beta**2"
     assert equivalent(find("heavy_ball"), squared, budget=60).status != "refuted"
@@ -368,6 +369,7 @@ def test_past_its_budget_a_search_is_undecided():
     assert "a budget of 0" in answer.reason
 
 
+@pytest.mark.long
 def test_nothing_is_equivalent_that_the_checker_does_not_prove(monkeypatch):
     original = check
 

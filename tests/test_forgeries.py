@@ -216,6 +216,7 @@ def squared(gain=lambda h: h.beta, decay=lambda h: 1, start=0):
     return made(rule, {"m": 0, "v": start}, **MOMENTUM)
 
 
+@pytest.mark.long
 def test_a_hyperparameter_of_matrices_and_formulas_cannot_be_mapped_in_one_alone():
     one, other = squared(decay=lambda h: h.beta), squared(lambda h: 1 - h.beta, lambda h: h.beta)
     verdict = alike(one, other, beta="1 - beta")

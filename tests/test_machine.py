@@ -1,7 +1,10 @@
 """Generated functions stay apart, also when their machine code comes from other processes."""
 
+import ctypes
 import errno
 import os
+import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -47,40 +50,57 @@ def test_functions_compiled_in_separate_processes_and_loaded_together_remain_two
     assert results(tmp_path, 3.0, 2.0) == ["3.0", "2.0"]
 
 
+@pytest.fixture(scope="module")
+def once(tmp_path_factory):
+    """A home in which one function is kept."""
+    home = tmp_path_factory.mktemp("once")
+    assert results(home, 2.0) == ["2.0"]
+    return home
+
+
+@pytest.fixture
+def home(once, tmp_path):
+    """A copy of it."""
+    return Path(shutil.copytree(once, tmp_path / "home"))
+
+
+def test_what_was_kept_is_read(home):
+    (kept,) = home.rglob("*.nbc")
+    written = kept.stat().st_mtime_ns
+    assert results(home, 2.0) == ["2.0"]
+    assert kept.stat().st_mtime_ns == written
+
+
 @pytest.mark.parametrize("kind", ["nbi", "nbc"])
 @pytest.mark.parametrize("left", [0, 20])
-def test_what_was_kept_and_is_damaged_is_made_anew(kind, left, tmp_path):
-    assert results(tmp_path, 2.0) == ["2.0"]
-    (kept,) = tmp_path.rglob(f"*.{kind}")
+def test_what_was_kept_and_is_damaged_is_made_anew(kind, left, home):
+    (kept,) = home.rglob(f"*.{kind}")
     kept.write_bytes(kept.read_bytes()[:left])
-    assert results(tmp_path, 2.0) == ["2.0"]
-    assert all(path.stat().st_size > left for path in tmp_path.rglob("*.nb?"))
-    assert results(tmp_path, 2.0) == ["2.0"]
+    assert results(home, 2.0) == ["2.0"]
+    assert all(path.stat().st_size > left for path in home.rglob("*.nb?"))
 
 
-@pytest.mark.parametrize("place", [0.3, 0.5, 0.7, 0.9, 0.97])
-def test_machine_code_with_a_bit_changed_is_not_run(place, tmp_path):
-    assert results(tmp_path, 2.0) == ["2.0"]
-    (kept,) = tmp_path.rglob("*.nbc")
+@pytest.mark.parametrize("place", [0.3, 0.9, 0.97])
+def test_machine_code_with_a_bit_changed_is_not_run(place, home):
+    (kept,) = home.rglob("*.nbc")
     code = kept.read_bytes()
     spoilt = bytearray(code)
     spoilt[int(place * len(code))] ^= 0x10
     kept.write_bytes(spoilt)
-    assert results(tmp_path, 2.0) == ["2.0"]
-    (again,) = tmp_path.rglob("*.nbc")
+    assert results(home, 2.0) == ["2.0"]
+    (again,) = home.rglob("*.nbc")
     assert again.read_bytes() != spoilt
     written = again.stat().st_mtime_ns
-    assert results(tmp_path, 2.0) == ["2.0"]
+    assert results(home, 2.0) == ["2.0"]
     assert again.stat().st_mtime_ns == written  # and what is kept now is read
 
 
-def test_a_source_that_was_cut_is_written_again(tmp_path):
-    assert results(tmp_path, 2.0) == ["2.0"]
-    (source,) = tmp_path.rglob("accelsim_kernel_*.py")
+def test_a_source_that_was_cut_is_written_again(home):
+    (source,) = home.rglob("accelsim_kernel_*.py")
     text = source.read_bytes()
     for left in (0, len(text) // 2, len(text) - 3):
         source.write_bytes(text[:left])
-        assert results(tmp_path, 2.0) == ["2.0"]
+        assert results(home, 2.0) == ["2.0"]
         assert source.read_bytes() == text
 
 
@@ -159,3 +179,32 @@ def test_no_kernel_is_compiled_where_the_compiler_is_off(monkeypatch):
     monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
     with pytest.raises(InputError, match="NUMBA_DISABLE_JIT is set"):
         machine.compiled(SOURCE.format(value=7.0))
+
+
+def called_back(name):
+    """Have the keyboard interrupt within a callback of this name; whether that is heard."""
+    namespace = {"press": lambda: signal.raise_signal(signal.SIGINT)}
+    exec(f"def {name}():\n    press()", namespace)
+    try:
+        ctypes.CFUNCTYPE(None)(namespace[name])()
+        time.sleep(0.5)
+    except KeyboardInterrupt:
+        return True
+    return False
+
+
+def test_an_interrupt_is_heard_though_it_comes_in_a_callback_of_the_compiler(monkeypatch):
+    from llvmlite.binding import ExecutionEngine  # type: ignore[import-untyped]
+
+    dropped = []
+    monkeypatch.setattr(sys, "unraisablehook", dropped.append)
+    before = signal.signal(signal.SIGINT, machine.interrupt)
+    try:
+        for name in ("_raw_object_cache_notify", "_raw_object_cache_getbuffer"):
+            assert hasattr(ExecutionEngine, name)
+            assert called_back(name)
+        assert not dropped
+        assert not called_back("another")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert [type(each.exc_value) for each in dropped] == [KeyboardInterrupt]

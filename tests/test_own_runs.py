@@ -144,6 +144,7 @@ def test_rules_as_they_are_differ_whatever_schedules_there_are(one, other):
         ("averaging", "sized"),
     ],
 )
+@pytest.mark.long
 def test_rules_that_are_others_in_other_units_are_not_told_apart(one, other):
     with suppress(OutOfTime):
         assert searched(named(one), named(other), seconds=1.2) is None

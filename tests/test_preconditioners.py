@@ -350,6 +350,7 @@ def test_multiples_are_found_and_certified(answers, pair):
     assert verify_certificate(document, found).holds
 
 
+@pytest.mark.long
 def test_a_second_moment_may_be_a_multiple_that_follows_a_recursion():
     answer = equivalent(find("adana"), find("nadam"), budget=60, free=("mu", "fresh", "past"))
     assert answer.status in SAME, answer.reason
@@ -369,6 +370,7 @@ def test_a_second_moment_may_be_a_multiple_that_follows_a_recursion():
     ("one", "other"),
     [("plain", "inside"), ("inside", "plain"), ("plain", "cut"), ("plain", "begun")],
 )
+@pytest.mark.long
 def test_what_is_no_multiple_is_not_related(one, other):
     answer = equivalent(found(one), found(other))
     assert answer.status != "equivalent"

@@ -59,6 +59,7 @@ VALUES = st.recursive(NUMBERS | st.booleans() | st.none(), lambda v: st.lists(v)
 
 @settings(deadline=None, derandomize=True, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=st.dictionaries(st.text(), VALUES))
+@pytest.mark.long
 def test_any_numbers_come_back_as_they_were(tmp_path, values):
     loaded = results.load(results.save(result(measured=values, series=values), tmp_path))
     assert same(loaded.measured, values)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim import files, results, stats
+from accelsim import files, machine, results, stats
 from accelsim.errors import InputError, unknown
 from accelsim.optimizers import find
 from accelsim.rule import LARGEST, Optimizer
@@ -29,6 +29,7 @@ from accelsim.threads import single_threaded
 
 DTYPES = ("float64", "float32")
 DIVERGED = 1e30  # risk, in multiples of the initial one (of 1 where the run starts at the optimum)
+_USUAL = (signal.default_int_handler, machine.interrupt, signal.SIG_DFL)
 _PIECE = 0.2  # seconds of steps between two looks at clock, progress and keyboard
 _LONGEST = 1e18  # coordinate-steps: months on the fastest GPU
 _MOST = 2**16  # replicas at once, whose risks are kept until the last step
@@ -275,7 +276,7 @@ def _held_back(wanted: bool) -> Iterator[list[int]]:
     if wanted and threading.current_thread() is threading.main_thread():
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # of which a system may lack the last
             number = getattr(signal, name, None)
-            if number is not None and signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL):
+            if number is not None and signal.getsignal(number) in _USUAL:
                 before[number] = signal.signal(number, press)
     try:
         yield pressed

@@ -93,7 +93,7 @@ class Bins:
         return proved(mu, (lam, own, left, right), *self.given[:2], True, witness, np.empty(len(some), np.bool_))
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _fill(problem: Directions, begin: int, end: int, values: Array) -> None:
     """Values (3,) of the bin of directions from begin to end."""
     own, left, total = -math.inf, 0.0, 0.0

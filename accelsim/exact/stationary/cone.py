@@ -55,6 +55,34 @@ def _copy(row: Array, source: Array) -> None:
         row[i] = source[i]
 
 
+@njit(nogil=True, error_model="numpy")
+def _total(row: Array) -> float:
+    total = 0.0
+    for i in range(len(row)):
+        total += row[i]
+    return total
+
+
+@njit(nogil=True, error_model="numpy")
+def _sized(sizes: Array, matrix: Array) -> None:
+    """Fill with absolute values."""
+    for row in range(matrix.shape[0]):
+        for column in range(matrix.shape[1]):
+            sizes[row, column] = abs(matrix[row, column])
+
+
+@njit(nogil=True, error_model="numpy")
+def _bars(rule: Rule) -> Rule:
+    """The rule with sizes for its numbers."""
+    step, b, c, d, ends = rule
+    bars = (np.empty_like(step), np.empty_like(b), np.empty_like(c), np.empty_like(d), ends)
+    _sized(bars[0], step)
+    _sized(bars[1], b)
+    _sized(bars[2], c)
+    _sized(bars[3], d)
+    return bars
+
+
 @njit(nogil=True, error_model="numpy", inline="always")
 def _add(row: Array, factor: float, source: Array) -> None:
     """row += factor source."""
@@ -70,7 +98,7 @@ def _add_product(row: Array, sign: float, one: Array, other: Array) -> None:
         row[i] += sign * one[i] * other[i]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _query(rows: Array, sums: Array, rule: Rule, z: Array, y: Array) -> None:
     """Complete the moments z of the states by those with the gradients, where the shared sums are given.
 
@@ -117,7 +145,7 @@ def _query(rows: Array, sums: Array, rule: Rule, z: Array, y: Array) -> None:
         begin = end
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _increment(rule: Rule, z: Array, w: Array, out: Array) -> None:
     """L(X) - X from the moments z of states and gradients, on and above the diagonal of `out` (k, k, n)."""
     step, b, _, _, _ = rule
@@ -141,7 +169,7 @@ def _increment(rule: Rule, z: Array, w: Array, out: Array) -> None:
                 _add(total, b[j, p], w[i, k + p])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _eliminated(matrix: Array, right: Array) -> None:
     """Gauss elimination in place, without exchange of rows: `right` (u, columns, n) becomes the solution."""
     n, columns = right.shape[:2]
@@ -167,7 +195,7 @@ def _eliminated(matrix: Array, right: Array) -> None:
                 total[i] *= pivot[i]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _solved(matrix: Array, right: Array) -> bool:
     """Gauss elimination in place: `right` (u, columns) becomes the solution; False where a pivot is zero."""
     n, columns = right.shape
@@ -199,7 +227,7 @@ def _solved(matrix: Array, right: Array) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _positive(matrix: Array, k: int, shift: Array, room: Array, yes: Array) -> bool:
     """Whether Cholesky's factorisation of matrix + diag(shift) succeeds for all of n, by upper triangles of order k."""
     for i in range(len(yes)):
@@ -253,7 +281,7 @@ def scales(lam: Array, rule: Rule, scale: Array) -> None:
             scale[a, i] = found if 0 < found < math.inf else 1.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _weighted(lam: Array, scale: Array) -> None:
     """Scales (k, n) times the square root of lam, to a power of 2, as shared noise grows, which then drowns none."""
     for i in range(len(lam)):
@@ -264,7 +292,6 @@ def _weighted(lam: Array, scale: Array) -> None:
             scale[a, i] *= root
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
 def judged(mu: float, problem: Directions, rule: Rule, coupled: bool, least: Array) -> tuple[int, float]:
     """The side of rho that 1 + mu is on, and the scaled trace of the witness, which has a pole at rho.
 
@@ -292,7 +319,6 @@ def judged(mu: float, problem: Directions, rule: Rule, coupled: bool, least: Arr
     return UNKNOWN, pole
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
 def solved(mu: float, problem: Directions, rule: Rule, coupled: bool, forcing: Array) -> tuple[bool, Array]:
     """Moments X with (1 + mu) X - L(X) = forcing, as good as it gets; False where there are none.
 
@@ -308,7 +334,7 @@ def solved(mu: float, problem: Directions, rule: Rule, coupled: bool, forcing: A
     return found, x
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _block(problem: Directions, block: int, rows: Array) -> int:
     """Fill the rows (4, n) of lam, own, left and right of a block; the number of its directions.
 
@@ -318,13 +344,14 @@ def _block(problem: Directions, block: int, rows: Array) -> int:
     first = block * n
     count = min(n, len(problem[0]) - first)
     for r in range(4):
-        _copy(rows[r, :count], problem[r][first : first + count])
-        rows[r, count:] = rows[r, count - 1]
-    rows[3, count:] = 0.0
+        for i in range(n):
+            rows[r, i] = problem[r][first + min(i, count - 1)]
+    for i in range(count, n):
+        rows[3, i] = 0.0
     return count
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _pairs(k: int) -> tuple[Integers, Integers]:
     """Places (pairs,) on and above the diagonal of a matrix."""
     firsts, seconds = np.empty(k * (k + 1) // 2, np.int64), np.empty(k * (k + 1) // 2, np.int64)
@@ -336,7 +363,7 @@ def _pairs(k: int) -> tuple[Integers, Integers]:
     return firsts, seconds
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _shared(rule: Rule, coupled: bool) -> tuple[Integers, Integers]:
     """Pairs of queries whose sums over directions matter: those of one stage."""
     gradients, ends = rule[1].shape[1], rule[4]
@@ -352,7 +379,7 @@ def _shared(rule: Rule, coupled: bool) -> tuple[Integers, Integers]:
     return one[:shared], two[:shared]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _equations(
     mu: float,
     rows: Array,
@@ -400,7 +427,7 @@ def _equations(
             matrix[column, column] += mu
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _equations_of_one(
     mu: float, rows: Array, rule: Rule, pairs: tuple[Integers, Integers], matrix: Array, forced: Array, reads: Array
 ) -> None:
@@ -488,10 +515,16 @@ def resolvent(
                     solution[row, 0, i] = max(scale[firsts[row], i], least[firsts[row]] * scale[0, i]) ** 2
         if exchanged:
             for i in range(n):
-                square[:], right[:] = matrix[..., i], solution[..., i]
+                for row in range(pairs):
+                    for column in range(pairs):
+                        square[row, column] = matrix[row, column, i]
+                    for column in range(1 + shared):
+                        right[row, column] = solution[row, column, i]
                 if not _solved(square, right):
                     return False, found
-                solution[..., i] = right
+                for row in range(pairs):
+                    for column in range(1 + shared):
+                        solution[row, column, i] = right[row, column]
         else:
             _eliminated(matrix, solution)
         for row in range(pairs):
@@ -520,7 +553,7 @@ def resolvent(
     return True, found
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _unpacked(entries: Array, k: int, z: Array, z_size: Array) -> None:
     """Moments of the states, and their sizes, from entries (pairs, n) on and above the diagonal."""
     place = 0
@@ -536,24 +569,24 @@ def _unpacked(entries: Array, k: int, z: Array, z_size: Array) -> None:
             place += 1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def _sums(problem: Directions, rule: Rule, witness: Array, sums: Array, sizes: Array) -> None:
     """Shared sums (G, G) of the queries' moments, and of their sizes."""
-    step, b, c, d, ends = rule
+    _, b, _, _, ends = rule
     k, gradients = b.shape
     blocks, _, n = witness.shape
     size = k + gradients
     z, y = np.empty((size, size, n)), np.zeros((gradients, gradients, n))
     z_size, y_size = np.empty((size, size, n)), np.zeros((gradients, gradients, n))
     part, part_size = np.empty((gradients, gradients, n)), np.empty((gradients, gradients, n))
-    bars, rows, bar_rows = (np.abs(step), np.abs(b), np.abs(c), np.abs(d), ends), np.empty((4, n)), np.empty((4, n))
+    bars, rows, bar_rows = _bars(rule), np.empty((4, n)), np.empty((4, n))
     begin = 0
     for end in ends:  # a later stage's queries feel the sums of those before
         for first in range(0, blocks, _BLOCKS):
             part[:], part_size[:] = 0.0, 0.0
             for block in range(first, min(first + _BLOCKS, blocks)):
                 _block(problem, block, rows)
-                bar_rows[:] = np.abs(rows)
+                _sized(bar_rows, rows)
                 _unpacked(witness[block], k, z, z_size)
                 _query(rows, sums, rule, z, y)
                 _query(bar_rows, sizes, bars, z_size, y_size)
@@ -563,8 +596,8 @@ def _sums(problem: Directions, rule: Rule, witness: Array, sums: Array, sizes: A
                         _add_product(part_size[g, h], 1.0, bar_rows[3], y_size[g, h])
             for g in range(begin, end):
                 for h in range(begin, end):
-                    sums[g, h] += part[g, h].sum()
-                    sizes[g, h] += part_size[g, h].sum()
+                    sums[g, h] += _total(part[g, h])
+                    sizes[g, h] += _total(part_size[g, h])
         begin = end
 
 
@@ -580,8 +613,7 @@ def proved(
     ----------
     doubtful : (m,) becomes the directions in which Q or the witness is not certain to be positive definite.
     """
-    step, b, c, d, ends = rule
-    k, gradients = b.shape
+    k, gradients = rule[1].shape
     blocks, _, n = witness.shape
     size = k + gradients
     z, y = np.empty((size, size, n)), np.zeros((gradients, gradients, n))
@@ -590,7 +622,7 @@ def proved(
     rows, bar_rows, scale = np.empty((4, n)), np.empty((4, n)), np.empty((k, n))
     shift, margin = np.empty((k, n)), np.empty((k, n))
     worst, by, yes = np.empty(n), np.empty(n), np.empty(n)
-    bars = (np.abs(step), np.abs(b), np.abs(c), np.abs(d), ends)
+    bars = _bars(rule)
     sums, sizes = np.zeros((gradients, gradients)), np.zeros((gradients, gradients))
     # of each sum and product, and as much again for the rounding of the problem's own numbers
     unit = _ROUNDING * 4 * (k + gradients + 4)
@@ -601,7 +633,7 @@ def proved(
     trace, certain, unsolved, inside, outside = 0.0, True, False, True, False
     for block in range(blocks):
         count = _block(problem, block, rows)
-        bar_rows[:] = np.abs(rows)
+        _sized(bar_rows, rows)
         _unpacked(witness[block], k, z, z_size)
         _query(rows, sums, rule, z, y)
         _increment(rule, z, w, out)
@@ -646,7 +678,9 @@ def proved(
             inside = False
             for i in range(count):
                 doubtful[first + i] |= yes[i] == 0
-            margin *= -1
+            for a in range(k):
+                for i in range(n):
+                    margin[a, i] *= -1
             outside = outside or not _positive(z, k, margin, room, yes)
     if not certain:
         return (_UNSOLVED if unsolved else UNKNOWN), (trace if abs(trace) < math.inf else math.nan)

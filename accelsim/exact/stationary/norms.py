@@ -28,7 +28,7 @@ _FARTHER = 1e4  # from the pole: factor from one place to the next where a root 
 _CLOSE, _SMALL = 1e-13, 1e-30  # relative error of a root, and that of one at 0
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _on_line(polynomial: Array, order: int, mu: float) -> Array:
     """Coefficients in w, highest first, of polynomial(delta) (1 - w)^order; its own are lowest first."""
     root = math.sqrt(1 + mu)
@@ -47,7 +47,7 @@ def _on_line(polynomial: Array, order: int, mu: float) -> Array:
     return found
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def _routh(a: Array, b: Array) -> float:
     """Squared norm of b / a, highest coefficients first, b[0] = 0; -1 with a pole on or outside. Both are used up."""
     norm = 0.0
@@ -99,7 +99,8 @@ def left_side(mu: float, spectrum: Array, p: Array, n: Array, own: Array, weight
     for i in range(len(spectrum)):
         for j in range(k + 1):
             a[j] = above[j] - spectrum[i] * pull[j]
-        b[1:] = numerator
+        for j in range(k):
+            b[1 + j] = numerator[j]
         norm = _routh(a, b)
         if norm < 0:
             return np.nan, np.nan
