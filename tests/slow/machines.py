@@ -72,7 +72,9 @@ def test_numerical_tests_pass(name, capsys):
     assert SIMD, "NumPy uses no extension of this processor, so there is none to do without"
     assert found["simd"] == ([] if "NPY_DISABLE_CPU_FEATURES" in environment else SIMD)
     workers = str(2 // threads)  # as BLAS waits for its threads where they have to share a core
-    told = run(environment, sys.executable, "-m", "pytest", "--numprocesses", workers, "-m", "numeric and not long", "tests")
+    told = run(
+        environment, sys.executable, "-m", "pytest", "--numprocesses", workers, "-m", "numeric and not long", "tests"
+    )
     with capsys.disabled():
         print(f"\n{name}: {found}: {told.splitlines()[-1]}")
 
