@@ -1,0 +1,28 @@
+from accelsim.optimizers.adagrad import adagrad
+from accelsim.optimizers.sgd import sgd
+from accelsim.symbolic.check.equivalence import Equivalence
+
+CLAIM = "Adagrad is SGD on preconditioned gradients: it has no memory of gradients, but of their squares."
+SOURCE = "Duchi, Hazan and Singer 2011, jmlr.org/papers/v12/duchi11a"
+
+
+def claimed(lr: str) -> Equivalence:
+    return Equivalence(
+        adagrad,
+        sgd,
+        map=dict(lr=lr),
+        transform=dict(w="w"),
+        backward=True,
+        varying=("lr",),
+        returned=True,
+        up_to=("preconditioner",),
+    )
+
+
+def certificate() -> Equivalence:
+    return claimed(lr="lr(t)")
+
+
+def near_miss() -> Equivalence:
+    """A step size that decays besides, as the preconditioner does."""
+    return claimed(lr="lr(t)/(t+1)")
