@@ -10,7 +10,14 @@ from typing import Any
 from accelsim.schedules import recurrence
 from oracles import recursions as paper
 from oracles.common import Run
-from oracles.implementations import lookahead_of_optax, lookahead_of_torch, momentum_of, optax_like, torch_like
+from oracles.implementations import (
+    filtered_by_torch,
+    lookahead_of_optax,
+    lookahead_of_torch,
+    momentum_of,
+    optax_like,
+    torch_like,
+)
 
 Options = dict[str, Any]
 
@@ -82,6 +89,16 @@ ADAN: Options = dict(lr=0.02, beta1=0.9, beta2=0.8, beta3=0.99, eps=0.01, weight
 AGGMO: Options = dict(lr=0.1, beta1=0.5, beta2=0.9)
 AGNES: Options = dict(lr=0.1, alpha=0.05, rho=0.9)
 TRIPLE: Options = dict(alpha=0.1, beta=0.8, gamma=0.6, delta=0.7)
+GPA: Options = dict(lr=0.3, mu_x=0.9, mu_y=0.7)
+EMA_NESTEROV: Options = dict(lr=0.1, beta=0.6, gamma=0.8)
+OVERSHOOT: Options = dict(lr=0.05, beta=0.8, gamma=3)
+GROKFAST: Options = dict(lr=0.1, alpha=0.95, lamb=2)
+STORM: Options = dict(lr=0.2, a=0.1)
+RMSPROP: Options = dict(lr=0.02, beta1=0.8, beta2=0.97, eps=0.01)
+ADAGRAD: Options = dict(lr=0.3, eps=0.01)
+AMSGRAD: Options = dict(lr=0.02, beta1=0.9, beta2=0.9, eps=0.01, weight_decay=0.1)
+NADAMW: Options = dict(lr=0.02, beta1=0.9, beta2=0.99, eps=0.01, weight_decay=0.1)
+ADOPT: Options = dict(lr=0.02, beta1=0.9, beta2=0.99, eps=0.01)
 LOOKAHEAD: Options = dict(lr=0.1, beta=0.9, period=7, slow=0.4)
 SF: Options = dict(lr=0.5, beta=0.9)
 SF_WEIGHTS: Options = dict(lr=0.5, beta=0.8, r=0.7, weight_lr_power=1.5, warmup_steps=20)
@@ -203,6 +220,18 @@ IMPLEMENTATIONS = [
         lookahead_of_optax("optax.sgd", 7, 0.4, learning_rate=0.1, momentum=0.9),
         LOOKAHEAD,
     ),
+    case("rmsprop", "torch.optim.RMSprop", RMSPROP, **renamed(RMSPROP, beta1="momentum", beta2="alpha")),
+    case(
+        "rmsprop",
+        "optax.rmsprop",
+        RMSPROP,
+        eps_in_sqrt=False,
+        **renamed(RMSPROP, lr="learning_rate", beta1="momentum", beta2="decay"),
+    ),
+    case("adagrad", "torch.optim.Adagrad", ADAGRAD, **ADAGRAD),
+    case("amsgrad", "torch.optim.AdamW", AMSGRAD, amsgrad=True, **betas(AMSGRAD, 2)),
+    case("nadamw", "optax.nadamw", NADAMW, **optax_names(NADAMW)),
+    case("adopt", f"{PO}.ADOPT", ADOPT, clip_lambda=None, **betas(ADOPT, 2)),
     case("mars_sgd", f"{PO}.QHM", dict(lr=0.1, beta=0.9, gamma=0.4), lr=0.1, momentum=0.9, nu=0.6),
     # From here on, implementations that deviate from their papers.
     case(
@@ -229,6 +258,15 @@ IMPLEMENTATIONS = [
         learning_rate=0.5,
         b1=0.9,
         warmup_steps=16,
+    ),
+    Case(
+        "grokfast",
+        f"{PO}.gradfilter_ema",
+        filtered_by_torch(f"{PO}.optimizer.grokfast.gradfilter_ema", TORCH_SGD, lr=0.1, alpha=0.95, lamb=2),
+        GROKFAST | dict(alpha="where(first(t), 0, 0.95)"),
+        nominal=GROKFAST,
+        size=0.62,
+        why="the filter begins at the first gradient, not at zero",
     ),
     case(
         "schedule_free_adamw",
@@ -339,6 +377,18 @@ PAPERS = [
         paper.mass(0.1, 0.05, 12),
         dict(eta1=0.1, eta2=0.1 * (1 - 1 / 12) / (1 + 0.05), gamma=(1 - 0.05) / (1 + 0.05)),
     ),
+    Case("gpa", "paper", paper.gpa(**GPA), GPA),
+    Case("ema_nesterov", "paper", paper.ema_nesterov(**EMA_NESTEROV), EMA_NESTEROV),
+    Case("overshoot", "paper", paper.overshoot(**renamed(OVERSHOOT, beta="mu")), OVERSHOOT),
+    Case("grokfast", "paper", paper.linear_in_the_past("grokfast", **GROKFAST), GROKFAST),
+    Case("storm", "paper", paper.storm(**STORM), STORM),
+    Case(
+        "refined_schedule_free",
+        "paper",
+        paper.refined_schedule_free(0.5, 0.8, 20, 16),
+        dict(lr=0.5, beta=0.8, C=20, warmup_steps=16),
+    ),
+    Case("adagrad", "paper", paper.adagrad(**ADAGRAD), ADAGRAD),
     Case("agnes", "paper", paper.agnes(0.1, 0.05, 0.9), AGNES),
     Case("aggmo", "paper", paper.linear_in_the_past("aggmo", **AGGMO), AGGMO),
     Case("triple_momentum", "paper", paper.triple_momentum(**TRIPLE), TRIPLE),

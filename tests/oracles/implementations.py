@@ -145,3 +145,22 @@ def lookahead_of_optax(base: str, k: int, alpha: float, **options: float) -> Run
             t += 1
 
     return run
+
+
+def filtered_by_torch(path: str, base: str, lr: float, **options: float) -> Run:
+    """A filter of gradients that keeps its averages in a mapping, around an optimizer of torch's."""
+
+    def run(gradient: Gradient) -> Iterable[tuple[np.ndarray, np.ndarray]]:
+        import torch
+
+        model = torch.nn.ParameterDict({"point": torch.nn.Parameter(torch.tensor(START))})
+        optimizer, averages, t = found(base)(model.parameters(), lr=lr), None, 0
+        while True:
+            query = model["point"].detach().numpy().copy()
+            model["point"].grad = torch.tensor(gradient(t, query))
+            averages = found(path)(model, averages, **options)
+            optimizer.step()
+            yield query, model["point"].detach().numpy().copy()
+            t += 1
+
+    return run

@@ -31,6 +31,8 @@ def linear_in_the_past(direction: str, /, **p: float) -> Run:
             p["lr"]
             * ((1 - p["beta1"]) * discounted(g, p["beta1"]) + p["alpha"] * (1 - p["beta3"]) * discounted(g, p["beta3"]))
         ),
+        # Lee et al. 2024, Algorithm 1, the filter beginning at zero
+        "grokfast": lambda g: p["lr"] * (g[-1] + p["lamb"] * (1 - p["alpha"]) * discounted(g, p["alpha"])),
         # Lucas et al. 2019, Equation 2
         "aggmo": lambda g: p["lr"] / 2 * (discounted(g, p["beta1"]) + discounted(g, p["beta2"])),
         # Morwani et al. 2025, without preconditioner
@@ -338,5 +340,98 @@ def simplified_ademamix_released(
             update = (alpha * g + m) / (np.sqrt(v) + eps * math.sqrt(weights)) * math.sqrt(weights)
             w = w - lr * (update + weight_decay * w)
             yield query, w
+
+    return run
+
+
+def gpa(lr: float, mu_x: float, mu_y: float) -> Run:
+    """Defazio et al. 2025: the moving average as a weighted mean of all base iterates."""
+
+    def run(gradient: Gradient) -> Pairs:
+        base = [START]
+        x = START
+        for t in range(10**9):
+            y = mu_y * x + (1 - mu_y) * base[-1]
+            base.append(base[-1] - lr * gradient(t, y))
+            weights = (1 - mu_x) * mu_x ** np.arange(t + 1, -1, -1)
+            weights[0] /= 1 - mu_x
+            x = weights @ np.array(base)
+            yield y, x
+
+    return run
+
+
+def ema_nesterov(lr: float, beta: float, gamma: float) -> Run:
+    """Yau et al. 2026: the moving average summed over all past steps."""
+
+    def run(gradient: Gradient) -> Pairs:
+        w, steps = START, list[np.ndarray]()
+        for t in range(10**9):
+            ahead = w + beta * (1 - gamma) * discounted(steps, gamma) if steps else w
+            new = ahead - lr * gradient(t, ahead)
+            steps.append(new - w)
+            w = new
+            yield ahead, w
+
+    return run
+
+
+def overshoot(lr: float, mu: float, gamma: float) -> Run:
+    """Kopal et al. 2025, in the weights ahead, as it is run: the base weights are what is behind them."""
+
+    def run(gradient: Gradient) -> Pairs:
+        ahead, past = START, list[np.ndarray]()
+        for t in range(10**9):
+            query = ahead
+            past.append(gradient(t, ahead))
+            m = discounted(past, mu)
+            ahead = ahead - lr * ((gamma - gamma / mu + 1) * m + gamma / mu * past[-1])
+            yield query, ahead + gamma * lr * m
+
+    return run
+
+
+def storm(lr: float, a: float) -> Run:
+    """Cutkosky and Orabona 2019: every gradient and its correction are forgotten at the rate 1 - a."""
+
+    def run(gradient: Gradient) -> Pairs:
+        x, before = START, START
+        terms = list[np.ndarray]()
+        for t in range(10**9):
+            g = gradient(t, x)
+            terms.append(a * g + (1 - a) * (g - gradient(t, before)) if terms else g)
+            before, x = x, x - lr * discounted(terms, 1 - a)
+            yield before, x
+
+    return run
+
+
+def refined_schedule_free(lr: float, beta: float, scale: float, warmup: int) -> Run:
+    """Song et al. 2025 around SGD, whose step size warms up linearly."""
+
+    def run(gradient: Gradient) -> Pairs:
+        x, z, total = START, START, 0.0
+        for t in range(1, 10**9):
+            step = lr * min(1, t / warmup)
+            total += step**2
+            c = min(step**2 / total * (1 - beta) * scale, 1)
+            y = (1 - beta) * z + beta * x
+            z = z - step * gradient(t - 1, y)
+            x = (1 - c) * x + c * z
+            yield y, x
+
+    return run
+
+
+def adagrad(lr: float, eps: float) -> Run:
+    """Duchi, Hazan and Singer 2011, diagonal, epsilon outside the root."""
+
+    def run(gradient: Gradient) -> Pairs:
+        x, past = START, list[np.ndarray]()
+        for t in range(10**9):
+            query = x
+            past.append(gradient(t, x))
+            x = x - lr * past[-1] / (eps + np.linalg.norm(past, axis=0))
+            yield query, x
 
     return run
