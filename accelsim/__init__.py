@@ -11,6 +11,7 @@ from accelsim.schedules import ratio, recurrence, warmup
 
 if TYPE_CHECKING:
     from accelsim import optimizers, problems
+    from accelsim.exact.response import response
     from accelsim.exact.risk import risk
     from accelsim.exact.stationary.rates import rate
     from accelsim.exact.tune.comparing import compare
@@ -29,6 +30,7 @@ _HOMES = {
     "verify": "accelsim.symbolic.verify",
     "verify_certificate": "accelsim.symbolic.certify.verifier",
     "rate": "accelsim.exact.stationary.rates",
+    "response": "accelsim.exact.response",
     "risk": "accelsim.exact.risk",
     "simulate": "accelsim.simulation.driver",
     "tune": "accelsim.exact.tune.tuning",
@@ -54,6 +56,7 @@ __all__ = [
     "ratio",
     "real",
     "recurrence",
+    "response",
     "risk",
     "sign",
     "simulate",

@@ -21,6 +21,7 @@ DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 MARKERS = "osD^v<>P*X"
 FORMATS = ("svg", "png")
 _DECADES = 1e-5  # of the largest coefficient: what a schedule brings below it on its way to zero is not drawn
+_FAINT = 1e-6  # of the largest share: what is less of a step is not drawn
 _SALT = 14746  # with it those that figures compare most differ in color and marker
 # Neither the date nor the version of the drawing library belongs to a figure.
 _METADATA: Any = {
@@ -232,6 +233,43 @@ def over_steps(name: str, unit: str, run: Mapping[str, Any], form: str) -> bytes
         axes.legend()
 
     return _rendered(draw, [form])[form]
+
+
+def responses(step: int, series: Mapping[str, Any], forms: Iterable[str] = FORMATS) -> dict[str, bytes]:
+    """The bytes of a figure of the weights of past gradients in a step, by format.
+
+    Parameters
+    ----------
+    step : the step, from 0.
+    series : by optimizer, the weights (step + 1,) of gradients by their age.
+
+    Raises
+    ------
+    InputError
+        If the weights of one add up to nothing: their shares are drawn.
+    """
+    import numpy as np
+
+    for name, weights in series.items():
+        if not weights.sum():
+            raise InputError(f"nothing can be drawn: the weights of {name} add up to zero at step {step}")
+
+    def draw(figure: Any) -> None:
+        figure.set_size_inches(9.6, 3.6)
+        figure.suptitle(f"step t = {step}")
+        each, summed = figure.subplots(1, 2)
+        for name, weights in series.items():
+            shares, style = weights / weights.sum(), look(name) | {"marker": ""}
+            ages = np.arange(1, len(shares) + 1)
+            seen = shares > _FAINT * shares.max()
+            each.plot(ages, np.where(seen, shares, np.nan), **style | {"marker": "o" if seen.sum() == 1 else ""})
+            summed.plot(ages, np.cumsum(shares), **style)
+        aged = "1 + age of a gradient, in steps"
+        each.set(xscale="log", yscale="log", xlabel=aged, ylabel="share of the step")
+        summed.set(xscale="log", xlabel=aged, ylabel="share of gradients up to that age")
+        summed.legend()
+
+    return _rendered(draw, forms)
 
 
 def stability(name: str, axes: dict[str, Any], tau: Any) -> dict[str, bytes]:

@@ -85,7 +85,7 @@ def over_batches(command: Callable[..., Any]) -> Callable[..., Any]:
         batches = _sizes(options["batch"]) if options["batch"] else None
         options["batch"] = batches[0] if batches else None
         problem = _described(options)
-        values = _by_rule(dict(zip(optimizers, chosen, strict=True)), assigned(set_))
+        values = by_rule(dict(zip(optimizers, chosen, strict=True)), assigned(set_))
         return command(chosen, problem, batches or [problem.batch], values, **options)
 
     batch = Annotated[str | None, typer.Option(metavar="B,B,...", help="Batch sizes in samples.")]
@@ -113,7 +113,7 @@ def _sizes(text: str) -> list[float]:
         raise InputError(f"--batch {text} must be whole numbers with commas between, such as 1,16,256") from None
 
 
-def _by_rule(chosen: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, dict[str, str]]:
+def by_rule(chosen: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """Hyperparameters by the name of their rule, from texts for one rule or for all that have them."""
     found: dict[str, dict[str, str]] = {rule.name: {} for rule in chosen.values()}
     owners = {**chosen, **{rule.name: rule for rule in chosen.values()}}

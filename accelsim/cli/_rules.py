@@ -14,7 +14,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from accelsim.cli._common import Json, Name, Rules, Set, app, assigned, emit, lines_of, load, optimizer_of, table_of
-from accelsim.cli._problem import on_problem
+from accelsim.cli._output import FORMS, check_out, finite, write_out
+from accelsim.cli._problem import by_rule, on_problem
 from accelsim.errors import InputError
 
 _DAY = 86400.0  # seconds: what a process is waited for at most
@@ -51,16 +52,31 @@ def show(
     *,
     latex_: Annotated[bool, typer.Option("--latex", help="A LaTeX document of rule and derivation instead.")] = False,
     plot: Annotated[bool, typer.Option("--plot", help="Draw the canonical coefficients over t instead.")] = False,
+    response: Annotated[
+        bool, typer.Option("--response", help="The weights of past gradients in step T instead: drawn with --out.")
+    ] = False,
+    beside: Annotated[
+        list[str], typer.Option("--with", metavar="OPTIMIZER", help="Another rule in the same drawing of --response.")
+    ] = [],  # noqa: B006
     steps: Annotated[int, typer.Option(metavar="T", help="Steps drawn.", min=2)] = 1000,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="The drawing goes here.")] = Path("."),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE|DIR", help="A table (.csv) of --response, a figure (.svg, .png, .pdf), or a folder for it."
+        ),
+    ] = None,
     kernel: Annotated[
         Literal["numba", "cuda"] | None, typer.Option(help="The source of its step on the problem instead.")
     ] = None,
     json_: Json = False,
 ) -> None:
     """The rule, its matrices, its normal form, LaTeX, and its source as BibTeX; or its document, drawing or kernel."""
-    if (kernel is not None) + latex_ + plot > 1:
-        raise InputError("--latex, --plot and --kernel each show something else: give one of them")
+    if (kernel is not None) + latex_ + plot + response > 1:
+        raise InputError("--latex, --plot, --kernel and --response each show something else: give one of them")
+    if beside and not response:
+        raise InputError("--with is for --response: other rules are shown one at a time")
+    if out and not plot | response:
+        raise InputError("--out is for a drawing: add --plot or --response")
     if kernel is not None:
         source = _kernel(rule, problem, values, kernel)
         print(json.dumps({"kernel": kernel, "source": source})) if json_ else print(source, end="")
@@ -70,7 +86,10 @@ def show(
         text = document(rule, **values)
         print(json.dumps({"document": text})) if json_ else print(text, end="")
     elif plot:
-        emit(*_drawn(rule, values, steps, out, json_))
+        emit(*_drawn(rule, values, steps, out or Path("."), json_))
+    elif response:
+        chosen = {rule.name: rule} | {name: optimizer_of(name, ()) for name in beside}
+        _respond(chosen, by_rule(chosen, values), steps, out, json_)
     else:
         _show(rule, values, json_)
 
@@ -104,6 +123,54 @@ def _drawn(
     paths = plotting.save(drawn, out, f"{rule.name}_coefficients")
     document = {"drawn": list(map(str, paths)), "assumptions": list(found.assumptions)}
     return document, json_, lambda: "\n".join(lines_of(document))
+
+
+def _respond(
+    chosen: Mapping[str, Any], values: Mapping[str, Mapping[str, str]], step: int, out: Path | None, json_: bool
+) -> None:
+    """Print what rules remember at a step, and draw it or write it as a table."""
+    from accelsim.exact.response import response
+    from accelsim.exact.tune.tuning import spelled
+
+    if out and out.suffix:
+        check_out([out])
+    found = [response(rule, step, **values[rule.name]) for rule in chosen.values()]
+    series = {each.optimizer: each.weights for each in found}
+    keys = ("total", "mean_age", "effective_sample_size")
+    document: dict[str, Any] = {
+        "step": step,
+        "rules": [
+            {
+                "optimizer": each.optimizer,
+                "hyperparameters": spelled(rule.resolve(**values[rule.name])),
+                "weights": each.weights,
+            }
+            | {key: finite(getattr(each, key)) for key in keys}
+            for each, rule in zip(found, chosen.values(), strict=True)
+        ],
+        "assumptions": ["weights by age in w(step) - w(step + 1), w the point where gradients are taken"],
+    }
+    if out:
+        document["written"] = _responses_written(step, series, out)
+
+    def text() -> Any:
+        from rich.console import Group
+
+        rows = [(rule["optimizer"], *(rule[key] for key in keys)) for rule in document["rules"]]
+        table = table_of(["rule", "sum of weights", "mean age in steps", "effective sample size"], rows)
+        rest = {key: value for key, value in document.items() if key != "rules"}
+        return Group(table, "", "\n".join(lines_of(rest)))
+
+    emit(document, json_, text)
+
+
+def _responses_written(step: int, series: Mapping[str, Any], out: Path) -> list[str]:
+    from accelsim import plotting
+
+    if out.suffix not in FORMS:
+        return list(map(str, plotting.save(plotting.responses(step, series), out, f"{'_'.join(series)}_response")))
+    rows = zip(range(step + 1), *(weights.tolist() for weights in series.values()), strict=True)
+    return [write_out(out, ["age", *series], rows, lambda form: plotting.responses(step, series, [form])[form])]
 
 
 def _show(rule: Any, values: Mapping[str, str], json_: bool) -> None:
