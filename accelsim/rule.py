@@ -344,6 +344,11 @@ def step(
         return dict(stop.value)
 
 
+def spelled(values: Mapping[str, Value]) -> dict[str, Any]:
+    """Hyperparameters as numbers, schedules and recurrences as text."""
+    return {name: value if isinstance(value, Real) else str(value) for name, value in values.items()}
+
+
 def program_hash(rule: Optimizer, switches: Mapping[str, Any] | None = None) -> str:
     """SHA-256 of a rule's traced program, its states and where they start, its switches, ranges and recurrences."""
     program = rule.program(switches)

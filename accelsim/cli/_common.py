@@ -12,6 +12,8 @@ import typer
 
 from accelsim.errors import InputError
 
+_PIPED = 100_000  # columns where nobody looks: what is piped is not wrapped
+
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
@@ -100,7 +102,39 @@ def emit(document: Any, as_json: bool, text: Callable[[], Any]) -> None:
         return
     from rich.console import Console
 
-    Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(text(), markup=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPED)
+    console.print(text(), markup=False)
+    if "inputs" in document:
+        console.print(_sentence(document["inputs"]), markup=False)
+
+
+def settled(rule: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    """All hyperparameters of a rule, those not given at their defaults, as numbers and text."""
+    from accelsim.rule import spelled
+
+    return spelled(rule.resolve(**values))
+
+
+def asked(rules: Mapping[str, Mapping[str, Any]], problem: Any, **others: Any) -> dict[str, Any]:
+    """What an answer is of: rules with their hyperparameters, the problem with its options, and the version."""
+    from importlib.metadata import version
+
+    inputs = {"hyperparameters": dict(rules)} if rules else {}
+    return {**inputs, "problem": problem.described, **others, "version": version("accelsim")}
+
+
+def _sentence(inputs: Mapping[str, Any]) -> str:
+    """The same in a sentence."""
+
+    def listed(values: Mapping[str, Any]) -> str:
+        return ", ".join(f"{name} = {value}" for name, value in values.items())
+
+    problem = {name: value for name, value in inputs["problem"].items() if name != "name"}
+    given = inputs.get("hyperparameters", {}).items()
+    rules = [f"{rule} with {listed(values)}" if values else rule for rule, values in given]
+    others = {key: value for key, value in inputs.items() if key not in ("hyperparameters", "problem", "version")}
+    parts = [*rules, f"{inputs['problem']['name']} with {listed(problem)}", *[listed(others)] * bool(others)]
+    return f"asked: {'; '.join(parts)}; accelsim {inputs['version']}"
 
 
 def table_of(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> Any:
@@ -113,9 +147,11 @@ def table_of(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> Any:
 
 
 def lines_of(document: Mapping[str, Any]) -> list[str]:
-    """A flat document as lines, lists indented, what is absent left out."""
+    """A flat document as lines, lists indented, what is absent left out, and its inputs, which are told last."""
     lines = []
     for key, value in document.items():
+        if key == "inputs":
+            continue
         if isinstance(value, list | tuple):
             lines += [f"{key}:", *(f"  - {item}" for item in value)] if value else []
         elif isinstance(value, Mapping):

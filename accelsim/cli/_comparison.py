@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from accelsim.cli._common import Json, app, emit, lines_of, table_of
+from accelsim.cli._common import Json, app, asked, emit, lines_of, table_of
 from accelsim.cli._output import Out, check_out, finite, write_out, written
 from accelsim.cli._problem import over_batches
 from accelsim.cli._progress import shown
@@ -78,7 +78,9 @@ def compare(
         "values": [vars(cell) | {"value": finite(cell.value)} for cell in found.cells],
         "assumptions": problem.assumptions,
         "notices": notices,
+        "inputs": asked({}, problem, **({"budget": budget, "seed": seed} if tuned else {})),
     }
+    del document["inputs"]["problem"]["batch"]  # which is one of several
     failed = written(document, out, lambda path: write_out(path, *comparing.rows(found), partial(_drawn, found)))
     emit(document, json_, lambda: _told(found, document))
     if failed:

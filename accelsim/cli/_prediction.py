@@ -11,11 +11,11 @@ from typing import Annotated, Any
 
 import typer
 
-from accelsim.cli._common import Json, Steps, Unit, app, assigned, emit, lines_of
+from accelsim.cli._common import Json, Steps, Unit, app, asked, assigned, emit, lines_of, settled
 from accelsim.cli._output import Out, check_out, write_run, written
 from accelsim.cli._problem import columns_of, in_samples, on_problem
 from accelsim.cli._progress import shown
-from accelsim.errors import InputError
+from accelsim.errors import InputError, unknown
 
 _WIDEST = 1e100  # axis of a map, last over first
 _ENVELOPE = (
@@ -44,6 +44,11 @@ def rate(
 
     _drawable(out)
     axes = _axes(rule, mapped, out)
+    if out and any(name not in values and rule.hyperparameters[name].default is None for name, _, _ in axes.values()):
+        drawn = {"drawn": str(_drawn_map(rule, problem, axes, values, out)), "assumptions": problem.assumptions}
+        drawn |= {"notices": list(problem.notices), "inputs": asked({rule.name: values}, problem)}
+        emit(drawn, json_, lambda: "\n".join(lines_of(drawn)))
+        return
     with shown(f"the rate of {rule.name}"):
         found = rates.rate(rule, problem, **values)
     notices = [*problem.notices, *_uncertain(found)]
@@ -65,6 +70,7 @@ def rate(
         "floor": floor,
         "assumptions": [*problem.assumptions, "floor: risk of the returned iterate, without its irreducible part"],
         "notices": notices,
+        "inputs": asked({rule.name: settled(rule, values)}, problem),
     }
     if out is not None:
         document["drawn"] = str(_drawn_map(rule, problem, axes, values, out))
@@ -108,6 +114,8 @@ def _axes(rule: Any, mapped: list[str], out: Path | None) -> dict[str, Any]:
 
     axes = {}
     for name, text in assigned(mapped, "--map").items():
+        if name not in rule.hyperparameters:
+            raise unknown(f"hyperparameter in --map {name}:", name, rule.hyperparameters)
         try:
             low, high = (float(rule.value(name, part)) for part in text.split(":"))
         except (ValueError, TypeError):  # a schedule is no number
@@ -178,6 +186,7 @@ def risk(
         "error": found.error,
         "assumptions": [*problem.assumptions, f"risk of the {exact.POINTS[of]}, without its irreducible part"],
         "notices": [*problem.notices, *_lost(found)],
+        "inputs": asked({rule.name: settled(rule, values)}, problem, steps=steps),
     }
     in_samples(document, x, problem.batch)
     columns = [x, "risk", "bias", "variance", "cross", "error"]
@@ -267,6 +276,7 @@ def tune(
         document["envelope" if envelope.value <= found.value else "best_constant_one_memory"] = vars(envelope)
     document["assumptions"] = [*problem.assumptions, *[_ENVELOPE] * bool(envelope)]
     document["notices"] = notices
+    document["inputs"] = asked({rule.name: values}, problem, budget=budget, seed=seed)
     if out is not None and not unfinished:
         if envelope is None:
             raise InputError(f"there is nothing to draw beside it, so leave --out away: {notices[-1]}")

@@ -13,7 +13,20 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from accelsim.cli._common import Json, Name, Rules, Set, app, assigned, emit, lines_of, load, optimizer_of, table_of
+from accelsim.cli._common import (
+    Json,
+    Name,
+    Rules,
+    Set,
+    app,
+    assigned,
+    emit,
+    lines_of,
+    load,
+    optimizer_of,
+    settled,
+    table_of,
+)
 from accelsim.cli._output import FORMS, check_out, finite, write_out
 from accelsim.cli._problem import by_rule, on_problem
 from accelsim.errors import InputError
@@ -25,12 +38,14 @@ _DAY = 86400.0  # seconds: what a process is waited for at most
 def list_(json_: Json = False, rules: Rules = []) -> None:  # noqa: B006 (typer reads the default, nobody changes it)
     """The optimizers, problems, derivations and experiments there are."""
     from accelsim import experiment, optimizers, problems
+    from accelsim.optimizers.averaging import COMBINATORS
     from accelsim.symbolic import verify
 
     load(rules)
     found: dict[str, dict[str, str]] = {
         "optimizers": {name: optimizer.doc for name, optimizer in optimizers.known().items()},
-        "problems": {name: (inspect.getdoc(p) or "").partition("\n")[0] for name, p in problems.known().items()},
+        "combinators": {f"{name}(OPTIMIZER)": _first_line(wrap) for name, wrap in sorted(COMBINATORS.items())},
+        "problems": {name: _first_line(problem) for name, problem in problems.known().items()},
         "derivations": {name: module.CLAIM for name, module in verify.known().items()},
         "experiments": {name: module.CLAIM for name, module in experiment.known().items()},
     }
@@ -41,6 +56,11 @@ def list_(json_: Json = False, rules: Rules = []) -> None:  # noqa: B006 (typer 
         return Group(*(table_of([kind, ""], [*named.items(), ("", "")]) for kind, named in found.items()))
 
     emit({kind: list(named) for kind, named in found.items()}, json_, text)
+
+
+def _first_line(thing: Any) -> str:
+    """The first line of what a docstring says."""
+    return (inspect.getdoc(thing) or "").partition("\n")[0]
 
 
 @app.command()
@@ -130,7 +150,6 @@ def _respond(
 ) -> None:
     """Print what rules remember at a step, and draw it or write it as a table."""
     from accelsim.exact.response import response
-    from accelsim.exact.tune.tuning import spelled
 
     if out and out.suffix:
         check_out([out])
@@ -142,7 +161,7 @@ def _respond(
         "rules": [
             {
                 "optimizer": each.optimizer,
-                "hyperparameters": spelled(rule.resolve(**values[rule.name])),
+                "hyperparameters": settled(rule, values[rule.name]),
                 "weights": each.weights,
             }
             | {key: finite(getattr(each, key)) for key in keys}

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from accelsim.cli._common import Json, Quiet, Steps, Unit, app, emit
+from accelsim.cli._common import Json, Quiet, Steps, Unit, app, asked, emit, settled
 from accelsim.cli._output import FORMS, check_out, write_run, written
 from accelsim.cli._problem import columns_of, in_samples, on_problem
 from accelsim.errors import InputError
@@ -134,6 +134,7 @@ def simulate(
         "backend": found.backend,
         "assumptions": [*problem.assumptions, "risk of the returned iterate, without its irreducible part"],
         "notices": list(problem.notices),
+        "inputs": asked({rule.name: settled(rule, values)}, problem, steps=steps, seed=seed, dtype=dtype),
     }
     in_samples(document, x, problem.batch)
     if exact:

@@ -20,12 +20,12 @@ MOST = 10**6  # steps
 
 @dataclass(frozen=True)
 class Response:
-    """Weights of gradients in a move of the query point: ``w(t+1) - w(t) = - sum over k of weights[k] g(t-k)`` at step t.
+    """Weights of gradients in a move of the query point w: ``w(t+1) - w(t) = - sum over k of weights[k] g(t-k)``.
 
     Attributes
     ----------
     optimizer : the rule.
-    step : the step, from 0.
+    step : the step t, from 0.
     weights : (step + 1,), by the age k of a gradient in steps.
     """
 
@@ -45,7 +45,7 @@ class Response:
 
     @property
     def effective_sample_size(self) -> float:
-        """(Sum of weights)^2 over sum of squares: how many gradients have a plain mean as noisy, if noise is independent."""
+        """(Sum of weights)^2 / sum of squares: of how many gradients a plain mean has as much independent noise."""
         squares = float(self.weights @ self.weights)
         return self.total**2 / squares if squares else math.nan
 

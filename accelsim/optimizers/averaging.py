@@ -50,6 +50,7 @@ def combinator(
                 hyperparameters={**base.hyperparameters, **declared},
             )
 
+        wrap.__doc__ = weight.__doc__
         COMBINATORS[name] = wrap
         return wrap
 

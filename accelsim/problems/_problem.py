@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cached_property
 from numbers import Real
@@ -37,6 +38,18 @@ class Draw(Protocol):
     def mean(self, batch: int, body: Callable[..., tuple[Any, ...]], errors: tuple[Any, ...]) -> tuple[Any, ...]: ...
 
 
+def _told(value: Any) -> Any:
+    """An option as it can be printed."""
+    if isinstance(value, str | int | float):
+        return value
+    if isinstance(value, list | tuple) and all(isinstance(part, str | int) for part in value):
+        return list(value)
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    shape = getattr(value, "shape", None)
+    return f"an array of shape {shape}" if shape is not None else f"a {type(value).__name__}"
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Problem:
     """A quadratic risk (1/2) e^T H e in the error e = w - w*, and stochastic gradients of it.
@@ -62,6 +75,7 @@ class Problem:
     start: Array = field(init=False, repr=False)
     spectrum: Any = field(init=False, repr=False)
     notices: tuple[str, ...] = field(init=False, repr=False, default=())
+    _given: Mapping[str, Any] = field(init=False, repr=False, default_factory=dict)
 
     @classmethod
     def options(cls) -> list[str]:
@@ -74,7 +88,14 @@ class Problem:
         return sorted(f.name for f in fields(cls) if f.init and f.default is MISSING)
 
     def __post_init__(self) -> None:
-        self._settle(batch=whole(self.batch, "batch size"))
+        given = {f.name: getattr(self, f.name) for f in fields(self) if f.init}
+        self._settle(batch=whole(self.batch, "batch size"), _given=given)
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """Name and options, as given or by default; what is long in words."""
+        told = {option: _told(value) for option, value in self._given.items() if value is not None}
+        return {"name": self.name, **told, "batch": self.batch, "dim": self.dim}
 
     def _settle(self, **values: Any) -> None:
         """Set attributes, at construction only."""

@@ -73,7 +73,7 @@ def settings_of(
         "hyperparameters": {name: str(value) for name, value in values.items()},
         "schedules": _digest(repr(early)),
         "problem": {"name": problem.name, "dim": problem.dim, "start": _digest(problem.start)}
-        | {entry.name.lstrip("_"): _shown(getattr(problem, entry.name)) for entry in described},
+        | {e.name.lstrip("_"): _shown(getattr(problem, e.name)) for e in described if e.name != "_given"},
         "steps": steps,
         **others,
     }

@@ -10,10 +10,10 @@ from typing import Any
 from accelsim.errors import InputError, unknown
 from accelsim.exact.minimal import pruned_tableau
 from accelsim.exact.tune import goals
-from accelsim.exact.tune.tuning import BUDGET, POINT, check_start, free, spelled, tune, value_of
+from accelsim.exact.tune.tuning import BUDGET, POINT, check_start, free, tune, value_of
 from accelsim.optimizers import find
 from accelsim.problems import Problem
-from accelsim.rule import Optimizer
+from accelsim.rule import Optimizer, spelled
 from accelsim.spectra import whole
 from accelsim.threads import single_threaded
 

@@ -24,7 +24,7 @@ from accelsim.exact.tune.goals import Goal, StepsTo
 from accelsim.exact.tune.search import Axis, Ended, Found, Interrupted, axis, confirmed, search
 from accelsim.optimizers import find
 from accelsim.problems import Problem
-from accelsim.rule import Optimizer
+from accelsim.rule import Optimizer, spelled
 from accelsim.schedules import FAMILIES, Recurrence
 from accelsim.spectra import Array, whole
 from accelsim.threads import single_threaded
@@ -104,11 +104,6 @@ class _Watch:
 def value_of(score: float) -> float:
     """Value of a score: infinite where there is none, 0 where it is below what floats hold."""
     return math.inf if score >= goals.NONE else 0.0 if score <= _LEAST else math.exp(score)
-
-
-def spelled(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Hyperparameters as numbers, schedules and recurrences as text."""
-    return {name: value if isinstance(value, Real) else str(value) for name, value in values.items()}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,99 @@
+"""Every answer says what it is of: rules, all hyperparameters, the problem with its defaults, seeds and the version."""
+
+import json
+
+import numpy as np
+import pytest
+
+import accelsim as package
+from accelsim import problems
+from accelsim.optimizers.averaging import COMBINATORS
+
+BALL = ("heavy_ball", "--set", "lr=0.1/(t+1)", "--set", "beta=1/2")
+ON = ("--problem", "linear_regression", "--dim", "3", "--label-noise", "2")
+DESCRIBED = {"name": "linear_regression", "dim": 3, "batch": 1, "label_noise": 2.0, "init": "ones", "direct": False}
+COMMANDS = {
+    "risk": (("risk", *BALL, *ON, "--steps", "5"), {"steps": 5}),
+    "simulate": (
+        ("simulate", *BALL, *ON, "--steps", "5", "--seeds", "3", "--seed", "7", "--backend", "numpy"),
+        {"steps": 5, "seed": 7, "dtype": "float64"},
+    ),
+    "tune": (
+        ("tune", *BALL[:3], *ON, "--objective", "risk@5", "--budget", "30", "--seed", "2"),
+        {"budget": 30, "seed": 2},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_an_answer_tells_what_was_asked(name, accelsim):
+    command, others = COMMANDS[name]
+    code, out, _ = accelsim(*command, "--json")
+    inputs = json.loads(out)["inputs"]
+    assert (code, inputs["version"]) == (0, package.__version__)
+    assert inputs["problem"].items() >= DESCRIBED.items()
+    given = {"lr": "0.1/(t+1)"} if name == "tune" else {"lr": "0.1/(t+1)", "beta": 0.5}
+    assert inputs["hyperparameters"] == {"heavy_ball": given}
+    assert {key: inputs[key] for key in others} == others
+    code, out, _ = accelsim(*command)
+    told = out.splitlines()[-1]
+    assert told.startswith("asked: heavy_ball with lr = 0.1/(t+1)")
+    assert told.endswith(f"accelsim {package.__version__}")
+    assert "label_noise = 2.0" in told
+
+
+def test_defaults_are_told_as_much_as_what_was_given(accelsim):
+    _, out, _ = accelsim("rate", "ademamix_sgd", "--problem", "quadratic", "--set", "lr=0.01", "--json")
+    inputs = json.loads(out)["inputs"]
+    assert inputs["hyperparameters"]["ademamix_sgd"] == {
+        name: 0.01 if name == "lr" else h.default
+        for name, h in package.optimizers.find("ademamix_sgd").hyperparameters.items()
+    }
+    assert inputs["problem"] == problems.make("quadratic").described
+    assert inputs["problem"]["spectrum"] == "geometric:1e3"
+
+
+def test_a_comparison_tells_its_seed_where_it_searches(accelsim):
+    command = ("compare", "sgd", *ON, "--batch", "2,4", "--objective", "risk@3", "--json")
+    _, out, _ = accelsim(*command, "--set", "lr=0.1")
+    assert "seed" not in json.loads(out)["inputs"]
+    _, out, _ = accelsim(*command, "--tune", "--budget", "20", "--seed", "3")
+    document = json.loads(out)
+    assert (document["inputs"]["seed"], document["inputs"]["budget"]) == (3, 20)
+    assert "batch" not in document["inputs"]["problem"]  # there are several
+    assert document["batches"] == [2, 4]
+
+
+def test_options_that_are_long_are_told_in_words(tmp_path):
+    np.save(tmp_path / "noise.npy", np.eye(3))
+    made = problems.make("quadratic", spectrum=np.ones(3), noise_shape=str(tmp_path / "noise.npy"), init=[1.0, 2, 3])
+    assert made.described["spectrum"] == "an array of shape (3,)"
+    assert made.described["noise_shape"] == str(tmp_path / "noise.npy")
+    assert made.described["init"] == "a list"
+    assert json.dumps(made.described)
+
+
+def test_a_map_needs_no_value_of_what_it_is_over(accelsim, tmp_path):
+    command = ("rate", "heavy_ball", *ON, "--map", "lr=0.01:10", "--map", "beta=0:0.9", "--out", tmp_path / "map.svg")
+    code, out, err = accelsim(*command, "--json")
+    assert (code, json.loads(out)["drawn"]) == (0, str(tmp_path / "map.svg")), err
+    assert "rho" not in json.loads(out)
+    assert (tmp_path / "map.svg").read_bytes()
+    code, out, _ = accelsim(*command, "--set", "lr=0.1", "--set", "beta=0.5", "--json")
+    assert (code, json.loads(out)["stable"]) == (0, True)
+    code, _, err = accelsim("rate", "heavy_ball", *ON, "--map", "lr=0.1:1", "--map", "bta=0:0.9", "--out", "map.svg")
+    assert (code, "did you mean 'beta'" in err) == (2, True), err
+
+
+def test_what_is_piped_is_not_wrapped(accelsim):
+    _, out, _ = accelsim("verify", "simplified_ademamix")
+    assert max(map(len, out.splitlines())) > 120
+    assert not any(line.endswith(" or not mapped values lie in their") for line in out.splitlines())
+
+
+def test_combinators_are_listed(accelsim):
+    _, out, _ = accelsim("list", "--json")
+    assert json.loads(out)["combinators"] == [f"{name}(OPTIMIZER)" for name in sorted(COMBINATORS)]
+    _, out, _ = accelsim("list")
+    assert "ema(OPTIMIZER)" in out
+    assert "Exponential moving average" in out
