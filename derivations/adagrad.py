@@ -3,7 +3,7 @@ from accelsim.optimizers.sgd import sgd
 from accelsim.symbolic.check.equivalence import Equivalence
 
 CLAIM = "Adagrad is SGD on preconditioned gradients: it has no memory of gradients, but of their squares."
-SOURCE = "Duchi, Hazan and Singer 2011, jmlr.org/papers/v12/duchi11a"
+SOURCE = "Duchi, Hazan and Singer 2011, doi:10.5555/1953048.2021068"
 
 
 def claimed(lr: str) -> Equivalence:

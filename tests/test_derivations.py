@@ -215,7 +215,7 @@ def test_latex_of_a_rule_can_be_read(name):
         form = canonical(rule)
         assert canonical_latex(form) in form._repr_latex_()
         for line in canonical_lines(form):
-            if "pmatrix" not in line:
+            if "pmatrix" not in line and "cases" not in line:  # which Matplotlib does not know
                 _parse(line.replace("&", ""))
 
 

@@ -14,7 +14,7 @@ from accelsim.elementary import first, minimum, sqrt, total, where
 from accelsim.errors import InputError
 from accelsim.program import exact, run
 from accelsim.rule import optimizer, step
-from accelsim.symbolic.system.tableau import linear_tableau, tableau
+from accelsim.symbolic.system.tableau import linear_tableau, tableau, time
 
 RULES = optimizers.shipped() | {n: optimizers.find(n) for n in ("tail_average(jain)", "ema(schedule_free)")}
 
@@ -116,8 +116,9 @@ def _column(entries):
     return sympy.Matrix(entries)
 
 
+@pytest.mark.parametrize("first", [True, False], ids=["first step", "later"])
 @pytest.mark.parametrize("name", sorted(LINEAR))
-def test_derivatives_of_the_program_are_the_matrices(name):
+def test_derivatives_of_the_program_are_the_matrices(name, first):
     # A second route to linearity: the whole program in SymPy, differentiated, knows nothing of affine forms.
     import sympy
 
@@ -126,7 +127,7 @@ def test_derivatives_of_the_program_are_the_matrices(name):
     matrices = table.symbolic(tuple(k for k, v in rule.hyperparameters.items() if not v.switch))
     state = {s: sympy.Symbol(f"s_{s}") for s in rule.states}
     gradients = sympy.symbols(f"g:{table.gradients}")
-    t = sympy.Symbol("t", integer=True, nonnegative=True)
+    t = sympy.Integer(0) if first else sympy.Symbol("t", integer=True, positive=True)
     h = {k: v.default if v.switch else sympy.Function(k, real=True)(t) for k, v in rule.hyperparameters.items()}
     asked = []
 
@@ -139,7 +140,7 @@ def test_derivatives_of_the_program_are_the_matrices(name):
     inputs = [*state.values(), *gradients]
     jacobian = values.jacobian(inputs)
     assert not jacobian.free_symbols & set(inputs)
-    expected = sympy.Matrix(sympy.BlockMatrix([[matrices.A, matrices.B], [matrices.C, matrices.D]]))
+    expected = sympy.Matrix(sympy.BlockMatrix([[matrices.A, matrices.B], [matrices.C, matrices.D]])).subs(time(), t)
     assert (jacobian - expected).applyfunc(sympy.simplify).is_zero_matrix
     assert (values.subs(dict.fromkeys(inputs, 0))).applyfunc(sympy.simplify).is_zero_matrix
 

@@ -6,7 +6,7 @@ from accelsim.rule import optimizer, positive, step_size
     positions="w",
     memories="v",
     returns="w",
-    source="Duchi, Hazan and Singer 2011, jmlr.org/papers/v12/duchi11a, diagonal, with epsilon as in torch",
+    source="Duchi, Hazan and Singer 2011, doi:10.5555/1953048.2021068, diagonal, with epsilon as in torch",
     lr=step_size(0.01),
     eps=positive(1e-10),
 )
