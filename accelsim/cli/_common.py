@@ -103,9 +103,11 @@ def emit(document: Any, as_json: bool, text: Callable[[], Any]) -> None:
     from rich.console import Console
 
     console = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPED)
-    console.print(text(), markup=False)
-    if "inputs" in document:
-        console.print(_sentence(document["inputs"]), markup=False)
+    with console.capture() as printed:
+        console.print(text(), markup=False)
+        if "inputs" in document:
+            console.print(_sentence(document["inputs"]), markup=False)
+    print("\n".join(line.rstrip() for line in printed.get().splitlines()))
 
 
 def settled(rule: Any, values: Mapping[str, Any]) -> dict[str, Any]:
