@@ -306,10 +306,15 @@ def _stepped(
 
 def _stepped_by_reference(problem: Problem, tables: Tables, target: float, limit: int, change: Change) -> Arrival:
     """By NumPy, for rules of several queries and problems that couple directions."""
-    fixed = change(_seen(tables.take(0), tables.tableau)).at(0) if tables.constant else None
+    begin, systems = 0, change(_seen(tables.take(0), tables.tableau))
+    fixed = systems.at(0) if tables.constant else None
 
     def at(step: int) -> System:
-        return fixed or change(_seen(tables.take(step - tables.step), tables.tableau)).at(-1)
+        nonlocal begin, systems
+        if not fixed and step >= begin + len(systems.A):
+            begin = tables.step
+            systems = change(_seen(tables.take(min(_CHUNK, limit - begin)), tables.tableau))
+        return fixed or systems.at(step - begin)
 
     return _by_reference(problem, tables.tableau, at, target, limit, np.float64)
 
