@@ -1,6 +1,7 @@
 """Every answer says what it is of: rules, all hyperparameters, the problem with its defaults, seeds and the version."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from accelsim.optimizers.averaging import COMBINATORS
 BALL = ("heavy_ball", "--set", "lr=0.1/(t+1)", "--set", "beta=1/2")
 ON = ("--problem", "linear_regression", "--dim", "3", "--label-noise", "2")
 DESCRIBED = {"name": "linear_regression", "dim": 3, "batch": 1, "label_noise": 2.0, "init": "ones", "direct": False}
-COMMANDS = {
+COMMANDS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "risk": (("risk", *BALL, *ON, "--steps", "5"), {"steps": 5}),
     "simulate": (
         ("simulate", *BALL, *ON, "--steps", "5", "--seeds", "3", "--seed", "7", "--backend", "numpy"),
