@@ -68,6 +68,12 @@ RULES = {
     "aggmo": dict(lr=0.02, beta1=0.5, beta2=0.9),
     "agnes": dict(lr=0.05, alpha=0.1, rho=0.8),
     "dana": dict(g1=1.0, g2=0.05, g3=0.01, delta=1e300),
+    "ema_nesterov": dict(lr=0.05, beta=0.6, gamma=0.8),
+    "gpa": dict(lr=0.3, mu_x=0.9, mu_y=0.8),
+    "grokfast": dict(lr=0.03, alpha=0.9, lamb=2.0),
+    "overshoot": dict(lr=0.01, beta=0.8, gamma=3.0),
+    "refined_schedule_free": dict(lr=0.3, beta=0.9, c=0.05),
+    "storm": dict(lr=0.1, a=0.2),
     "jain": dict(alpha=0.9, beta=0.2, gamma=0.3, delta=0.1),
     "mars_sgd": dict(lr=0.1, beta=0.8, gamma=0.05),
     "mars_exact_sgd": dict(lr=0.1, beta=0.8, gamma=0.05),
@@ -126,7 +132,7 @@ def test_every_linear_rule_with_constant_coefficients_is_among_the_cases():
             return None
 
     assert {name for name, rule in optimizers.shipped().items() if linear(rule)} <= set(RULES)
-    assert set(RULES) - set(CONSTANT) == {"dana", "lookahead(sgd)"}  # theirs vary in time at any constants
+    assert set(RULES) - set(CONSTANT) == {"dana", "lookahead(sgd)", "storm"}  # theirs vary in time at any constants
 
 
 @pytest.mark.parametrize("place", PROBLEMS)
