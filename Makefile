@@ -31,14 +31,14 @@ figures: $(VENV)/ready  ## every experiment at full size, into figures/
 	$(BIN)/accelsim run --size full --out figures
 	$(BIN)/accelsim figures --out figures
 
-machines: $(VENV)/ready  ## numerical tests under other BLAS kernels, two threads, without AVX2; experiments on another kernel
+machines: $(VENV)/ready  ## numerical tests under other BLAS kernels, two threads, without AVX2; reproduce on another kernel
 	$(BIN)/python -m pytest tests/slow/machines.py
 
 flint: ## the symbolic engine's tests with python-flint, which must change no answer
 	$(PYTHON) -m venv $(VENV)-flint
 	$(VENV)-flint/bin/python -m pip install --quiet --editable '.[test]' python-flint
 	$(VENV)-flint/bin/python -m pytest --numprocesses 2 tests/test_factor.py tests/test_finder.py tests/test_equivalence.py \
-		tests/test_verdicts.py -m "not long"
+		tests/test_certificates.py tests/test_verdicts.py -m "not long"
 
 versions: ## tests with the lowest versions of everything, and with the newest Python at hand
 	.ci/versions

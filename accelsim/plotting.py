@@ -95,7 +95,7 @@ def _matplotlib() -> Any:
     return matplotlib
 
 
-def coefficients(name: str, beta: Any, eta: Any, alpha: Any) -> dict[str, bytes]:
+def coefficients(name: str, beta: Any, eta: Any, alpha: Any, forms: Iterable[str] = FORMATS) -> dict[str, bytes]:
     """The bytes of a figure of canonical coefficients over time, by format.
 
     Parameters
@@ -132,7 +132,7 @@ def coefficients(name: str, beta: Any, eta: Any, alpha: Any) -> dict[str, bytes]
             axes.set_ylim(max(low, _DECADES * high) if wide else min(low, 0), high if wide else 1.05 * high)
             axes.legend()
 
-    return _rendered(draw)
+    return _rendered(draw, forms)
 
 
 def against_envelope(name: str, own: tuple[Any, Any], envelope: tuple[Any, Any]) -> dict[str, bytes]:

@@ -3,7 +3,7 @@ from accelsim.optimizers.rmsprop import rmsprop
 from accelsim.symbolic.check.equivalence import Equivalence
 
 CLAIM = "RMSprop with momentum is heavy ball on preconditioned gradients."
-SOURCE = "Tieleman and Hinton 2012, Neural networks for machine learning, Lecture 6.5, with momentum as in torch"
+SOURCE = "Ruder 2016, arXiv:1609.04747, Section 4.5 (after Tieleman and Hinton's lecture), with momentum as in torch"
 
 
 def claimed(eta: str) -> Equivalence:

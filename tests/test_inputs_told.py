@@ -67,6 +67,12 @@ def test_a_comparison_tells_its_seed_where_it_searches(accelsim):
 
 def test_options_that_are_long_are_told_in_words(tmp_path):
     np.save(tmp_path / "noise.npy", np.eye(3))
+    assert (
+        problems.make("plrf", data_exponent=1, target_exponent=1, features_seed=1, dim=2, hidden=np.int64(9)).described[
+            "hidden"
+        ]
+        == 9
+    )
     made = problems.make("quadratic", spectrum=np.ones(3), noise_shape=str(tmp_path / "noise.npy"), init=[1.0, 2, 3])
     assert made.described["spectrum"] == "an array of shape (3,)"
     assert made.described["noise_shape"] == str(tmp_path / "noise.npy")
@@ -82,6 +88,8 @@ def test_a_map_needs_no_value_of_what_it_is_over(accelsim, tmp_path):
     assert (tmp_path / "map.svg").read_bytes()
     code, out, _ = accelsim(*command, "--set", "lr=0.1", "--set", "beta=0.5", "--json")
     assert (code, json.loads(out)["stable"]) == (0, True)
+    code, _, err = accelsim(*command, "--edge", "beta")
+    assert (code, "--edge is at values" in err) == (2, True), err
     code, _, err = accelsim("rate", "heavy_ball", *ON, "--map", "lr=0.1:1", "--map", "bta=0:0.9", "--out", "map.svg")
     assert (code, "did you mean 'beta'" in err) == (2, True), err
 

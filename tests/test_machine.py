@@ -78,9 +78,10 @@ def test_what_was_kept_and_is_damaged_is_made_anew(kind, left, home):
     kept.write_bytes(kept.read_bytes()[:left])
     assert results(home, 2.0) == ["2.0"]
     assert all(path.stat().st_size > left for path in home.rglob("*.nb?"))
+    assert results(home, 2.0) == ["2.0"]
 
 
-@pytest.mark.parametrize("place", [0.3, 0.9, 0.97])
+@pytest.mark.parametrize("place", [0.3, 0.5, 0.7, 0.9, 0.97])
 def test_machine_code_with_a_bit_changed_is_not_run(place, home):
     (kept,) = home.rglob("*.nbc")
     code = kept.read_bytes()
@@ -208,3 +209,34 @@ def test_an_interrupt_is_heard_though_it_comes_in_a_callback_of_the_compiler(mon
     finally:
         signal.signal(signal.SIGINT, before)
     assert [type(each.exc_value) for each in dropped] == [KeyboardInterrupt]
+
+
+def test_the_command_line_hears_interrupts_so(monkeypatch):
+    from accelsim import __main__, cli
+
+    seen = []
+    monkeypatch.setattr(cli, "main", lambda: seen.append(signal.getsignal(signal.SIGINT)))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        __main__.main()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in a background job
+        __main__.main()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert seen == [machine.interrupt, signal.SIG_IGN]
+
+
+def test_the_second_interrupt_of_a_run_is_heard_in_a_callback_too(monkeypatch):
+    from accelsim.simulation import driver
+
+    dropped = []
+    monkeypatch.setattr(sys, "unraisablehook", dropped.append)
+    before = signal.signal(signal.SIGINT, machine.interrupt)
+    try:
+        with driver._held_back(True) as pressed:
+            signal.raise_signal(signal.SIGINT)
+            assert pressed == [signal.SIGINT]  # the first is answered where the run can be saved
+            assert called_back("_raw_object_cache_notify")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert not dropped

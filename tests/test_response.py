@@ -136,6 +136,8 @@ def test_rules_are_shown_beside_one_another_as_table_and_figure(accelsim, tmp_pa
     [
         (("--plot",), "each show something else"),
         (("--with", "nestrov"), "did you mean"),
+        (("--with", "heavy_ball"), "a rule is shown once"),
+        (("--with", "sgd", "--with", "sgd"), "a rule is shown once"),
         (("--set", "nesterov.beta=0.5"), "rule in --set nesterov.beta"),
         (("--set", "gamma=0.5"), "hyperparameter of heavy_ball"),
         (("--out", "weights.txt"), "is no table or figure"),
@@ -147,6 +149,16 @@ def test_what_cannot_be_shown_is_told(accelsim, monkeypatch, tmp_path, arguments
     code, _, err = accelsim(*COMMAND, *arguments)
     assert (code, reason in err) == (2, True), err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("form", ["svg", "pdf", "csv"])
+def test_coefficients_are_written_where_and_as_they_are_asked_for(accelsim, tmp_path, form):
+    file = tmp_path / f"drawn.{form}"
+    code, out, _ = accelsim("show", "sgd", "--set", "lr=0.5", "--plot", "--steps", 9, "--out", file, "--json")
+    assert (code, json.loads(out)["drawn"], list(tmp_path.iterdir())) == (0, [str(file)], [file])
+    if form == "csv":
+        rows = list(csv.DictReader(file.read_text().splitlines()))
+        assert [float(row["alpha"]) for row in rows] == [0.5] * 9
 
 
 def test_options_that_would_do_nothing_are_refused(accelsim, tmp_path):

@@ -107,7 +107,7 @@ def emit(document: Any, as_json: bool, text: Callable[[], Any]) -> None:
         console.print(text(), markup=False)
         if "inputs" in document:
             console.print(_sentence(document["inputs"]), markup=False)
-    print("\n".join(line.rstrip() for line in printed.get().splitlines()))
+    print("\n".join(line.rstrip() for line in printed.get().removesuffix("\n").split("\n")))
 
 
 def settled(rule: Any, values: Mapping[str, Any]) -> dict[str, Any]:

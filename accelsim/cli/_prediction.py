@@ -45,6 +45,8 @@ def rate(
     _drawable(out)
     axes = _axes(rule, mapped, out)
     if out and any(name not in values and rule.hyperparameters[name].default is None for name, _, _ in axes.values()):
+        if edge:
+            raise InputError("--edge is at values of all hyperparameters: --set those of the map too")
         drawn = {"drawn": str(_drawn_map(rule, problem, axes, values, out)), "assumptions": problem.assumptions}
         drawn |= {"notices": list(problem.notices), "inputs": asked({rule.name: values}, problem)}
         emit(drawn, json_, lambda: "\n".join(lines_of(drawn)))

@@ -82,7 +82,7 @@ def show(
     out: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE|DIR", help="A table (.csv) of --response, a figure (.svg, .png, .pdf), or a folder for it."
+            metavar="FILE|DIR", help="Table (.csv) or figure (.svg, .png, .pdf) of what is drawn, or a folder for it."
         ),
     ] = None,
     kernel: Annotated[
@@ -97,6 +97,8 @@ def show(
         raise InputError("--with is for --response: other rules are shown one at a time")
     if out and not plot | response:
         raise InputError("--out is for a drawing: add --plot or --response")
+    if out and out.suffix:
+        check_out([out])
     if kernel is not None:
         source = _kernel(rule, problem, values, kernel)
         print(json.dumps({"kernel": kernel, "source": source})) if json_ else print(source, end="")
@@ -109,6 +111,8 @@ def show(
         emit(*_drawn(rule, values, steps, out or Path("."), json_))
     elif response:
         chosen = {rule.name: rule} | {name: optimizer_of(name, ()) for name in beside}
+        if len({each.name for each in chosen.values()}) <= len(beside):
+            raise InputError("a rule is shown once: give --with the names of others")
         _respond(chosen, by_rule(chosen, values), steps, out, json_)
     else:
         _show(rule, values, json_)
@@ -139,9 +143,9 @@ def _drawn(
     from accelsim.symbolic.system.coefficients import coefficients
 
     found = coefficients(rule, steps, **values)
-    drawn = plotting.coefficients(rule.name, found.beta, found.eta, found.alpha)
-    paths = plotting.save(drawn, out, f"{rule.name}_coefficients")
-    document = {"drawn": list(map(str, paths)), "assumptions": list(found.assumptions)}
+    series = {name: getattr(found, name) for name in ("beta", "eta", "alpha")}
+    paths = _saved(out, f"{rule.name}_coefficients", series, partial(plotting.coefficients, rule.name, **series))
+    document = {"drawn": paths, "assumptions": list(found.assumptions)}
     return document, json_, lambda: "\n".join(lines_of(document))
 
 
@@ -149,10 +153,11 @@ def _respond(
     chosen: Mapping[str, Any], values: Mapping[str, Mapping[str, str]], step: int, out: Path | None, json_: bool
 ) -> None:
     """Print what rules remember at a step, and draw it or write it as a table."""
+    import numpy as np
+
+    from accelsim import plotting
     from accelsim.exact.response import response
 
-    if out and out.suffix:
-        check_out([out])
     found = [response(rule, step, **values[rule.name]) for rule in chosen.values()]
     series = {each.optimizer: each.weights for each in found}
     keys = ("total", "mean_age", "effective_sample_size")
@@ -170,7 +175,8 @@ def _respond(
         "assumptions": ["weights by age in w(step) - w(step + 1), w the point where gradients are taken"],
     }
     if out:
-        document["written"] = _responses_written(step, series, out)
+        draw = partial(plotting.responses, step, series)
+        document["written"] = _saved(out, f"{'_'.join(series)}_response", {"age": np.arange(step + 1), **series}, draw)
 
     def text() -> Any:
         from rich.console import Group
@@ -183,13 +189,14 @@ def _respond(
     emit(document, json_, text)
 
 
-def _responses_written(step: int, series: Mapping[str, Any], out: Path) -> list[str]:
+def _saved(out: Path, name: str, series: Mapping[str, Any], draw: Callable[..., dict[str, bytes]]) -> list[str]:
+    """Write arrays of one length as a table or figure, or their figure of that name into a folder; what was written."""
     from accelsim import plotting
 
     if out.suffix not in FORMS:
-        return list(map(str, plotting.save(plotting.responses(step, series), out, f"{'_'.join(series)}_response")))
-    rows = zip(range(step + 1), *(weights.tolist() for weights in series.values()), strict=True)
-    return [write_out(out, ["age", *series], rows, lambda form: plotting.responses(step, series, [form])[form])]
+        return list(map(str, plotting.save(draw(), out, name)))
+    rows = zip(*(values.tolist() for values in series.values()), strict=True)
+    return [write_out(out, list(series), rows, lambda form: draw(forms=[form])[form])]
 
 
 def _show(rule: Any, values: Mapping[str, str], json_: bool) -> None:

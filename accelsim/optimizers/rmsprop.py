@@ -8,7 +8,7 @@ from accelsim.rule import momentum, optimizer, step_size
     positions="w",
     memories="m v",
     returns="w",
-    source="Tieleman and Hinton 2012, Neural networks for machine learning, Lecture 6.5, with momentum as in torch",
+    source="Ruder 2016, arXiv:1609.04747, Section 4.5 (after Tieleman and Hinton's lecture), with momentum as in torch",
     lr=step_size(0.01),
     beta1=momentum(0),
     **preconditioner(0.99),

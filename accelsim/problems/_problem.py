@@ -40,8 +40,10 @@ class Draw(Protocol):
 
 def _told(value: Any) -> Any:
     """An option as it can be printed."""
-    if isinstance(value, str | int | float):
+    if isinstance(value, str):
         return value
+    if isinstance(value, Real):
+        return value.item() if isinstance(value, np.generic) else value
     if isinstance(value, list | tuple) and all(isinstance(part, str | int) for part in value):
         return list(value)
     if isinstance(value, os.PathLike):

@@ -267,9 +267,9 @@ def _held_back(wanted: bool) -> Iterator[list[int]]:
     """
     pressed: list[int] = []
 
-    def press(number: int, _: Any) -> None:
+    def press(number: int, frame: Any) -> None:
         if pressed:
-            raise KeyboardInterrupt
+            machine.interrupt(number, frame)
         pressed.append(number)
 
     before: dict[int, Any] = {}

@@ -327,11 +327,7 @@ def solved(mu: float, problem: Directions, rule: Rule, coupled: bool, forcing: A
     forcing : (pairs, m), on and above the diagonal, as X.
     """
     found, blocks = resolvent(mu, problem, rule, coupled, np.zeros(len(rule[0])), False, True, forcing)
-    x, n = np.empty_like(forcing), blocks.shape[2]
-    for row in range(len(x)):
-        for i in range(x.shape[1]):
-            x[row, i] = blocks[i // n, row, i % n]
-    return found, x
+    return found, blocks.transpose(1, 0, 2).reshape(len(forcing), -1)[:, : forcing.shape[1]]
 
 
 @njit(nogil=True, error_model="numpy")
@@ -344,10 +340,9 @@ def _block(problem: Directions, block: int, rows: Array) -> int:
     first = block * n
     count = min(n, len(problem[0]) - first)
     for r in range(4):
-        for i in range(n):
-            rows[r, i] = problem[r][first + min(i, count - 1)]
-    for i in range(count, n):
-        rows[3, i] = 0.0
+        _copy(rows[r, :count], problem[r][first : first + count])
+        for i in range(count, n):
+            rows[r, i] = rows[r, count - 1] if r < 3 else 0.0
     return count
 
 
