@@ -92,13 +92,18 @@ def maximum(a: Any, b: Any) -> Any:
 
 
 def first(t: Any) -> Any:
-    """True at the first step, t = 0; the only condition a rule may ask for."""
+    """True at the first step, t = 0."""
     node = traced("first", t)
     return t == 0 if node is None else node
 
 
 def where(condition: Any, a: Any, b: Any) -> Any:
-    """`a` where the condition holds, else `b`; the condition comes from `first`."""
+    """`a` where a condition on the step holds, as ``first(t)``, ``t < 10`` or ``t % 5 == 4``, else `b`.
+
+    Both are computed at every step: neither may divide by zero where it is not chosen.
+    """
+    if isinstance(condition, bool):
+        return a if condition else b
     node = traced("where", condition, a, b)
     if node is not None:
         return node
@@ -114,6 +119,11 @@ def total(x: Any) -> Any:
     return x if module is None else module.sum(x, axis=-1, keepdims=True)
 
 
+def mean(x: Any) -> Any:
+    """Average over coordinates, one number a replica."""
+    return total(x) / total(x**0)
+
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     f.__name__: f for f in (sqrt, exp, log, cos, sign, minimum, maximum, first, where, total)
 }
@@ -123,6 +133,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "mul": operator.mul,
     "div": operator.truediv,
     "pow": operator.pow,
+    "mod": operator.mod,
     "neg": operator.neg,
     "abs": operator.abs,
 }

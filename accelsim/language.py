@@ -1,8 +1,8 @@
 """The one language of written expressions: text to a program of nodes, evaluated in any arithmetic.
 
-A text is made of numbers, names, ``+ - * / **``, brackets and calls: of the functions below, or of functions of t that
-whoever evaluates it knows. Numbers are the fractions that they are written as, however many digits they have. What is
-read may come from anybody: it is never run as Python, and there are limits to how long, deep and large it is.
+A text is made of numbers, names, ``+ - * / % **``, brackets and calls: of the functions below, or of functions of t
+that whoever evaluates it knows. Numbers are the fractions that they are written as, with all their digits. What is read
+may come from anybody: it is never run as Python, and there are limits to how long, deep and large it is.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ _SEVERAL = ("minimum", "maximum")  # arguments, two or more
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?P<name>[^\W\d]\w*(?:\[(?:-?\d+|[^\W\d]\w*)\])*)"
-    r"|(?P<sign>\*\*|[-+*/(),])|(?P<end>$))"
+    r"|(?P<sign>\*\*|[-+*/%(),])|(?P<end>$))"
 )
-_SUMS, _PRODUCTS = {"+": "add", "-": "sub"}, {"*": "mul", "/": "div"}
+_SUMS, _PRODUCTS = {"+": "add", "-": "sub"}, {"*": "mul", "/": "div", "%": "mod"}
 
 
 class _Reader:
@@ -75,7 +75,7 @@ class _Reader:
             raise self._refused(f"its degree is more than {DEGREE}")
         return node
 
-    def _refused(self, why: str = "use + - * / **, numbers, names and functions, as in 0.1 or 1/(t+1)") -> InputError:
+    def _refused(self, why: str = "use + - * / % **, numbers, names and functions, as in 0.1 or 1/(t+1)") -> InputError:
         return InputError(f"cannot read {shown(self.text)!r} as an expression: {why}")
 
     def _next(self) -> None:

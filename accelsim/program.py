@@ -14,6 +14,7 @@ coordinates. One that is added to vectors is a memory like others, which may be 
 from __future__ import annotations
 
 import math
+import operator
 import sys
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from dataclasses import dataclass
@@ -22,13 +23,15 @@ from numbers import Rational, Real
 from types import SimpleNamespace
 from typing import Any
 
-from accelsim.elementary import FUNCTIONS, OPERATORS
+from accelsim.elementary import FUNCTIONS, OPERATORS, maximum, minimum
 from accelsim.errors import InputError, UserCode
 
 LARGEST_DENOMINATOR, ROUNDING = 10_000, 1e-15  # of a literal that Python has rounded, and its relative error
 SHORT = 15  # characters of a float that was hardly rounded
 MOST_GRADIENTS = 64  # a step: a rule that never stops yielding is told so
-_INFIX = {"add": (" + ", 0), "sub": (" - ", 0), "mul": ("*", 2), "div": ("/", 2), "pow": ("**", 4)}
+_UFUNCS = {"add": operator.add, "subtract": operator.sub, "multiply": operator.mul, "divide": operator.truediv}
+_UFUNCS |= {"power": operator.pow, "remainder": operator.mod}
+_INFIX = {"add": (" + ", 0), "sub": (" - ", 0), "mul": ("*", 2), "div": ("/", 2), "mod": (" % ", 2), "pow": ("**", 4)}
 _LONGEST = 20_000  # characters of an expression that is shown
 _RANK = {"uniform": 0, "total": 1, "vector": 2}
 
@@ -74,10 +77,25 @@ class Node:
     """One operation of a program. Arithmetic on nodes makes nodes; comparing them is an error."""
 
     __slots__ = ("args", "index", "kind", "op", "tape", "value")
-    __array_ufunc__ = None  # NumPy must not take over: 2.0 * node is node.__rmul__
 
     def __init__(self, tape: Tape, index: int, op: str, args: tuple[Node, ...], value: Any, kind: str) -> None:
         self.tape, self.index, self.op, self.args, self.value, self.kind = tape, index, op, args, value, kind
+
+    def __array_ufunc__(self, function: Any, method: str, *values: Any, **options: Any) -> Any:
+        """Take over from NumPy: of an operator with one of its numbers, as 2.0*node; its functions are refused."""
+        if method == "__call__" and not options and function.__name__ in _UFUNCS:
+            return _UFUNCS[function.__name__](*(v.item() if hasattr(v, "item") else v for v in values))
+        own = {"abs": "abs", "absolute": "abs"}.get(function.__name__, function.__name__)
+        name = own if own in {*FUNCTIONS, "abs"} else "sqrt"
+        raise InputError(
+            f"NumPy's {function.__name__}() is not for the values of a rule: "
+            f"write {name}(x)" + (f", from accelsim import {name}" if name != "abs" else "")
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(
+            f"a value of a rule has no {name!r}: from accelsim import sqrt, total (the sum over coordinates), mean, ..."
+        )
 
     def __repr__(self) -> str:
         """The expression as a person writes it; where a part of it is too long to be read, that is dots."""
@@ -101,7 +119,7 @@ class Node:
         if self.op in _INFIX:
             sign, rank = _INFIX[self.op]
             left, right = self.args
-            return within(left, rank) + sign + within(right, rank + (self.op in ("sub", "div", "pow")))
+            return within(left, rank) + sign + within(right, rank + (self.op in ("sub", "div", "mod", "pow")))
         return f"{self.op}({', '.join(texts[arg.index] for arg in self.args)})"
 
     def _binary(self, op: str, other: Any, swap: bool = False) -> Node:
@@ -141,6 +159,14 @@ class Node:
     def __rpow__(self, other: Any) -> Node:
         return self._binary("pow", other, swap=True)
 
+    def __mod__(self, other: Any) -> Any:
+        period = self.tape.lift(other)
+        if not (_whole(self) and period.op == "const" and _whole(period) and period.value > 0):
+            raise InputError(
+                f"a rule takes the remainder of the step by a whole number above 0, not {self!r} % {other!r}"
+            )
+        return self._binary("mod", period)
+
     def _in_place(self, other: Any) -> Any:
         raise InputError("a rule may not change a value in place, others may share it: write m = m + g, not m += g")
 
@@ -154,24 +180,117 @@ class Node:
 
     def traced_call(self, name: str, *values: Any) -> Node:
         """Apply one of the elementary functions to values of which this node is one."""
+        if isinstance(values[0], Condition):
+            return values[0].traced_call(name, *values)
         args = tuple(map(self.tape.lift, values))
         if name == "total" and args[0].kind != "vector":
             raise InputError(f"total() adds up a vector over its coordinates, and {args[0]!r} is one number")
         if name == "first" and args[0].op != "step":
             raise InputError("first() takes the step t itself")
         if name == "where" and args[0].op != "first":
-            raise InputError("the condition of where() must be first(t)")
+            raise InputError(f"the condition of where() must be about the step, as first(t) or t < 10, not {args[0]!r}")
         return self.tape.node(name, *args, kind="total" if name == "total" else None)
+
+    def __lt__(self, other: Any) -> Any:
+        return self._compared(other, "<", lambda apart: minimum(1, maximum(0, apart)))
+
+    def __le__(self, other: Any) -> Any:
+        return self._compared(other, "<=", lambda apart: minimum(1, maximum(0, apart + 1)))
+
+    def __eq__(self, other: Any) -> Any:
+        return (self != other).opposite()
+
+    def __gt__(self, other: Any) -> Any:
+        return (self <= other).opposite()
+
+    def __ge__(self, other: Any) -> Any:
+        return (self < other).opposite()
+
+    def __ne__(self, other: Any) -> Any:
+        two = self.tape.lift(other)
+        if self.op == "mod" and two.op == "const" and 0 < two.value < self.args[1].value:
+            ahead, period = self.args  # t % 5 is 4 where (t + 1) % 5 is 0
+            return (ahead + (period.value - two.value)) % period != 0
+        remainder = self.op == "mod" and two.op == "const" and two.value == 0
+        return self._compared(two, "!=", lambda apart: minimum(1, self if remainder else abs(apart)))
+
+    def _compared(self, other: Any, sign: str, holds: Callable[[Node], Node]) -> Condition:
+        """Condition on whole numbers: `holds` of the second less the first is 1 where it is true, else 0."""
+        two = self.tape.lift(other)
+        for side in (self, two):
+            if not _whole(side):
+                raise InputError(
+                    f"a rule may not compare {side!r}, but the step with whole numbers, as where(t < 10, a, b): "
+                    + (
+                        f"declare {side!r} as a switch"
+                        if side.op == "hyperparameter"
+                        else "minimum, maximum and sign choose by other values"
+                    )
+                )
+        text = f"{self!r} {sign} {two!r}"
+        if text in ("t == 0", "t < 1", "t <= 0"):
+            return Condition(self.tape.node("first", self), True)
+        known = holds(two - self)
+        return Condition(self.tape.node(known.op, *known.args, value=text), True)
 
     def _refuse(self, *_: Any) -> Any:
         raise InputError(
-            "a rule may not branch on or compare traced values; "
-            "use where(first(t), a, b), minimum or maximum instead of if and <"
+            "a rule may not branch on a traced value: use where(first(t), a, b), where(t < 10, a, b), "
+            "minimum or maximum instead of if"
         )
 
-    __bool__ = __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
-    __int__ = __float__ = __iter__ = __len__ = _refuse
+    def _no_number(self) -> Any:
+        raise InputError(
+            "a value of a rule is no number yet, as functions of math want: from accelsim import sqrt, exp, log, cos"
+        )
+
+    def _no_sequence(self) -> Any:
+        raise InputError("a value of a rule is a vector as a whole: total(x) adds up its coordinates, mean(x) averages")
+
+    __bool__ = _refuse
+    __int__ = __float__ = __index__ = _no_number
+    __iter__ = __len__ = _no_sequence
     __hash__ = object.__hash__
+
+
+@dataclass(frozen=True, eq=False)
+class Condition:
+    """Condition on the step, which `where` chooses by.
+
+    Attributes
+    ----------
+    node : ``first(t)``, or a node that is 1 at some steps and 0 at the others.
+    holds : whether the condition holds where the node is 1.
+    """
+
+    node: Node
+    holds: bool
+
+    def opposite(self) -> Condition:
+        """The condition that holds where this one does not."""
+        return Condition(self.node, not self.holds)
+
+    def traced_call(self, name: str, *values: Any) -> Node:
+        """Apply `where` to this condition and two values."""
+        if name != "where" or values[0] is not self:
+            raise InputError(f"{name}() takes numbers, not a condition: where(condition, a, b) chooses by it")
+        yes, no = map(self.node.tape.lift, values[1:] if self.holds else values[:0:-1])
+        if self.node.op == "first":
+            return self.node.traced_call("where", self.node, yes, no)
+        if any(node.op == "const" and node.value == 0 for node in (yes, no)):
+            return (1 - self.node) * no if yes.op == "const" and yes.value == 0 else self.node * yes
+        return self.node * yes + (1 - self.node) * no
+
+    def _refuse(self, *_: Any) -> Any:
+        raise InputError("a rule may not branch on a condition: write where(t < 10, a, b) instead of if, and, or, not")
+
+    __bool__ = __and__ = __or__ = __rand__ = __ror__ = __invert__ = _refuse
+
+
+def _whole(node: Node) -> bool:
+    """Proof that a node is a whole number at every step: made of steps and whole numbers alone."""
+    within = ("step", "add", "sub", "mul", "neg", "abs", "mod", "minimum", "maximum")
+    return all(n.op in within or (n.op == "const" and n.value == int(n.value)) for n in reachable([node]))
 
 
 @dataclass(frozen=True)

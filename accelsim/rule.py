@@ -7,6 +7,8 @@ import inspect
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
@@ -299,10 +301,41 @@ def optimizer(
 
     def make(rule: program.Rule) -> Optimizer:
         name = getattr(rule, "__name__", "rule")
-        declared = {key: _declared(name, key, value) for key, value in hyperparameters.items()}
-        return Optimizer(name, rule, tuple(positions.split()), starts, returns, source, declared)
+        try:
+            declared = {key: _declared(name, key, value) for key, value in hyperparameters.items()}
+            return Optimizer(name, rule, tuple(positions.split()), starts, returns, source, declared)
+        except InputError as error:
+            faults = _faults.get()
+            if faults is None:
+                raise
+            faults[name] = str(error)
+            return Faulty(str(error))  # type: ignore[return-value]
 
     return make
+
+
+class Faulty:
+    """Stands for a rule that could not be made; whatever is asked of it raises the `InputError` that says why."""
+
+    def __init__(self, fault: str) -> None:
+        self._fault = fault
+
+    def __getattr__(self, name: str) -> Any:
+        raise InputError(self._fault)
+
+
+_faults: ContextVar[dict[str, str] | None] = ContextVar("faults", default=None)
+
+
+@contextmanager
+def collected_faults() -> Iterator[dict[str, str]]:
+    """Context in which a rule that cannot be made is noted, by name and with its fault, and those after it are made."""
+    found: dict[str, str] = {}
+    token = _faults.set(found)
+    try:
+        yield found
+    finally:
+        _faults.reset(token)
 
 
 def _declared(rule: str, name: str, value: Any) -> Hyperparameter:

@@ -1,7 +1,7 @@
 """Rules that ask of a kernel what no shipped rule does; a file for `--rules`."""
 
 from accelsim.elementary import cos, exp, first, log, maximum, minimum, sign, sqrt, total, where
-from accelsim.rule import optimizer, real, step_size
+from accelsim.rule import optimizer, real, step_size, switch
 
 
 @optimizer(
@@ -59,6 +59,15 @@ def intertwined(s, t, h):
     d, e = yield s.w - h.lr * c, s.w * 0.5 + b / (1 + total(b * c) ** 2)
     norm = sqrt(total(d * d)) + abs(total(c * e))
     return dict(w=s.w - h.lr * (c + d / maximum(1, norm) - e * total(a * d) / (1 + total(e * e)) / 4), last=a)
+
+
+@optimizer(positions="w slow", memories="m", returns="slow", lr=step_size(0.01), warm=switch(3))
+def timed(s, t, h):
+    """Conditions on the step."""
+    g = yield where(t % 4 == 1, s.slow, s.w)
+    m = where(t < h.warm, g, where(t % 5 != 0, 0.75, 0) * s.m + g)
+    w = s.w - h.lr * (1 - (t % 8) / 16) * m
+    return dict(w=where(t >= 4, w, s.w - h.lr * g), slow=where(t > 2, (s.slow + w) / 2, w), m=m)
 
 
 @optimizer(positions="w", returns="w")

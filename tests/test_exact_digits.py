@@ -233,6 +233,10 @@ def test_a_short_event_of_a_schedule_is_not_missed(monkeypatch):
         ("0.1+sqrt(t)/1e9", 6e8, 2e8, True),
         ("0.9999999**t", 1e8, 1e6, True),
         ("0.9999999**t", 1e8, 9e7, False),
+        ("0.1+(t%1e6)/1e7", 3.1e6, 8e5, True),
+        ("0.1+(t%1e6)/1e7", 3.1e6, 9e5 + 1, False),
+        ("0.1+0.1*min(1, t%1e6)", 3.1e6, 8e5, True),
+        ("0.1+0.1*min(1, t%1e6)", 3.9e6, 2e5, False),
     ],
 )
 def test_blocks_are_smooth_where_an_expression_provably_is(lr, begin, length, smooth):
@@ -241,7 +245,14 @@ def test_blocks_are_smooth_where_an_expression_provably_is(lr, begin, length, sm
 
 
 @pytest.mark.parametrize(
-    "text", ["cos(t/7)*(t-3)**2", "minimum(t, 12)/(2+cos(t))", "exp(-((t-9)/4)**2)-sqrt(t)", "t**-0.5*max(t-8, 8-t)"]
+    "text",
+    [
+        "cos(t/7)*(t-3)**2",
+        "minimum(t, 12)/(2+cos(t))",
+        "exp(-((t-9)/4)**2)-sqrt(t)",
+        "t**-0.5*max(t-8, 8-t)",
+        "(2*t%5)*(t-7)",
+    ],
 )
 def test_ranges_hold_every_value(text):
     schedule = schedules.parse(text)

@@ -67,6 +67,7 @@ FREE = {
     "schedule_free": (find("schedule_free"), dict(lr=0.3, warmup_steps=5), "float64", 5),
     "extragradient": (kernel_rules.extragradient, dict(lr=0.1), "float32", 300),
     "littered": (kernel_rules.littered, {}, "float64", 5),
+    "timed": (kernel_rules.timed, {}, "float64", 5),
     "bare": (kernel_rules.bare, {}, "float64", 5),
     "unusual": (kernel_rules.unusual, {}, "float32", 1),
     "unusual, three coordinates": (kernel_rules.unusual, {}, "float32", 3),

@@ -367,10 +367,13 @@ def unpacks_one_gradient(s: Any, t: Any, h: Any) -> Any:
 @pytest.mark.parametrize(
     ("rule", "told"),
     [
-        (branches_on_state, "may not branch on or compare traced values; use where"),
-        (branches_on_gradient, "may not branch on or compare traced values"),
-        (branches_on_step, "may not branch on or compare traced values"),
-        (branches_on_hyperparameter, "may not branch on or compare traced values"),
+        (
+            branches_on_state,
+            "may not compare w, but the step with whole numbers, as where(t < 10, a, b): minimum, maximum",
+        ),
+        (branches_on_gradient, "may not branch on a traced value: use where(first(t), a, b)"),
+        (branches_on_step, "may not branch on a condition: write where(t < 10, a, b)"),
+        (branches_on_hyperparameter, "declare lr as a switch"),
         (never_yields, "rule 'never_yields' never asks for a gradient: it must `yield`"),
         (yields_too_late, "rule 'yields_too_late' never asks for a gradient: it must `yield`"),
         (wrong_names, "rule 'wrong_names' must return dict(w=...), not v"),
@@ -381,7 +384,7 @@ def unpacks_one_gradient(s: Any, t: Any, h: Any) -> Any:
         (ends, "rule 'ends' raised Ending"),
         (remembers, "rule 'remembers' is not a function of s, t and h alone"),
         (computes_with_text, "computes with numbers, states, gradients and hyperparameters, not with '0.1'"),
-        (wrong_condition, "the condition of where() must be first(t)"),
+        (wrong_condition, "the condition of where() must be about the step, as first(t) or t < 10, not lr"),
         (first_of_something_else, "first() takes the step t itself"),
         (adds_up_a_number, "total() adds up a vector over its coordinates, and total(g*g) is one number"),
         (unpacks_one_gradient, "rule 'unpacks_one_gradient'"),

@@ -42,6 +42,8 @@ def list_(json_: Json = False, rules: Rules = []) -> None:  # noqa: B006 (typer 
     from accelsim.symbolic import verify
 
     load(rules)
+    for fault in optimizers.faults():
+        typer.echo(f"accelsim: left out: {fault}", err=True)
     found: dict[str, dict[str, str]] = {
         "optimizers": {name: optimizer.doc for name, optimizer in optimizers.known().items()},
         "combinators": {f"{name}(OPTIMIZER)": _first_line(wrap) for name, wrap in sorted(COMBINATORS.items())},

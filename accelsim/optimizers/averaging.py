@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from accelsim.elementary import maximum
+from accelsim.elementary import maximum, minimum
 from accelsim.errors import InputError
 from accelsim.rule import Hyperparameter, Optimizer, momentum, switch, weight
 from accelsim.schedules import recurrence
@@ -72,7 +72,7 @@ def ema(t: Any, h: Any) -> Any:
 @recurrence()
 def periodic(memory: Any, t: Any, h: Any) -> tuple[Any, dict[str, Any]]:
     """1 at the last step of each period, else 0."""
-    return 1 - min(1, (t + 1) % h.period), {}
+    return 1 - minimum(1, (t + 1) % h.period), {}
 
 
 @combinator(

@@ -58,7 +58,7 @@ def written(node: Node, leaf: Callable[[Node], str], dialect: Dialect) -> str:
 
 def _power(node: Node, args: list[str], dialect: Dialect) -> str:
     """The powers that arrays take a short way for, as they do."""
-    short: Mapping[float, str] = {2: "{0} * {0}", 0.5: "sqrt({0})", -1: "real(1.0) / {0}", 1: "{0}"}
+    short: Mapping[float, str] = {2: "{0} * {0}", 0.5: "sqrt({0})", -1: "real(1.0) / {0}", 1: "{0}", 0: "real(1.0)"}
     exponent = node.args[1]
     if exponent.op == "const" and float(exponent.value) in short:
         return short[float(exponent.value)].format(args[0])

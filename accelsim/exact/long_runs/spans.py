@@ -145,6 +145,15 @@ def _cos(a: Span) -> Span:
     )
 
 
+def _remainder(a: Span, b: Span) -> Span:
+    """The remainder by a number above 0, without a jump where all is within one period."""
+    periods = np.floor(a.low / b.high)
+    within = (b.low == b.high) & (np.floor(a.high / b.high) == periods)
+    found = a.within(within)
+    low, high = (np.where(within, x - periods * b.high, end) for x, end in ((a.low, 0), (a.high, b.high)))
+    return found.of(low, high)
+
+
 def _choice(a: Span, b: Span, least: bool) -> Span:
     """The smaller or the larger, without a kink where one is so throughout."""
     first, second = (a.high <= b.low, b.high <= a.low) if least else (a.low >= b.high, b.low >= a.high)
@@ -172,6 +181,7 @@ _BINARY: dict[str, Callable[[Span, Span], Span]] = {
     "mul": _times,
     "div": _over,
     "pow": _power,
+    "mod": _remainder,
     "minimum": lambda a, b: _choice(a, b, True),
     "maximum": lambda a, b: _choice(a, b, False),
 }

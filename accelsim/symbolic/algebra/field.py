@@ -209,6 +209,9 @@ class Field:
         if element == 0 or self.domain.is_QQ:
             return bool(element == 0)
         degrees = dict(zip(self.domain.symbols, element.numer.degrees(), strict=True))
+        bits = [i for i, symbol in enumerate(degrees) if degrees[symbol] > 1 and _bit(self._back.get(symbol, symbol))]
+        if bits:
+            return self.vanishes(self.domain(_idempotent(element.numer, bits)))
         used = {self._back[symbol]: degree for symbol, degree in degrees.items() if degree and symbol in self._back}
         choices = {e: _size(e) for e in used if isinstance(e, sympy.Min | sympy.Max | sympy.Abs)}
         roots = [e for e in used if e.is_Pow and e.exp.is_Rational]
@@ -239,6 +242,24 @@ class Field:
     @cached_property
     def _back(self) -> dict[Any, Any]:
         return {dummy: e for e, dummy in self._opaque.items()}
+
+
+def _bit(choice: Any) -> bool:
+    """Proof that an expression is 0 or 1 at every step, as the minimum of 1 and a whole number of at least 0 is."""
+    import sympy
+
+    if not isinstance(choice, sympy.Min) or sympy.Integer(1) not in choice.args:
+        return False
+    return all(arg.is_integer and arg.is_nonnegative for arg in choice.args)
+
+
+def _idempotent(polynomial: Any, places: Iterable[int]) -> Any:
+    """A polynomial with the powers of some generators, which are 0 or 1, replaced by these."""
+    found = polynomial.ring.zero
+    for powers, coefficient in polynomial.terms():
+        least = tuple(min(power, 1) if i in places else power for i, power in enumerate(powers))
+        found += polynomial.ring({least: coefficient})
+    return found
 
 
 def _size(choice: Any) -> tuple[Any, Any, Any]:

@@ -166,6 +166,8 @@ def enclosed(expression: Any, leaf: Callable[[Any], Interval]) -> Interval:
         return Interval(Fraction(0))
     if isinstance(expression, sympy.cos):
         return Interval(Fraction(-1), Fraction(1), False, False)
+    if isinstance(expression, sympy.Mod):
+        return Interval(Fraction(0), enclosed(expression.args[1], leaf).high, False)
     if isinstance(expression, sympy.Min | sympy.Max):
         return _extreme([enclosed(arg, leaf) for arg in expression.args], isinstance(expression, sympy.Min))
     return leaf(expression)
@@ -257,6 +259,8 @@ def _applied(node: Node, values: list[Any]) -> Interval:
     if node.op == "pow":
         power = node.args[1].value
         return one.power(int(power)) if isinstance(power, int) else _power(one, more[0])
+    if node.op == "mod":
+        return Interval(Fraction(0), more[0].high, False)
     if node.op == "where":
         return Interval(*_hull(more[0], more[1]))
     if node.op == "total":  # of numbers of at least 0

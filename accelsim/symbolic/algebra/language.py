@@ -196,6 +196,7 @@ def text_of(expression: Any) -> str:
         If a number in it has more digits than are read.
     """
     import sympy
+    from sympy.printing.precedence import PRECEDENCE
     from sympy.printing.str import StrPrinter
 
     class Printer(StrPrinter):
@@ -212,6 +213,10 @@ def text_of(expression: Any) -> str:
 
         def _print_Max(self, e: Any) -> str:
             return _nested("maximum", [self._print(x) for x in e.args])
+
+        def _print_Mod(self, e: Any) -> str:
+            of, period = (self.parenthesize(arg, PRECEDENCE["Atom"]) for arg in e.args)
+            return f"({of} % {period})"
 
         def _print_Piecewise(self, e: Any) -> str:
             *cases, (last, _) = e.args

@@ -97,6 +97,15 @@ class Enclosed:
             raise InputError("what a rule divides by is too near zero to tell")
         return above._with(below, lambda x, y: x / y)
 
+    def __mod__(self, other: Any) -> Enclosed:
+        period = Enclosed(other)
+        if self.fraction is None or not period.fraction:
+            raise InputError("a remainder is taken of a number that is not known exactly, or by 0")
+        return Enclosed(self.fraction % period.fraction)
+
+    def __rmod__(self, other: Any) -> Enclosed:
+        return Enclosed(other) % self
+
     def __neg__(self) -> Enclosed:
         return Enclosed(-self.value)
 

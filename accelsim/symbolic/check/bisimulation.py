@@ -46,7 +46,7 @@ STEPS, DRAWS, TRIES, COORDINATES = 8, 3, 30, 3  # of runs that must agree
 MOST_STEPS = 4  # from the start that may precede the relation
 NEAR = 1e-8  # relative difference up to which runs in floating point agree
 PARTS = 12  # of a range, in numbers that are short
-_CALLED = ("sqrt", "exp", "log", "cos", "sign", "abs", "minimum", "maximum")
+_CALLED = ("sqrt", "exp", "log", "cos", "sign", "abs", "minimum", "maximum", "mod")
 Values = Mapping[str, Any]
 
 

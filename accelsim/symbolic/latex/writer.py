@@ -232,6 +232,9 @@ class Writer:
     def _div(self, node: Node) -> str:
         return rf"\frac{{{self._expression(node.args[0])}}}{{{self._expression(node.args[1])}}}"
 
+    def _mod(self, node: Node) -> str:
+        return rf"\left({self._expression(node.args[0], 2)} \bmod {self._expression(node.args[1], 4)}\right)"
+
     def _pow(self, node: Node) -> str:
         return f"{self._expression(node.args[0], 4)}^{{{self._expression(node.args[1])}}}"
 
@@ -249,6 +252,9 @@ class Writer:
         return rf"\left\{{{first}\ \mathrm{{if}}\ t=0,\ {later}\ \mathrm{{otherwise}}\right\}}"
 
     def _call(self, node: Node) -> str:
+        if node.value:  # 1 where a condition holds, else 0: Iverson's bracket
+            words = {"%": r"\bmod", "==": "=", "<=": r"\le", ">=": r"\ge", "!=": r"\ne"}
+            return rf"\left[{' '.join(words.get(word, word) for word in node.value.split())}\right]"
         inside = ",\\ ".join(self._expression(arg) for arg in node.args)
         return rf"{_NAMED[node.op]}\left({inside}\right)"
 

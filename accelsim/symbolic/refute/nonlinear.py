@@ -185,6 +185,12 @@ class _Runs:
                 raise _Beyond
             return x ** int(exponent) if exponent >= 0 else divide(self.field.one, x ** -int(exponent))
 
+        def remainder(x: Any, y: Any) -> Any:
+            of, period = number_of(x), number_of(y)
+            if of is None or period is None:
+                raise _Beyond
+            return self.number(of % period)
+
         def size(x: Any) -> Any:
             """The absolute value, as a root."""
             return self._root(end, t, i, x * x)
@@ -197,6 +203,7 @@ class _Runs:
             "neg": lambda x: -x,
             "div": divide,
             "pow": power,
+            "mod": remainder,
             "sqrt": lambda x: self._root(end, t, i, x),
             "abs": size,
             "maximum": lambda x, y: (x + y + size(x - y)) * half,

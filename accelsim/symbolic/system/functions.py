@@ -20,7 +20,6 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import Any
 
-from accelsim.errors import InputError
 from accelsim.program import Node, operate
 from accelsim.symbolic.algebra.budget import charge, kept
 from accelsim.symbolic.algebra.factor import factors
@@ -247,6 +246,8 @@ class Functions:
             return Interval(-1, 1, False, False)
         if atom.function == "exp":
             return Interval(0)
+        if atom.function == "total" and atom.arguments[0] == 1:
+            return Interval(Fraction(1), math.inf, False)
         if atom.function == "total":  # of one monomial: where that is at least 0 the sum is
             return Interval(0, open_low=False) if self.interval(atom.arguments[0]).nonnegative else Interval()
         return Interval()
@@ -363,8 +364,8 @@ class Functions:
             inside = sympy.Mul(*(f**k for f, k in factors if self.moves(f)))
             return number * sympy.Mul(*(f**k for f, k in outside)) * self._atom("total", (inside,))
         over = sorted((x for x in above.free_symbols if self.moves(x)), key=str)
-        if not over:
-            raise InputError("total() adds up a vector over its coordinates")
+        if not over:  # so many times as there are coordinates
+            return u * self._atom("total", (sympy.Integer(1),))
         terms = sympy.Poly(above, *over).terms()
         found = (
             c * self._atom("total", (sympy.Mul(*(x**k for x, k in zip(over, powers, strict=True))),))
@@ -383,6 +384,12 @@ class Functions:
     def cos(self, u: Any) -> Any:
         """The cosine."""
         return self._smooth("cos", u)
+
+    def mod(self, u: Any, period: Any) -> Any:
+        """The remainder of what does not move."""
+        import sympy
+
+        return self.plain(sympy.Mod(self.normal(u), self.normal(period)))
 
     def _smooth(self, name: str, u: Any) -> Any:
         u = self.normal(u)
