@@ -55,7 +55,9 @@ def fault(rule, problem, name, found, **given):
     axis = Axis(rule, name)
 
     def stable(place):
-        """Whether it is stable there; None within roundings of an edge."""
+        """Whether it is stable there; None within roundings of an edge, and where the range has ended."""
+        if not axis.declared.holds(axis.value(place)):
+            return None
         close = gap(rule, problem, **given, **{name: axis.value(place)})
         return None if abs(close) < EVEN else close < 0
 
