@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from accelsim.elementary import cos, exp, first, log, maximum, mean, minimum, sign, sqrt, total, where
+from accelsim.elementary import cos, exp, first, log, maximum, mean, minimum, orthogonalize, sign, sqrt, total, where
 from accelsim.rule import Hyperparameter, momentum, optimizer, positive, real, step_size, switch, weight
 from accelsim.schedules import ratio, recurrence, warmup
 
@@ -51,6 +51,7 @@ __all__ = [
     "momentum",
     "optimizer",
     "optimizers",
+    "orthogonalize",
     "positive",
     "problems",
     "rate",

@@ -119,13 +119,63 @@ def total(x: Any) -> Any:
     return x if module is None else module.sum(x, axis=-1, keepdims=True)
 
 
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # of x, x x^T x, (x x^T)^2 x, as Muon has them
+
+
+def orthogonalize(x: Any, rows: int, steps: int = 0) -> Any:
+    """The nearest matrix with orthonormal rows or columns to a vector read as a matrix of so many rows, as a vector.
+
+    It is U V^T for the singular value decomposition U S V^T, with 0 for singular values of 0: the matrix sign. Of one
+    coordinate, or of a matrix of which one entry alone is not 0, it is the sign. With `steps` it is what so many
+    Newton-Schulz steps make of the matrix divided by its Frobenius norm, whose singular values are then near 1.
+
+    Raises
+    ------
+    InputError
+        Where the number of coordinates is no multiple of `rows`.
+    """
+    node = traced("orthogonalize", x, rows, steps)
+    if node is not None:
+        return node
+    module = _module(x)
+    return _of_one(x, int(steps)) if module is None or not x.shape else _of_matrix(module, x, int(rows), int(steps))
+
+
+def _of_one(x: Any, steps: int) -> Any:
+    size: Any = Fraction(1)
+    for _ in range(steps):
+        size = sum(Fraction(repr(c)) * size**power for c, power in zip(NEWTON_SCHULZ, (1, 3, 5), strict=True))
+    return sign(x) * (size if isinstance(x, Fraction | int) else float(size))
+
+
+def _of_matrix(module: Any, x: Any, rows: int, steps: int) -> Any:
+    if x.shape[-1] % rows:
+        raise InputError(f"{x.shape[-1]} coordinates are no matrix of {rows} rows: set rows=... to a divisor")
+    matrices = module.reshape(x, (*x.shape[:-1], rows, -1))
+    sizes = module.sqrt(module.sum(matrices * matrices, axis=(-2, -1), keepdims=True))
+    finite = module.isfinite(sizes)  # a run that has diverged
+    y = module.where(finite, matrices, 0) / module.where(finite & (sizes > 0), sizes, 1)
+    if steps:
+        wide = y if rows <= y.shape[-1] else module.swapaxes(y, -1, -2)
+        a, b, c = NEWTON_SCHULZ
+        for _ in range(steps):
+            square = wide @ module.swapaxes(wide, -1, -2)
+            wide = a * wide + (b * square + c * square @ square) @ wide
+        y = wide if rows <= y.shape[-1] else module.swapaxes(wide, -1, -2)
+    else:
+        left, values, right = module.linalg.svd(y, full_matrices=False)
+        rounding = max(y.shape[-2:]) * module.finfo(y.dtype).eps
+        y = (left * (values > rounding * values[..., :1])[..., None, :]) @ right
+    return module.reshape(module.where(finite, y, module.nan), x.shape)
+
+
 def mean(x: Any) -> Any:
     """Average over coordinates, one number a replica."""
     return total(x) / total(x**0)
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    f.__name__: f for f in (sqrt, exp, log, cos, sign, minimum, maximum, first, where, total)
+    f.__name__: f for f in (sqrt, exp, log, cos, sign, minimum, maximum, first, where, total, orthogonalize)
 }
 OPERATORS: dict[str, Callable[..., Any]] = {
     "add": operator.add,

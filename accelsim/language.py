@@ -47,7 +47,7 @@ def linear(t: Any, steps: int) -> Any:
 SCHEDULES: dict[str, Callable[[Any, Any], Any]] = {f.__name__: f for f in (warmup, cosine, linear)}
 # Elementary functions by all their names; capitals are SymPy's.
 FUNCTIONS: dict[str, str] = {
-    **{name: name for name in elementary.FUNCTIONS if name != "total"},
+    **{name: name for name in elementary.FUNCTIONS if name not in ("total", "orthogonalize")},
     **{"abs": "abs", "min": "minimum", "max": "maximum", "Abs": "abs", "Min": "minimum", "Max": "maximum"},
 }
 VOCABULARY = frozenset({*FUNCTIONS, *SCHEDULES, "pi"})

@@ -185,11 +185,22 @@ class Node:
         args = tuple(map(self.tape.lift, values))
         if name == "total" and args[0].kind != "vector":
             raise InputError(f"total() adds up a vector over its coordinates, and {args[0]!r} is one number")
+        if name == "orthogonalize":
+            self._checked_shape(*args)
         if name == "first" and args[0].op != "step":
             raise InputError("first() takes the step t itself")
         if name == "where" and args[0].op != "first":
             raise InputError(f"the condition of where() must be about the step, as first(t) or t < 10, not {args[0]!r}")
         return self.tape.node(name, *args, kind="total" if name == "total" else None)
+
+    def _checked_shape(self, vector: Node, rows: Node, steps: Node) -> None:
+        for number, least in ((rows, 1), (steps, 0)):
+            if number.op != "const" or not _whole(number) or number.value < least:
+                raise InputError(
+                    f"orthogonalize() takes whole numbers of rows and steps, as switches are, not {number!r}"
+                )
+        if vector.kind != "vector":
+            raise InputError(f"orthogonalize() takes a vector, and {vector!r} is one number")
 
     def __lt__(self, other: Any) -> Any:
         return self._compared(other, "<", lambda apart: minimum(1, maximum(0, apart)))

@@ -310,7 +310,7 @@ BAD = {
     "no replicas": ("simulate sgd --problem quadratic --steps 3 --seeds 0 --set lr=.1", "seeds"),
     "foreign option": ("risk sgd --problem quadratic --label-noise 1 --steps 3 --set lr=.1", "label_noise"),
     "file that raises": ("risk mine --rules {}/raises.py --problem quadratic --steps 3", "ZeroDivisionError"),
-    "file that branches": ("risk mine --rules {}/branches.py --problem quadratic --steps 3", "where(first(t)"),
+    "file that branches": ("risk mine --rules {}/branches.py --problem quadratic --steps 3", "where(t < 10, a, b)"),
     "nonlinear update": ("risk mine --rules {}/square.py --problem quadratic --steps 3", "not linear"),
     "risk of adamw": ("risk adamw --problem quadratic --steps 3", "not linear"),
     "rate of a schedule": ("rate sgd --problem quadratic --set lr=1/(t+1)", "risk"),

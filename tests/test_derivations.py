@@ -100,7 +100,7 @@ CANONICAL = [n for n, m in EQUIVALENCES.items() if m.certificate().target.name =
 def test_claimed_coefficients_are_the_found_ones(name):
     # The claim is the published map; the normal form knows only the rule.
     claim = DERIVATIONS[name].certificate()
-    found = canonical(claim.source, claim.varying, **claim.given)
+    found = canonical(claim.source, (*claim.varying, *claim.free), **claim.given)
     proof = _Proof(claim)
     left = {k: getattr(found, k) - proof._written(claim.map[k]) for k in ("beta", "eta", "alpha")}
     if not any(value.atoms(sympy.Piecewise) for value in left.values()):
@@ -114,7 +114,7 @@ def test_claimed_coefficients_are_the_found_ones(name):
 @pytest.mark.parametrize("name", [n for n in CANONICAL if DERIVATIONS[n].near_miss().target.name == "accelerated_sgd"])
 def test_missed_coefficients_are_not_the_found_ones(name):
     missed = DERIVATIONS[name].near_miss()
-    found = canonical(missed.source, missed.varying, **missed.given)
+    found = canonical(missed.source, (*missed.varying, *missed.free), **missed.given)
     texts = [_Proof(missed)._written(missed.map[c]) for c in ("beta", "eta", "alpha")]
     values = [found.beta, found.eta, found.alpha]
     assert not found.canonical or any(reduced(a - b) != 0 for a, b in zip(values, texts, strict=True))

@@ -36,7 +36,9 @@ def values(draw: Any, rule: Optimizer, without: tuple[str, ...] = ()) -> dict[st
     """Hyperparameters within their ranges, three decimals each; averaging weights stay the released ones."""
     drawn = {}
     for name, declared in rule.hyperparameters.items():
-        if declared.switch:
+        if name == "rows":  # of a matrix of five coordinates
+            drawn[name] = draw(st.sampled_from([1, 5]))
+        elif declared.switch:
             drawn[name] = draw(st.integers(max(0, int(declared.low)), LENGTH))
         elif not callable(getattr(declared.default, "update", None)) and name not in without:
             low, high = max(declared.low, -1.0), min(declared.high, 2.0)

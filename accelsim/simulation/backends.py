@@ -104,19 +104,26 @@ BACKENDS: dict[str, Callable[[], Backend]] = {
     "numba": _numba,
     "numpy": _numpy,
 }  # the fastest first
+_KERNELS = "cuda", "numba"
 
 
-def find(name: str = AUTO) -> Backend:
+def find(name: str = AUTO, kernels: bool = True) -> Backend:
     """The backend of a name; ``auto`` is the fastest that can be used here.
+
+    Parameters
+    ----------
+    kernels : whether there can be kernels of the rule; otherwise arrays do it.
 
     Raises
     ------
     InputError
         For an unknown name, or a backend that cannot be used here.
     """
+    if name in _KERNELS and not kernels:
+        raise InputError(f"a rule that orthogonalizes has no kernel: --backend numpy or cupy, not {name}")
     if name != AUTO and name not in BACKENDS:
         raise unknown("backend", name, [AUTO, *BACKENDS])
-    *preferred, last = BACKENDS if name == AUTO else [name]
+    *preferred, last = [each for each in BACKENDS if kernels or each not in _KERNELS] if name == AUTO else [name]
     for candidate in preferred:
         try:
             return BACKENDS[candidate]()

@@ -23,6 +23,7 @@ from accelsim.simulation import backends
 from accelsim.simulation.backends import AUTO
 from accelsim.simulation.checkpoint import Checkpoint, Folder, settings_of
 from accelsim.simulation.engine import Problem, Run
+from accelsim.simulation.expressions import compiles
 from accelsim.simulation.normals import WORD
 from accelsim.simulation.streaming import Statistics
 from accelsim.threads import single_threaded
@@ -138,8 +139,8 @@ def simulate(  # noqa: PLR0913, a run has that many choices
         raise unknown("dtype", dtype, DTYPES)
     if resume and out is None:
         raise InputError("to resume is to go on with the simulation in a folder: name it with --out (out=...)")
-    place = backends.find(backend)
-    optimizer.resolve(**hyperparameters)
+    values = optimizer.resolve(**hyperparameters)
+    place = backends.find(backend, all(map(compiles, optimizer.program(values).nodes)))
     if chunk is None:
         chunk = max(1, min(_MOST, place.chunk // problem.dim))
     chunk = _whole(chunk, "chunk", 1, WORD)

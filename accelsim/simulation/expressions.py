@@ -12,6 +12,11 @@ _LITERALS = (0, 1, 2)  # numbers that are written out; the others come with the 
 _CALLS = ("sqrt", "exp", "log", "cos", "sign", "minimum", "maximum", "inverse", "beyond", "abs")
 
 
+def compiles(node: Node) -> bool:
+    """Whether kernels know an operation of a rule."""
+    return node.op != "orthogonalize"
+
+
 def literal(node: Node) -> bool:
     """Whether a constant is written into the source."""
     return node.op == "const" and abs(node.value) in _LITERALS

@@ -74,6 +74,7 @@ def corrected_weights(memory: Any, t: Any, h: Any) -> Any:
 # Epsilon is large in every case with a preconditioner, so that its placement shows at once.
 MOMENTUM: Options = dict(lr=0.1, beta=0.9)
 ACCSGD: Options = dict(lr=0.1, kappa=100.0, xi=5.0)
+MUON: Options = dict(lr=0.05, beta=0.9, weight_decay=0.1)
 QHM: Options = dict(lr=0.1, beta=0.95, nu=0.7)
 SIGNUM: Options = dict(lr=0.01, beta=0.9)
 LION: Options = dict(lr=0.01, beta1=0.9, beta2=0.99, weight_decay=0.1)
@@ -377,6 +378,7 @@ PAPERS = [
         paper.mass(0.1, 0.05, 12),
         dict(eta1=0.1, eta2=0.1 * (1 - 1 / 12) / (1 + 0.05), gamma=(1 - 0.05) / (1 + 0.05)),
     ),
+    Case("muon", "paper", paper.muon_of_a_row(**MUON), MUON),
     Case("gpa", "paper", paper.gpa(**GPA), GPA),
     Case("ema_nesterov", "paper", paper.ema_nesterov(**EMA_NESTEROV), EMA_NESTEROV),
     Case("overshoot", "paper", paper.overshoot(**renamed(OVERSHOOT, beta="mu")), OVERSHOOT),

@@ -361,6 +361,21 @@ def gpa(lr: float, mu_x: float, mu_y: float) -> Run:
     return run
 
 
+def muon_of_a_row(lr: float, beta: float, weight_decay: float) -> Run:
+    """Muon of a matrix of one row, whose polar factor is the row over its length."""
+
+    def run(gradient: Gradient) -> Pairs:
+        w, past = START, list[np.ndarray]()
+        for t in range(10**9):
+            query = w
+            past.append(gradient(t, query))
+            direction = (1 - beta) * past[-1] + beta * (1 - beta) * discounted(past, beta)
+            w = w - lr * direction / np.sqrt(np.sum(direction**2)) - lr * weight_decay * w
+            yield query, w
+
+    return run
+
+
 def ema_nesterov(lr: float, beta: float, gamma: float) -> Run:
     """Yau et al. 2026: the moving average summed over all past steps."""
 

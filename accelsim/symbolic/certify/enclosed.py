@@ -7,7 +7,7 @@ from fractions import Fraction
 from functools import cache
 from typing import Any
 
-from accelsim.elementary import pi
+from accelsim.elementary import orthogonalize, pi
 from accelsim.errors import InputError
 from accelsim.program import exact
 from accelsim.symbolic.algebra.field import rational_root
@@ -168,6 +168,8 @@ class Enclosed:
             return one
         if name == "sign":
             return Enclosed(one.sign())
+        if name == "orthogonalize":  # over one coordinate
+            return one.sign() * Enclosed(orthogonalize(Fraction(1), 1, int(Enclosed(values[2]).fraction or 0)))
         if name in ("minimum", "maximum"):
             other = Enclosed(values[1])
             first = (one - other).sign() <= 0

@@ -564,7 +564,8 @@ def differ(claim: Bisimulation, seed: int) -> int | None:
     chance = np.random.default_rng([seed, 8])
     count = claim.source.program(claim.given).gradients
     sizes = [0.0, 1.0, 1.0, 3.0] if seed % 2 else [1.0, 3.0]  # some rules have no value without gradients
-    gradients = chance.normal(size=(STEPS, count, COORDINATES)) * chance.choice(sizes, (STEPS, 1, 1))
+    coordinates = COORDINATES * math.lcm(*map(_rows, (claim.source, claim.target)))
+    gradients = chance.normal(size=(STEPS, count, coordinates)) * chance.choice(sizes, (STEPS, 1, 1))
     first, second = tee(tuple(hyperparameters(claim, seed, t)) for t in range(STEPS))
     both = (
         _queries(claim.source, (row[0] for row in first), gradients, claim.returned),
@@ -579,9 +580,14 @@ def differ(claim: Bisimulation, seed: int) -> int | None:
     return None
 
 
+def _rows(rule: Optimizer) -> int:
+    """Number of which a rule's coordinates must be a multiple."""
+    return math.lcm(*(int(n.args[1].value) for n in rule.program().nodes if n.op == "orthogonalize"))
+
+
 def _queries(rule: Optimizer, rows: Iterable[Values], gradients: Any, returned: bool) -> Iterator[tuple[Any, ...]]:
     """By step, the points that a rule queries, and where `returned` the point returned before the step."""
-    state = rule.start(np.linspace(0.5, 1.5, COORDINATES))
+    state = rule.start(np.linspace(0.5, 1.5, gradients.shape[-1]))
     for t, row in enumerate(rows):
         asked: list[Any] = []
 

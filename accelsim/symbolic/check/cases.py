@@ -12,6 +12,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
+from accelsim import elementary
 from accelsim.errors import InputError
 from accelsim.program import Node, evaluate
 from accelsim.rule import Optimizer
@@ -118,6 +119,8 @@ class Trial:
                     return t == 0
                 if node.op == "total":  # over one coordinate
                     return arguments[0]
+                if node.op == "orthogonalize":
+                    return elementary.orthogonalize(1, 1, node.args[2].value) * functions.sign(arguments[0])
                 if node.op == "div":
                     self._divided(arguments[1])
                 return functions.apply(node, arguments)

@@ -167,7 +167,7 @@ class Rule:
         return self.linear[node.index]
 
     def _rebuilt(self, node: Node) -> Node:
-        if node.op == "sign":
+        if node.op in ("sign", "orthogonalize"):
             return self._linear(node.args[0])
         for one, other in (node.args, node.args[::-1]) if node.op in ("mul", "div") else ():
             if (node.op, other.index) in self.weights:

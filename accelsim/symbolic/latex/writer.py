@@ -251,6 +251,9 @@ class Writer:
         first, later = (self._expression(arg) for arg in node.args[1:])
         return rf"\left\{{{first}\ \mathrm{{if}}\ t=0,\ {later}\ \mathrm{{otherwise}}\right\}}"
 
+    def _orthogonalize(self, node: Node) -> str:
+        return rf"\mathrm{{orthogonalize}}\left({self._expression(node.args[0])}\right)"
+
     def _call(self, node: Node) -> str:
         if node.value:  # 1 where a condition holds, else 0: Iverson's bracket
             words = {"%": r"\bmod", "==": "=", "<=": r"\le", ">=": r"\ge", "!=": r"\ne"}

@@ -307,6 +307,25 @@ class Functions:
                 value *= (factor if is_one else self._atom("sign", (factor,))) ** (2 - power % 2)
         return value
 
+    def orthogonalize(self, u: Any, rows: Any, steps: Any) -> Any:
+        """The matrix sign, without what multiplies all coordinates but for its sign."""
+        import sympy
+
+        if self.fraction(u)[0] == 0:
+            return sympy.Integer(0)
+        number, factors = self.factors(u)
+        value, inside = sympy.sign(number), sympy.Integer(1)
+        for factor, power in factors:
+            if self.moves(factor):
+                inside *= factor**power
+            else:
+                value *= self.sign(factor) ** (2 - power % 2)
+        if inside == 1 or value == 0:  # the same in all coordinates, or nothing
+            return value * self._atom("orthogonalize", (inside, rows, steps))
+        if inside.could_extract_minus_sign():
+            value, inside = -value, sympy.expand(-inside)
+        return value * self._atom("orthogonalize", (inside, rows, steps))
+
     def abs(self, u: Any) -> Any:
         """The absolute value."""
         return u * self.sign(u)

@@ -24,7 +24,7 @@ def scale_free(rule: Optimizer) -> bool:
     degrees: dict[int, int | None] = {}
     for node in program.nodes:
         below = [degrees[arg.index] for arg in node.args]
-        if node.op == "sign" or node.kind == "uniform":
+        if node.op in ("sign", "orthogonalize") or node.kind == "uniform":
             degrees[node.index] = None if None in below else 0
         elif node.op in ("gradient", "state"):
             degrees[node.index] = int(node.op == "gradient" or node.value in rule.memories)
@@ -97,6 +97,8 @@ def _applied(node: Node, values: list[Any]) -> Any:
 
     if node.op == "total":
         return values[0]
+    if node.op == "orthogonalize":  # times a number
+        return sympy.sign(values[0])
     if node.op == "maximum":
         for one, other in (values, values[::-1]):
             if _nonnegative(one - other):

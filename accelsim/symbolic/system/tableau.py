@@ -184,6 +184,16 @@ class _Analysis:
             return None
         return Affine(form.terms, form.factors, form.maps | {("sign", self._when(form))})
 
+    def _orthogonalize(self, node: Node) -> Affine | None:
+        form = self.forms[node.args[0].index]
+        if not isinstance(form, Affine):
+            return None
+        rows, steps = (arg.value for arg in node.args[1:])
+        name = f"orthogonalization as a matrix of {rows} row{'s' * (rows != 1)}"
+        if steps:
+            name += f" in {steps} Newton-Schulz steps"
+        return Affine(form.terms, form.factors, form.maps | {(name, self._when(form))})
+
     def _when(self, form: Affine) -> str:
         """Place of a function applied to a form: "before" the momentum, on gradients alone, or "after" it."""
         pure = all(self.tape.nodes[index].op == "gradient" for index in form.terms)
