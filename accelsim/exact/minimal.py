@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from accelsim.exact.linear import linear_tableau
 from accelsim.rule import Optimizer
-from accelsim.symbolic.system.tableau import Numeric, Tableau, linear_tableau
+from accelsim.symbolic.system.tableau import Numeric, Tableau
 
 Exact = np.ndarray[Any, np.dtype[np.object_]]
 

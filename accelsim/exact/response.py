@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from accelsim.errors import InputError
+from accelsim.exact.linear import linear_tableau
 from accelsim.optimizers import find
 from accelsim.rule import Optimizer
 from accelsim.spectra import Array
-from accelsim.symbolic.system.tableau import linear_tableau
 
 MOST = 10**6  # steps
 

@@ -32,9 +32,9 @@ _COPIES = 4  # of all moments, in the runs together
 def risk(
     optimizer: Optimizer | str,
     problem: Problem,
+    /,
     steps: int,
     of: str = "returned",
-    /,
     *,
     progress: Callable[[int], None] = lambda done: None,
     **hyperparameters: Any,

@@ -19,6 +19,7 @@ import numpy as np
 
 from accelsim import machine, program
 from accelsim.errors import InputError, unknown
+from accelsim.exact.linear import linear_tableau
 from accelsim.exact.minimal import Realization, balanced, merged, minimal
 from accelsim.exact.stationary.bounds import Enclosure, Judge, enclosed, forced
 from accelsim.exact.stationary.cone import ABOVE, BELOW, UNKNOWN
@@ -32,7 +33,6 @@ from accelsim.problems import Problem, Uncoupled
 from accelsim.problems.dataset import Dataset
 from accelsim.rule import Optimizer
 from accelsim.spectra import Array
-from accelsim.symbolic.system.tableau import linear_tableau
 from accelsim.threads import single_threaded
 
 _DOUBT = 1e-6  # of a floor: the error from which on it is not told

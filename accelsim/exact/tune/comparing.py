@@ -75,8 +75,8 @@ class Interrupted(KeyboardInterrupt):
 def compare(
     optimizers: Iterable[Optimizer | str] | Optimizer | str,
     problem: Problem,
-    objective: str = "rate",
     /,
+    objective: str = "rate",
     *,
     batches: Iterable[int] | None = None,
     tuned: bool = False,

@@ -119,9 +119,9 @@ class _Free:
 def tune(
     optimizer: Optimizer | str,
     problem: Problem,
+    /,
     objective: str = "rate",
     names: Iterable[str] | None = None,
-    /,
     *,
     families: Mapping[str, str] | None = None,
     budget: int = BUDGET,

@@ -36,6 +36,10 @@ class NoLinearPart(InputError):
     """Error for a rule that queries or returns something not linear, even with factors and signs set aside."""
 
 
+class NotLinear(InputError):
+    """Error for a rule that is not linear, where a linear one is asked for."""
+
+
 @dataclass(frozen=True)
 class Affine:
     """Affine form of a node.
@@ -528,11 +532,11 @@ def linear_tableau(optimizer: Optimizer, /, **values: Any) -> Tableau:
 
     Raises
     ------
-    InputError
+    NotLinear
         If the rule is not linear, naming what is not.
     """
     switches = {k: v for k, v in values.items() if k in optimizer.hyperparameters}
     found = tableau(optimizer, **switches)
     if found.nonlinearity:
-        raise InputError(f"{optimizer} is not linear: {found.nonlinearity}")
+        raise NotLinear(f"{optimizer} is not linear: {found.nonlinearity}")
     return found
