@@ -75,17 +75,21 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    # Loaded when first asked for: a rule needs none of the heavy packages.
-    if name == "__version__":
-        from importlib.metadata import version
+if TYPE_CHECKING:
+    __version__: str
+else:
 
-        return version("accelsim")
-    if name in _ROOMS:
-        return import_module(f"accelsim.{name}")
-    if name not in _HOMES:
-        raise AttributeError(f"module 'accelsim' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    def __getattr__(name: str) -> Any:
+        # Loaded when first asked for: a rule needs none of the heavy packages.
+        if name == "__version__":
+            from importlib.metadata import version
+
+            return version("accelsim")
+        if name in _ROOMS:
+            return import_module(f"accelsim.{name}")
+        if name not in _HOMES:
+            raise AttributeError(f"module 'accelsim' has no attribute {name!r}")
+        return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -25,9 +25,9 @@ from accelsim.schedules import Recurrence, Schedule, Value, parse, rows
 LARGEST = sys.float_info.max
 LOOKED_AT = 64  # steps at which a schedule is evaluated when it is given; the others are as a run reaches them
 # What functions that take hyperparameters by name call their own arguments.
-RESERVED = frozenset(
-    {"t", "seed", "backend", "dtype", "chunk", "out", "resume", "progress", "varying", "families", "budget"}
-)
+_RUNS = {"steps", "of", "seeds", "seed", "backend", "dtype", "chunk", "out", "resume", "progress"}
+_SEARCHES = {"objective", "names", "families", "budget", "seconds"}
+RESERVED = frozenset({"t", "varying"} | _RUNS | _SEARCHES)
 
 
 @dataclass(frozen=True)

@@ -474,11 +474,11 @@ def test_literals_of_a_rule_stay_exact_in_a_program() -> None:
 def test_a_switch_chooses_the_program_and_stays_a_number() -> None:
     def switched(s: Any, t: Any, h: Any) -> Any:
         g = yield s.w
-        return dict(w=s.w - (h.lr * g if h.steps > 2 else g))
+        return dict(w=s.w - (h.lr * g if h.wait > 2 else g))
 
-    rule = made(switched, lr=step_size(), steps=switch(0))
+    rule = made(switched, lr=step_size(), wait=switch(0))
     assert repr(rule.program().updates["w"]) == "w - g"
-    assert repr(rule.program(dict(steps=3)).updates["w"]) == "w - lr*g"
+    assert repr(rule.program(dict(wait=3)).updates["w"]) == "w - lr*g"
 
 
 # --- hyperparameters --------------------------------------------------------------------------------------------------

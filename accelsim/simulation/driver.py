@@ -78,9 +78,9 @@ class Simulation:
 def simulate(  # noqa: PLR0913, a run has that many choices
     optimizer: Optimizer | str,
     problem: Problem,
+    /,
     steps: int,
     seeds: int,
-    /,
     *,
     seed: int = 0,
     backend: str = AUTO,
