@@ -22,6 +22,7 @@ MARKERS = "osD^v<>P*X"
 FORMATS = ("svg", "png")
 _DECADES = 1e-5  # of the largest coefficient: what a schedule brings below it on its way to zero is not drawn
 _FAINT = 1e-6  # of the largest share: what is less of a step is not drawn
+_AGED = "1 + age of a gradient, in steps"
 _SALT = 14746  # with it those that figures compare most differ in color and marker
 # Neither the date nor the version of the drawing library belongs to a figure.
 _METADATA: Any = {
@@ -61,10 +62,10 @@ def look(optimizer: str) -> dict[str, Any]:
 def render(result: Result) -> dict[str, bytes]:
     """The bytes of a result's figure by format."""
     module = experiment.select([result.name])[result.name]
-    return _rendered(lambda figure: module.draw(result, figure))
+    return rendered(lambda figure: module.draw(result, figure))
 
 
-def _rendered(draw: Callable[[Any], None], forms: Iterable[str] = FORMATS) -> dict[str, bytes]:
+def rendered(draw: Callable[[Any], None], forms: Iterable[str] = FORMATS) -> dict[str, bytes]:
     """The bytes of a figure by format, from what draws on it."""
     matplotlib = _matplotlib()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -82,6 +83,24 @@ def _rendered(draw: Callable[[Any], None], forms: Iterable[str] = FORMATS) -> di
             figure.savefig(stream, format=form, metadata=_METADATA[form])
             drawn[form] = stream.getvalue()
     return drawn
+
+
+def figure(draw: Callable[[Any], Any], form: str) -> bytes:
+    """The bytes of a figure of one panel in a format, from what draws on its axes."""
+    return rendered(lambda whole: draw(whole.subplots()), [form])[form]
+
+
+def on_axes(ax: Any, draw: Callable[[Any], Any]) -> Any:
+    """Axes that something is drawn on: those given, or new ones of pyplot's in the look of all figures."""
+    if ax is None:
+        from matplotlib import pyplot
+
+        with pyplot.rc_context(_RC):
+            ax = pyplot.figure().subplots()
+            draw(ax)
+    else:
+        draw(ax)
+    return ax
 
 
 def _matplotlib() -> Any:
@@ -132,7 +151,7 @@ def coefficients(name: str, beta: Any, eta: Any, alpha: Any, forms: Iterable[str
             axes.set_ylim(max(low, _DECADES * high) if wide else min(low, 0), high if wide else 1.05 * high)
             axes.legend()
 
-    return _rendered(draw, forms)
+    return rendered(draw, forms)
 
 
 def against_envelope(name: str, own: tuple[Any, Any], envelope: tuple[Any, Any]) -> dict[str, bytes]:
@@ -151,17 +170,16 @@ def against_envelope(name: str, own: tuple[Any, Any], envelope: tuple[Any, Any])
         axes.set(xlabel="step t", ylabel="excess risk")
         axes.legend()
 
-    return _rendered(draw)
+    return rendered(draw)
 
 
-def by_batch(objective: str, series: Mapping[str, Any], form: str) -> bytes:
-    """The bytes of a figure of values over batch sizes.
+def by_batch(axes: Any, objective: str, series: Mapping[str, Any]) -> None:
+    """Draw values over batch sizes.
 
     Parameters
     ----------
     objective : what the values are, as ``risk@300``.
     series : by optimizer, pairs of a batch size and a value.
-    form : ``svg``, ``png`` or ``pdf``.
 
     Raises
     ------
@@ -173,23 +191,18 @@ def by_batch(objective: str, series: Mapping[str, Any], form: str) -> bytes:
     sizes = {batch for pairs in series.values() for batch, value in pairs if value > 0}
     if not sizes:
         raise InputError("no value can be drawn: none is above 0")
-
-    def draw(figure: Any) -> None:
-        axes = figure.subplots()
-        for name, pairs in series.items():
-            if pairs:
-                axes.loglog(*zip(*pairs, strict=True), **look(name))
-        axes.set(xlabel="batch size", ylabel=what.get(kind, f"steps to an excess risk of {number}"))
-        if len(sizes) == 1:
-            axes.set_xscale("linear")
-            axes.set_xticks([*sizes])
-        axes.legend()
-
-    return _rendered(draw, [form])[form]
+    for name, pairs in series.items():
+        if pairs:
+            axes.loglog(*zip(*pairs, strict=True), **look(name))
+    axes.set(xlabel="batch size", ylabel=what.get(kind, f"steps to an excess risk of {number}"))
+    if len(sizes) == 1:
+        axes.set_xscale("linear")
+        axes.set_xticks([*sizes])
+    axes.legend()
 
 
-def over_steps(name: str, unit: str, run: Mapping[str, Any], form: str) -> bytes:
-    """The bytes of a figure of a run's risk.
+def over_steps(axes: Any, name: str, unit: str, run: Mapping[str, Any]) -> None:
+    """Draw a run's risk.
 
     Parameters
     ----------
@@ -197,7 +210,6 @@ def over_steps(name: str, unit: str, run: Mapping[str, Any], form: str) -> bytes
     unit : what its length is counted in, ``steps`` or ``samples``.
     run : arrays of one length: lengths by that unit, ``risk``, and where there are some ``bias`` and ``variance`` of an
         exact risk, ``standard_error`` and the ``exact`` risk of a simulated one.
-    form : ``svg``, ``png`` or ``pdf``.
 
     Raises
     ------
@@ -209,34 +221,27 @@ def over_steps(name: str, unit: str, run: Mapping[str, Any], form: str) -> bytes
     run = {column: np.asarray(values)[np.asarray(run[unit]) > 0] for column, values in run.items()}
     if not np.isfinite(run["risk"]).any():
         raise InputError("no risk can be drawn: none after the start is finite")
-
-    def draw(figure: Any) -> None:
-        axes = figure.subplots()
-        x, risk = run[unit], run["risk"]
-        style = look(name) | {"marker": "", "linestyle": "-"}
-        style["label"] += ", simulated" * ("standard_error" in run)
-        axes.loglog(x, risk, **style)
-        for part, dash in (("bias", (0, (4, 2))), ("variance", (0, (1, 1.5)))):
-            if part in run and (run[part] > 0).any():
-                axes.plot(x, run[part], color="0.45", linestyle=dash, linewidth=1.1, label=part)
-        if "standard_error" in run:
-            near, apart = np.isfinite(risk), 2 * run["standard_error"]
-            bottom = axes.get_ylim()[0]  # lower there is nothing to be seen
-            low, high = np.maximum(risk[near] - apart[near], bottom), risk[near] + apart[near]
-            axes.fill_between(
-                x[near], low, high, color=style["color"], alpha=0.25, linewidth=0, label="2 standard errors"
-            )
-            axes.set_ylim(bottom=bottom)
-        if "exact" in run:
-            axes.plot(x, run["exact"], color="black", linestyle=":", label="exact")
-        axes.set(xlabel=unit, ylabel="excess risk")
-        axes.legend()
-
-    return _rendered(draw, [form])[form]
+    x, risk = run[unit], run["risk"]
+    style = look(name) | {"marker": "", "linestyle": "-"}
+    style["label"] += ", simulated" * ("standard_error" in run)
+    axes.loglog(x, risk, **style)
+    for part, dash in (("bias", (0, (4, 2))), ("variance", (0, (1, 1.5)))):
+        if part in run and (run[part] > 0).any():
+            axes.plot(x, run[part], color="0.45", linestyle=dash, linewidth=1.1, label=part)
+    if "standard_error" in run:
+        near, apart = np.isfinite(risk), 2 * run["standard_error"]
+        bottom = axes.get_ylim()[0]  # lower there is nothing to be seen
+        low, high = np.maximum(risk[near] - apart[near], bottom), risk[near] + apart[near]
+        axes.fill_between(x[near], low, high, color=style["color"], alpha=0.25, linewidth=0, label="2 standard errors")
+        axes.set_ylim(bottom=bottom)
+    if "exact" in run:
+        axes.plot(x, run["exact"], color="black", linestyle=":", label="exact")
+    axes.set(xlabel=unit, ylabel="excess risk")
+    axes.legend()
 
 
-def responses(step: int, series: Mapping[str, Any], forms: Iterable[str] = FORMATS) -> dict[str, bytes]:
-    """The bytes of a figure of the weights of past gradients in a step, by format.
+def shares(axes: Any, step: int, series: Mapping[str, Any]) -> None:
+    """Draw the shares of past gradients in a step.
 
     Parameters
     ----------
@@ -250,26 +255,31 @@ def responses(step: int, series: Mapping[str, Any], forms: Iterable[str] = FORMA
     """
     import numpy as np
 
+    for name, share in _shares(step, series).items():
+        seen = share > _FAINT * share.max()
+        style = look(name) | {"marker": "o" if seen.sum() == 1 else ""}
+        axes.plot(np.arange(1, len(share) + 1), np.where(seen, share, np.nan), **style)
+    axes.set(xscale="log", yscale="log", xlabel=_AGED, ylabel=f"share of step {step}")
+    axes.legend()
+
+
+def _shares(step: int, series: Mapping[str, Any]) -> dict[str, Any]:
     for name, weights in series.items():
         if not weights.sum():
             raise InputError(f"nothing can be drawn: the weights of {name} add up to zero at step {step}")
+    return {name: weights / weights.sum() for name, weights in series.items()}
 
-    def draw(figure: Any) -> None:
-        figure.set_size_inches(9.6, 3.6)
-        figure.suptitle(f"step t = {step}")
-        each, summed = figure.subplots(1, 2)
-        for name, weights in series.items():
-            shares, style = weights / weights.sum(), look(name) | {"marker": ""}
-            ages = np.arange(1, len(shares) + 1)
-            seen = shares > _FAINT * shares.max()
-            each.plot(ages, np.where(seen, shares, np.nan), **style | {"marker": "o" if seen.sum() == 1 else ""})
-            summed.plot(ages, np.cumsum(shares), **style)
-        aged = "1 + age of a gradient, in steps"
-        each.set(xscale="log", yscale="log", xlabel=aged, ylabel="share of the step")
-        summed.set(xscale="log", xlabel=aged, ylabel="share of gradients up to that age")
-        summed.legend()
 
-    return _rendered(draw, forms)
+def responses(whole: Any, step: int, series: Mapping[str, Any]) -> None:
+    """Draw the shares of past gradients in a step, and beside them their sums, on a figure; see `shares`."""
+    import numpy as np
+
+    whole.set_size_inches(9.6, 3.6)
+    each, summed = whole.subplots(1, 2)
+    shares(each, step, series)
+    for name, share in _shares(step, series).items():
+        summed.plot(np.arange(1, len(share) + 1), np.cumsum(share), **(look(name) | {"marker": ""}))
+    summed.set(xscale="log", xlabel=_AGED, ylabel="share of gradients up to that age")
 
 
 def stability(name: str, axes: dict[str, Any], tau: Any) -> dict[str, bytes]:
@@ -294,7 +304,7 @@ def stability(name: str, axes: dict[str, Any], tau: Any) -> dict[str, bytes]:
         panel.grid(False)
         figure.colorbar(drawn, label=r"$\log_{10}\tau$, in steps; white: unstable")
 
-    return _rendered(draw)
+    return rendered(draw)
 
 
 def save(drawn: dict[str, bytes], folder: Path, name: str) -> list[Path]:

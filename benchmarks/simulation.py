@@ -400,7 +400,7 @@ def main() -> None:
     if (given.shrink, given.backend, given.only) != (1, "numba", list(CASES)):
         return
     (RESULTS / "simulation.json").write_text(json.dumps(document, indent=2) + "\n")
-    drawn = plotting._rendered(lambda figure: draw_scaling(document["scaling"], figure))
+    drawn = plotting.rendered(lambda figure: draw_scaling(document["scaling"], figure))
     plotting.save(drawn, RESULTS, "simulation_scaling")
 
 

@@ -42,6 +42,7 @@ def compare(
 
     --set lr=0.1 is for every rule that has lr, --set sgd.lr=0.1 for sgd alone. Ctrl-C prints what is done.
     """
+    from accelsim import plotting
     from accelsim.exact.tune import comparing, tuning
 
     check_out(out)
@@ -81,7 +82,9 @@ def compare(
         "inputs": asked({}, problem, **({"budget": budget, "seed": seed} if tuned else {})),
     }
     del document["inputs"]["problem"]["batch"]  # which is one of several
-    failed = written(document, out, lambda path: write_out(path, *comparing.rows(found), partial(_drawn, found)))
+    failed = written(
+        document, out, lambda path: write_out(path, *comparing.rows(found), partial(plotting.figure, found.plot))
+    )
     emit(document, json_, lambda: _told(found, document))
     if failed:
         raise failed
@@ -114,13 +117,3 @@ def _told(found: Any, document: dict[str, Any]) -> Any:
     return Group(
         f"{found.objective}, {'tuned' if document['tuned'] else 'as set'}", values, "", settings, "", *lines_of(rest)
     )
-
-
-def _drawn(found: Any, form: str) -> bytes:
-    from accelsim import plotting
-
-    series = {
-        name: [(cell.batch, cell.value) for cell in found.cells if cell.optimizer == name and not cell.failed]
-        for name in found.optimizers
-    }
-    return plotting.by_batch(found.objective, series, form)

@@ -76,7 +76,7 @@ def write_run(name: str, document: Mapping[str, Any], columns: Iterable[str], un
     def draw(form: str) -> bytes:
         from accelsim import plotting
 
-        return plotting.over_steps(name, unit, arrays, form)
+        return plotting.figure(lambda axes: plotting.over_steps(axes, name, unit, arrays), form)
 
     return write_out(path, list(arrays), zip(*(values.tolist() for values in arrays.values()), strict=True), draw)
 

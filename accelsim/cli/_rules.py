@@ -177,7 +177,7 @@ def _respond(
         "assumptions": ["weights by age in w(step) - w(step + 1), w the point where gradients are taken"],
     }
     if out:
-        draw = partial(plotting.responses, step, series)
+        draw = partial(plotting.rendered, lambda whole: plotting.responses(whole, step, series))
         document["written"] = _saved(out, f"{'_'.join(series)}_response", {"age": np.arange(step + 1), **series}, draw)
 
     def text() -> Any:

@@ -20,6 +20,7 @@ from accelsim.exact import rounding
 from accelsim.exact.kernel import OVERFLOW, Kernel
 from accelsim.exact.roots import Roots
 from accelsim.exact.tables import Moments, System, Tables, left_mapped, mapped, mapped_pair, right_mapped
+from accelsim.notebook import Tabular
 from accelsim.problems import Problem, Uncoupled
 from accelsim.spectra import Array
 from accelsim.stats import log_spaced
@@ -33,7 +34,7 @@ _CALLS, _ENTRY, _COMPILING = 7e-5, 1e-8, 0.05
 
 
 @dataclass(frozen=True)
-class Risk:
+class Risk(Tabular):
     """Exact excess risk of the point returned, or of the query.
 
     Attributes
@@ -50,6 +51,7 @@ class Risk:
         operations (`rounding`; with more than 512 uncoupled eigendirections an estimate, from those of one percent of
         eigenvalues together); by leaps and frozen blocks they are estimates on the safe side (`travel`).
     way : how the steps were taken: ``step by step``, ``leaps`` or ``frozen blocks``.
+    optimizer : the rule, where it is known.
     """
 
     steps: np.ndarray
@@ -61,6 +63,18 @@ class Risk:
     by_direction: dict[str, Array]
     error: Array
     way: str = "step by step"
+    optimizer: str = ""
+
+    def _statement(self) -> dict[str, Any]:
+        diverged = {} if self.diverged is None else {"diverged at step": self.diverged}
+        return {"exact risk of": self.optimizer, "steps taken": self.way, **diverged}
+
+    def _columns(self) -> dict[str, Any]:
+        names = ("steps", "risk", *PARTS, "cross", "error")
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+
+    def _drawing(self) -> tuple[Any, ...]:
+        return "over_steps", self.optimizer, "steps", self._columns()
 
 
 def with_gradients(problem: Problem, system: System, moments: Moments, noisy: bool) -> Moments:

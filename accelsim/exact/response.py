@@ -11,6 +11,7 @@ import numpy as np
 
 from accelsim.errors import InputError
 from accelsim.exact.linear import linear_tableau
+from accelsim.notebook import Tabular
 from accelsim.optimizers import find
 from accelsim.rule import Optimizer
 from accelsim.spectra import Array
@@ -19,7 +20,7 @@ MOST = 10**6  # steps
 
 
 @dataclass(frozen=True)
-class Response:
+class Response(Tabular):
     """Weights of gradients in a move of the query point w: ``w(t+1) - w(t) = - sum over k of weights[k] g(t-k)``.
 
     Attributes
@@ -48,6 +49,16 @@ class Response:
         """(Sum of weights)^2 / sum of squares: of how many gradients a plain mean has as much independent noise."""
         squares = float(self.weights @ self.weights)
         return self.total**2 / squares if squares else math.nan
+
+    def _statement(self) -> dict[str, Any]:
+        names = ("optimizer", "step", "total", "mean_age", "effective_sample_size")
+        return {name: getattr(self, name) for name in names}
+
+    def _columns(self) -> dict[str, Any]:
+        return {"age": np.arange(len(self.weights)), self.optimizer: self.weights}
+
+    def _drawing(self) -> tuple[Any, ...]:
+        return "shares", self.step, {self.optimizer: self.weights}
 
 
 def response(optimizer: Optimizer | str, step: int = 1000, /, **hyperparameters: Any) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from accelsim.optimizers import find
 from accelsim.problems import Problem, Uncoupled
 from accelsim.rule import Optimizer
 from accelsim.spectra import fits
+from accelsim.symbolic.system.tableau import Tableau
 from accelsim.threads import single_threaded
 
 POINTS = {"returned": "returned iterate", "query": "query point"}
@@ -72,23 +73,35 @@ def risk(
         raise InputError(f"{steps:.3g} steps are more than can be counted exactly: take at most {MOST:.3g}")
     if of not in POINTS:
         raise InputError(f"the risk is that of the point {' or '.join(POINTS)}, not of {of!r}")
-    tableau = pruned_tableau(find(optimizer), **hyperparameters)
+    rule = find(optimizer)
+    found = _computed(pruned_tableau(rule, **hyperparameters), problem, int(steps), of, hyperparameters, progress)
+    return replace(found, optimizer=rule.name)
+
+
+def _computed(
+    tableau: Tableau,
+    problem: Problem,
+    steps: int,
+    of: str,
+    hyperparameters: Mapping[str, Any],
+    progress: Callable[[int], None],
+) -> Risk:
     tables = Tables(tableau, hyperparameters)
     _check_memory(problem, len(tableau.states) + 1 + tableau.gradients)
-    way = travel.way(problem, tables, int(steps))
+    way = travel.way(problem, tables, steps)
     if way:
-        return _told(way(problem, tables, int(steps), of))
+        return _told(way(problem, tables, steps, of))
     try:
-        found, _, sure = stepped(problem, tables, int(steps), of, tables.take(0).drives, report=progress)
+        found, _, sure = stepped(problem, tables, steps, of, tables.take(0).drives, report=progress)
     except Drift:
         tables = Tables(tableau, hyperparameters)
-        found, _, sure = stepped(problem, tables, int(steps), of, True, report=progress)
+        found, _, sure = stepped(problem, tables, steps, of, True, report=progress)
     if sure or not isinstance(problem, Uncoupled) or not Roots.takes(problem):
         return _told(found)
     if steps * problem.spectrum.size * _FOLD > _PATIENCE:
         return _told(found)
     tables = Tables(tableau, hyperparameters)
-    return stepped(problem, tables, int(steps), of, True, rooted(problem, tables, int(steps)))[0]
+    return stepped(problem, tables, steps, of, True, rooted(problem, tables, steps))[0]
 
 
 def _told(found: Risk) -> Risk:

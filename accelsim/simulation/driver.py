@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from accelsim import files, machine, results, stats
 from accelsim.errors import InputError, unknown
+from accelsim.notebook import Tabular
 from accelsim.optimizers import find
 from accelsim.rule import LARGEST, Optimizer
 from accelsim.simulation import backends
@@ -39,7 +40,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Simulation:
+class Simulation(Tabular):
     """Statistics of the risk over the replicas of a run.
 
     Attributes
@@ -72,6 +73,18 @@ class Simulation:
     backend: str
     seed: int
     dtype: str
+
+    def _statement(self) -> dict[str, Any]:
+        names = ("optimizer", "problem", "replicas", "seed", "dtype", "backend")
+        return {name: getattr(self, name) for name in names}
+
+    def _columns(self) -> dict[str, Any]:
+        levels = {f"quantile_{level:g}": row for level, row in self.quantiles.items()}
+        means = {"steps": self.steps, "risk": self.mean, "standard_error": self.standard_error}
+        return {**means, "diverged": self.diverged, **levels}
+
+    def _drawing(self) -> tuple[Any, ...]:
+        return "over_steps", self.optimizer, "steps", self._columns()
 
 
 @single_threaded

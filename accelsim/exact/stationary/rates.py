@@ -28,6 +28,7 @@ from accelsim.exact.stationary.dense import Dense
 from accelsim.exact.stationary.secular import Secular, TooLarge, too_large
 from accelsim.exact.stationary.structured import Structured
 from accelsim.exact.tables import System, mapped_pair
+from accelsim.notebook import Told
 from accelsim.optimizers import find
 from accelsim.problems import Problem, Uncoupled
 from accelsim.problems.dataset import Dataset
@@ -41,7 +42,7 @@ _FACTORS = (2.0,) * 40 + (2.0**32,) * 10 + (2.0**128,) * 14  # of the steps in s
 
 
 @dataclass(frozen=True)
-class Rate:
+class Rate(Told):
     """How fast the risk falls to its floor, or grows, with certified bounds.
 
     Attributes
@@ -71,6 +72,9 @@ class Rate:
         tau = math.inf if mu >= 0 or stable is False else -1 / math.log1p(mu) if mu > -1 else 0.0
         rho_low, rho_high = max(math.nextafter(1 + low, -math.inf), 0.0), math.nextafter(1 + high, math.inf)
         return cls(max(1 + mu, 0.0), tau, stable, rho_low, rho_high, 0.0 - mu, 0.0 - high, 0.0 - low)
+
+    def _statement(self) -> dict[str, Any]:
+        return {**vars(self), "stable": "unknown" if self.stable is None else self.stable}
 
 
 class Constant(NamedTuple):

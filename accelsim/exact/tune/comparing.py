@@ -11,6 +11,7 @@ from accelsim.errors import InputError, unknown
 from accelsim.exact.minimal import pruned_tableau
 from accelsim.exact.tune import goals
 from accelsim.exact.tune.tuning import BUDGET, POINT, check_start, free, tune, value_of
+from accelsim.notebook import Tabular
 from accelsim.optimizers import find
 from accelsim.problems import Problem
 from accelsim.rule import Optimizer, spelled
@@ -43,7 +44,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Tabular):
     """Values of rules by batch size.
 
     Attributes
@@ -61,6 +62,18 @@ class Comparison:
     def at(self, optimizer: str, batch: int) -> Cell | None:
         """The cell of a rule at a batch size, if it was computed."""
         return next((cell for cell in self.cells if (cell.optimizer, cell.batch) == (optimizer, batch)), None)
+
+    def _statement(self) -> dict[str, Any]:
+        return {"compared": self.objective}
+
+    def _columns(self) -> dict[str, Any]:
+        columns, found = rows(self)
+        return {name: [row[place] for row in found] for place, name in enumerate(columns)}
+
+    def _drawing(self) -> tuple[Any, ...]:
+        computed = [cell for cell in self.cells if not cell.failed]
+        pairs = {name: [(c.batch, c.value) for c in computed if c.optimizer == name] for name in self.optimizers}
+        return "by_batch", self.objective, pairs
 
 
 class Interrupted(KeyboardInterrupt):

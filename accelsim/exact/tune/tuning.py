@@ -22,6 +22,7 @@ from accelsim.exact.tables import Tables
 from accelsim.exact.tune import goals
 from accelsim.exact.tune.goals import Goal, StepsTo
 from accelsim.exact.tune.search import Axis, Ended, Found, Interrupted, axis, confirmed, search
+from accelsim.notebook import Told
 from accelsim.optimizers import find
 from accelsim.problems import Problem
 from accelsim.rule import Optimizer, spelled
@@ -41,7 +42,7 @@ _LARGEST = 700.0  # logarithm of a float
 
 
 @dataclass(frozen=True)
-class Tuned:
+class Tuned(Told):
     """The best hyperparameters found.
 
     Attributes

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from accelsim.notebook import Told
 from accelsim.rule import Optimizer
 from accelsim.symbolic.algebra.language import assignments
 from accelsim.symbolic.certify.schema import read
@@ -25,7 +26,7 @@ HEADLINE = {
 
 
 @dataclass(frozen=True)
-class Answer:
+class Answer(Told):
     """Answer to the question if rule `a` is rule `b`.
 
     Attributes
@@ -109,6 +110,8 @@ class Answer:
             shown = Shown.read(self.counterexample["shown"])
             found["counterexample"] = read(self.counterexample).told(self.a, self.b, shown)
         return found
+
+    _statement = to_text
 
     # -- whose is what: names of a are told as a.name, those of b as b.name --
 

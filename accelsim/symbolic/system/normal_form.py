@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from accelsim.errors import InputError
+from accelsim.notebook import Told
 from accelsim.optimizers import find
 from accelsim.rule import Optimizer
 from accelsim.symbolic.algebra.field import divisors, reduced, shifted
@@ -112,7 +113,7 @@ class Decay:
 
 
 @dataclass(frozen=True)
-class Canonical:
+class Canonical(Told):
     """The normal form of a rule.
 
     Attributes
@@ -159,6 +160,10 @@ class Canonical:
         none = {"law": f"no running average of query points: no weight makes {AVERAGE}", "weight": None}
         found["average"] = self.average.to_json() if self.average else none
         return found | {"decay": self.decay.to_json() if self.decay else None}
+
+    def _statement(self) -> dict[str, Any]:
+        formula = ("beta", "eta", "alpha", "block", "returned")
+        return {name: value for name, value in self.to_json().items() if name not in formula}
 
     def _repr_latex_(self) -> str:
         from accelsim.symbolic.latex.writer import canonical_latex
