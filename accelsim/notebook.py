@@ -83,7 +83,7 @@ class Tabular(Told):
 
     def _repr_html_(self) -> str:
         columns = self._columns()
-        rows = [*zip(*columns.values(), strict=True)]
+        rows: list[Iterable[Any]] = [*zip(*columns.values(), strict=True)]
         if len(rows) > _SHOWN:
             rows = [*rows[: _SHOWN // 2], ["..."] * len(columns), *rows[-_SHOWN // 2 :]]
         return "\n".join([super()._repr_html_(), *_table(columns, rows, ".6g")])

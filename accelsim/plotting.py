@@ -154,23 +154,18 @@ def coefficients(name: str, beta: Any, eta: Any, alpha: Any, forms: Iterable[str
     return rendered(draw, forms)
 
 
-def against_envelope(name: str, own: tuple[Any, Any], envelope: tuple[Any, Any]) -> dict[str, bytes]:
-    """The bytes of a figure of a tuned rule's risk beside the envelope's, by format.
+def against_envelope(axes: Any, name: str, own: tuple[Any, Any], envelope: tuple[Any, Any]) -> None:
+    """Draw a tuned rule's risk beside the envelope's.
 
     Parameters
     ----------
     name : the optimizer.
     own, envelope : steps and risks, arrays of one length each.
     """
-
-    def draw(figure: Any) -> None:
-        axes = figure.subplots()
-        axes.loglog(*own, **(look(name) | {"marker": ""}))
-        axes.loglog(*envelope, color="black", linestyle=":", label="best constant one-memory method")
-        axes.set(xlabel="step t", ylabel="excess risk")
-        axes.legend()
-
-    return rendered(draw)
+    axes.loglog(*own, **(look(name) | {"marker": ""}))
+    axes.loglog(*envelope, color="black", linestyle=":", label="best constant one-memory method")
+    axes.set(xlabel="step t", ylabel="excess risk")
+    axes.legend()
 
 
 def by_batch(axes: Any, objective: str, series: Mapping[str, Any]) -> None:

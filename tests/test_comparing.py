@@ -100,7 +100,7 @@ def test_the_command_writes_table_and_figures_of_what_it_prints(command, tmp_pat
     )  # fmt: skip
     document = json.loads(out)
     assert code == 0
-    rows = list(csv.DictReader(table.read_text().splitlines()))
+    rows = list(csv.DictReader(table.read_text().splitlines()[1:]))
     assert [float(row["rate"]) for row in rows] == [cell["value"] for cell in document["values"]]
     assert [row["lr"] for row in rows] == ["0.2", "0.2", "0.1", "0.1"]
     assert figure.read_bytes()[:5] == b"%PDF-"

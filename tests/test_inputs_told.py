@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 
 import accelsim as package
@@ -106,3 +107,94 @@ def test_combinators_are_listed(accelsim):
     _, out, _ = accelsim("list")
     assert "ema(OPTIMIZER)" in out
     assert "Exponential moving average" in out
+
+
+RUN = ("--problem", "linear_regression", "--dim", "3", "--label-noise", "2")
+TABLES: dict[str, tuple[str, ...]] = {
+    "risk": ("risk", *BALL, *RUN, "--steps", "5", "--of", "query"),
+    "split": ("risk", *BALL, *RUN, "--steps", "5", "--split"),
+    "simulate": ("simulate", *BALL, *RUN, "--steps", "5", "--seeds", "3", "--seed", "7", "--backend", "numpy"),
+    "compare": ("compare", "heavy_ball", "sgd", *BALL[1:], *RUN, "--objective", "risk@5"),
+    "tuned": ("compare", "heavy_ball", *BALL[1:3], *RUN, "--objective", "risk@5", "--tune", "--budget", "20"),
+    "response": ("show", *BALL, "--response", "--steps", "9", "--with", "sgd"),
+    "coefficients": ("show", *BALL, "--plot", "--steps", "9"),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_begins_with_what_it_is_of(name, accelsim, tmp_path):
+    """In one comment, which is the inputs of the answer as JSON; pandas and NumPy read the rest."""
+    file = tmp_path / "it.csv"
+    code, out, err = accelsim(*TABLES[name], "--out", file, "--json")
+    assert (code, err) == (0, "")
+    first, columns, *rows = file.read_text().splitlines()
+    assert json.loads(first.removeprefix("# ")) == json.loads(out)["inputs"]
+    inputs = json.loads(first.removeprefix("# "))
+    assert inputs["hyperparameters"]["heavy_ball"].items() >= {"lr": "0.1/(t+1)"}.items()
+    assert inputs["version"] == package.__version__
+    if name not in ("response", "coefficients"):
+        assert inputs["problem"].items() >= {**DESCRIBED, "batch": inputs["problem"].get("batch")}.items() - {
+            ("batch", None)
+        }
+    read = pandas.read_csv(file, comment="#")
+    assert (",".join(read.columns), len(read)) == (columns, len(rows))
+    if name not in ("compare", "tuned"):  # whose rules have names
+        assert np.genfromtxt(file, delimiter=",", skip_header=2).shape == read.shape
+    assert inputs.get("of") == {"risk": "query", "split": "returned"}.get(name)
+    assert inputs.get("seeds") == {"simulate": 3}.get(name)
+
+
+def test_the_table_of_a_search_tells_what_was_found(accelsim, tmp_path):
+    """A row for each rule and step: the tuned rule and the best one-memory method, at all hyperparameters told."""
+    file, figure = tmp_path / "it.csv", tmp_path / "it.pdf"
+    command = ("tune", *BALL[:3], *ON, "--objective", "risk@5", "--budget", "60", "--seed", "2", "--json")
+    code, out, _ = accelsim(*command, "--out", file, "--out", figure)
+    document = json.loads(out)
+    assert (code, document["written"]) == (0, [str(file), str(figure)])
+    assert figure.read_bytes().startswith(b"%PDF-")
+    inputs = json.loads(file.read_text().partition("\n")[0].removeprefix("# "))
+    best = document["envelope"] or document["best_constant_one_memory"]
+    assert inputs["hyperparameters"] == {
+        "heavy_ball": document["hyperparameters"],
+        "best_constant_one_memory": best["hyperparameters"],
+    }
+    assert (inputs["objective"], inputs["seed"], inputs["budget"]) == ("risk@5", 2, 60)
+    rows = pandas.read_csv(file, comment="#")
+    last = rows[rows.steps == 5].set_index("optimizer").risk
+    assert last["heavy_ball"] == pytest.approx(document["value"], rel=1e-9)
+    assert last["best_constant_one_memory"] == pytest.approx(best["value"], rel=1e-9)
+
+
+def test_a_text_of_several_lines_stays_in_the_comment(accelsim, tmp_path):
+    command = ("risk", "sgd", *RUN, "--steps", "3", "--set", "lr=0.1\n/(t+1)", "--out", tmp_path / "it.csv")
+    code, _, _ = accelsim(*command)
+    assert code == 0
+    assert len(pandas.read_csv(tmp_path / "it.csv", comment="#")) == 4
+
+
+SET = {"lr": "1/2", "c": "averaging", "warmup_steps": 0}  # beta, r and weight_lr_power stay symbols
+QUESTIONS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
+    "canonical": (("canonical", "schedule_free"), {"schedule_free": SET}),
+    "show": (("show", "schedule_free"), {"schedule_free": SET}),
+    "latex": (("show", "sgd", "--latex"), {"sgd": {"lr": "1/2"}}),
+    "kernel": (("show", "sgd", "--kernel", "numba"), {"sgd": {"lr": "1/2"}}),
+}
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_what_is_known_of_a_rule_is_told_and_what_stays_a_symbol_is_not(name, accelsim):
+    command, told = QUESTIONS[name]
+    code, out, _ = accelsim(*command, "--set", "lr=1/2", "--json")
+    inputs = json.loads(out)["inputs"]
+    assert (code, inputs["version"], inputs["hyperparameters"]) == (0, package.__version__, told)
+    assert ("problem" in inputs) == (name == "kernel")
+
+
+def test_a_question_about_two_rules_tells_both(accelsim):
+    code, out, _ = accelsim("equivalent", "sgd", "sgd", "--set-a", "lr=1/2", "--returned", "--budget", "3", "--json")
+    inputs = json.loads(out)["inputs"]
+    assert code == 0
+    assert inputs.pop("version") == package.__version__
+    assert inputs == {"hyperparameters": {"a": {"lr": "1/2"}, "b": {}}, "returned": True, "free": [], "budget": 3.0}
+    _, out, _ = accelsim("equivalent", "schedule_free", "sgd", "--free", "c", "--latex", "--json")
+    assert "c" not in json.loads(out)["inputs"]["hyperparameters"]["a"]

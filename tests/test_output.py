@@ -27,7 +27,7 @@ def test_a_table_holds_what_is_printed_and_figures_are_drawn_of_it(command, acce
     code, out, _ = accelsim(*command, *SETTINGS[command], *places, "--x", "samples", "--json")
     document = json.loads(out)
     assert (code, document["written"]) == (0, [str(name) for name in names])
-    rows = list(csv.DictReader(names[0].read_text().splitlines()))
+    rows = list(csv.DictReader(names[0].read_text().splitlines()[1:]))
     for column in rows[0]:
         assert [float(row[column]) for row in rows] == [float(value) for value in document[column]]
     assert {"samples", "risk"} < {*rows[0]}
@@ -42,7 +42,7 @@ def test_a_table_holds_what_is_printed_and_figures_are_drawn_of_it(command, acce
 def test_shares_of_eigendirections_are_a_table_and_no_figure(accelsim, tmp_path):
     case = (*RISK, *SETTINGS[RISK], "--split", "--out")
     code, _, _ = accelsim(*case, tmp_path / "it.csv")
-    rows = list(csv.DictReader((tmp_path / "it.csv").read_text().splitlines()))
+    rows = list(csv.DictReader((tmp_path / "it.csv").read_text().splitlines()[1:]))
     assert (code, len(rows), [*rows[0]]) == (0, 4, ["eigenvalue", "bias", "variance"])
     code, _, err = accelsim(*case, tmp_path / "it.svg")
     assert (code, err.count("\n")) == (2, 1)

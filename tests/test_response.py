@@ -119,7 +119,7 @@ def test_rules_are_shown_beside_one_another_as_table_and_figure(accelsim, tmp_pa
     named = {rule["optimizer"]: rule for rule in document["rules"]}
     assert [named[name]["mean_age"] for name in ("heavy_ball", "sgd")] == [pytest.approx(9), 0]
     assert named["nesterov"]["hyperparameters"] == {"lr": 0.1, "beta": 0.5}
-    rows = list(csv.DictReader(table.read_text().splitlines()))
+    rows = list(csv.DictReader(table.read_text().splitlines()[1:]))
     assert len(rows) == 1001
     assert [float(rows[2][name]) for name in named] == pytest.approx([0.081, 0.0125, 0])
     code, out, _ = accelsim(*COMMAND, "--out", figure)
@@ -157,7 +157,7 @@ def test_coefficients_are_written_where_and_as_they_are_asked_for(accelsim, tmp_
     code, out, _ = accelsim("show", "sgd", "--set", "lr=0.5", "--plot", "--steps", 9, "--out", file, "--json")
     assert (code, json.loads(out)["drawn"], list(tmp_path.iterdir())) == (0, [str(file)], [file])
     if form == "csv":
-        rows = list(csv.DictReader(file.read_text().splitlines()))
+        rows = list(csv.DictReader(file.read_text().splitlines()[1:]))
         assert [float(row["alpha"]) for row in rows] == [0.5] * 9
 
 

@@ -105,8 +105,8 @@ def emit(document: Any, as_json: bool, text: Callable[[], Any]) -> None:
     console = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPED)
     with console.capture() as printed:
         console.print(text(), markup=False)
-        if "inputs" in document:
-            console.print(_sentence(document["inputs"]), markup=False)
+        if "problem" in (inputs := document.get("inputs", {}) if isinstance(document, Mapping) else {}):
+            console.print(_sentence(inputs), markup=False)
     print("\n".join(line.rstrip() for line in printed.get().removesuffix("\n").split("\n")))
 
 
@@ -117,12 +117,24 @@ def settled(rule: Any, values: Mapping[str, Any]) -> dict[str, Any]:
     return spelled(rule.resolve(**values))
 
 
-def asked(rules: Mapping[str, Mapping[str, Any]], problem: Any, **others: Any) -> dict[str, Any]:
-    """What an answer is of: rules with their hyperparameters, the problem with its options, and the version."""
+def fixed(rule: Any, values: Mapping[str, Any], free: Iterable[str] = ()) -> dict[str, Any]:
+    """The hyperparameters of a rule that are no symbols: those given, and switches and recurrences by default."""
+    from accelsim.schedules import Recurrence
+
+    known = {
+        name: declared.default if declared.switch else str(declared.default)
+        for name, declared in rule.hyperparameters.items()
+        if declared.switch or (isinstance(declared.default, Recurrence) and name not in free)
+    }
+    return {**known, **values}
+
+
+def asked(rules: Mapping[str, Mapping[str, Any]], problem: Any = None, **others: Any) -> dict[str, Any]:
+    """What an answer is of: rules with their hyperparameters, the problem with its options if any, and the version."""
     from importlib.metadata import version
 
-    inputs = {"hyperparameters": dict(rules)} if rules else {}
-    return {**inputs, "problem": problem.described, **others, "version": version("accelsim")}
+    on = {"problem": problem.described} if problem is not None else {}
+    return {"hyperparameters": dict(rules), **on, **others, "version": version("accelsim")}
 
 
 def _sentence(inputs: Mapping[str, Any]) -> str:
@@ -132,7 +144,7 @@ def _sentence(inputs: Mapping[str, Any]) -> str:
         return ", ".join(f"{name} = {value}" for name, value in values.items())
 
     problem = {name: value for name, value in inputs["problem"].items() if name != "name"}
-    given = inputs.get("hyperparameters", {}).items()
+    given = inputs["hyperparameters"].items()
     rules = [f"{rule} with {listed(values)}" if values else rule for rule, values in given]
     others = {key: value for key, value in inputs.items() if key not in ("hyperparameters", "problem", "version")}
     parts = [*rules, f"{inputs['problem']['name']} with {listed(problem)}", *[listed(others)] * bool(others)]

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from accelsim.cli._common import Json, app, asked, emit, lines_of, table_of
+from accelsim.cli._common import Json, app, asked, emit, lines_of, settled, table_of
 from accelsim.cli._output import Out, check_out, finite, write_out, written
 from accelsim.cli._problem import over_batches
 from accelsim.cli._progress import shown
@@ -71,6 +71,7 @@ def compare(
     for cell in found.cells:
         if cell.agreement is not None and cell.agreement > tuning.AGREED and not cell.failed:
             notices.append(f"{cell.optimizer} at batch size {cell.batch}: {tuning.doubt(cell)}")
+    given = {rule.name: values[rule.name] if tuned else settled(rule, values[rule.name]) for rule in rules}
     document: dict[str, Any] = {
         "objective": objective,
         "tuned": tuned,
@@ -79,12 +80,11 @@ def compare(
         "values": [vars(cell) | {"value": finite(cell.value)} for cell in found.cells],
         "assumptions": problem.assumptions,
         "notices": notices,
-        "inputs": asked({}, problem, **({"budget": budget, "seed": seed} if tuned else {})),
+        "inputs": asked(given, problem, objective=objective, **({"budget": budget, "seed": seed} if tuned else {})),
     }
     del document["inputs"]["problem"]["batch"]  # which is one of several
-    failed = written(
-        document, out, lambda path: write_out(path, *comparing.rows(found), partial(plotting.figure, found.plot))
-    )
+    table, draw = comparing.rows(found), partial(plotting.figure, found.plot)
+    failed = written(document, out, lambda path: write_out(path, document["inputs"], *table, draw))
     emit(document, json_, lambda: _told(found, document))
     if failed:
         raise failed

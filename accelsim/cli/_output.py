@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -52,12 +53,23 @@ def written(document: dict[str, Any], paths: Iterable[Path], write: Callable[[Pa
     return None
 
 
-def write_out(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]], draw: Callable[[str], bytes]) -> str:
-    """Write the table, numbers that are not finite as nothing, or the figure that is drawn in a form; its name."""
+def write_out(
+    path: Path,
+    inputs: Mapping[str, Any],
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    draw: Callable[[str], bytes],
+) -> str:
+    """Write the table, numbers that are not finite as nothing, or the figure that is drawn in a form; its name.
+
+    The first line of a table is a comment that says what it is of: ``# ``, and as JSON the `inputs` of the answer. JSON
+    keeps it to one line, whatever is in it.
+    """
     from accelsim import results
 
     if path.suffix == ".csv":
         text = io.StringIO()
+        text.write(f"# {json.dumps(results.jsonable(inputs), allow_nan=False)}\n")
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows([finite(cell) if isinstance(cell, float) else cell for cell in row] for row in rows)
@@ -78,7 +90,8 @@ def write_run(name: str, document: Mapping[str, Any], columns: Iterable[str], un
 
         return plotting.figure(lambda axes: plotting.over_steps(axes, name, unit, arrays), form)
 
-    return write_out(path, list(arrays), zip(*(values.tolist() for values in arrays.values()), strict=True), draw)
+    rows = zip(*(values.tolist() for values in arrays.values()), strict=True)
+    return write_out(path, document["inputs"], list(arrays), rows, draw)
 
 
 def finite(value: float) -> float | None:

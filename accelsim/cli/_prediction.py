@@ -5,19 +5,21 @@ from __future__ import annotations
 import math
 import sys
 import time
-from functools import partial
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from accelsim.cli._common import Json, Steps, Unit, app, asked, assigned, emit, lines_of, settled
-from accelsim.cli._output import Out, check_out, write_run, written
+from accelsim.cli._output import Out, check_out, write_out, write_run, written
 from accelsim.cli._problem import columns_of, in_samples, on_problem
 from accelsim.cli._progress import shown
 from accelsim.errors import InputError, unknown
 
 _WIDEST = 1e100  # axis of a map, last over first
+_BEST = "best_constant_one_memory"
 _ENVELOPE = (
     "the best constant one-memory method is accelerated SGD with beta, eta and alpha free, which returns its query"
 )
@@ -188,7 +190,7 @@ def risk(
         "error": found.error,
         "assumptions": [*problem.assumptions, f"risk of the {exact.POINTS[of]}, without its irreducible part"],
         "notices": [*problem.notices, *_lost(found)],
-        "inputs": asked({rule.name: settled(rule, values)}, problem, steps=steps),
+        "inputs": asked({rule.name: settled(rule, values)}, problem, steps=steps, of=of),
     }
     in_samples(document, x, problem.batch)
     columns = [x, "risk", "bias", "variance", "cross", "error"]
@@ -228,17 +230,18 @@ def tune(
     beside: Annotated[
         bool, typer.Option("--envelope", help="The best constant one-memory method too, as --out draws it.")
     ] = False,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the exact risks: .svg or .png.")] = None,
+    out: Out = [],  # noqa: B006
     json_: Json = False,
 ) -> None:
     """The best hyperparameters, without sampling; Ctrl-C prints the best so far.
 
-    With --envelope beside the best of all constant one-memory methods that return the point they query.
+    With --envelope beside the best of all constant one-memory methods that return the point they query; --out writes
+    the exact risks of both.
     """
     from accelsim.exact.tune import tuning
 
     chosen = assigned(families, "--schedule")
-    _drawable(out)
+    check_out(out)
     if not max_seconds > 0:
         raise InputError(f"--max-seconds must be above 0, not {max_seconds:g}")
     options: dict[str, Any] = dict(budget=budget, seed=seed, seconds=max_seconds)
@@ -263,29 +266,47 @@ def tune(
     if found.agreement > tuning.AGREED:
         notices.append(f"{rule.name}: {tuning.doubt(found)}")
     if (beside or out) and not unfinished:
-        try:
-            with shown("tuning the best one-memory method"):
-                envelope = tuning.envelope(problem, objective, **options)
-        except InputError as none:  # which is no reason to withhold what was found
-            notices.append(f"no envelope: {none}")
-        except KeyboardInterrupt:  # which is none either
-            unfinished = True
-            notices.append("the best one-memory method is left out, as its search was interrupted")
-    if envelope and envelope.agreement > tuning.AGREED:
-        notices.append(f"the best one-memory method: {tuning.doubt(envelope)}")
+        envelope, unfinished = _best(problem, objective, options, notices)
     document = {"optimizer": rule.name, "objective": objective, **vars(found), "envelope": None}
     if envelope:  # which is none of what is better
-        document["envelope" if envelope.value <= found.value else "best_constant_one_memory"] = vars(envelope)
+        document["envelope" if envelope.value <= found.value else _BEST] = vars(envelope)
     document["assumptions"] = [*problem.assumptions, *[_ENVELOPE] * bool(envelope)]
     document["notices"] = notices
-    document["inputs"] = asked({rule.name: values}, problem, budget=budget, seed=seed)
-    if out is not None and not unfinished:
+    own, at = settled(rule, found.hyperparameters), found.hyperparameters
+    asking: dict[str, Any] = {"objective": objective, "budget": budget, "seed": seed}
+    given = {name: value for name, value in own.items() if name in values or name not in at}
+    document["inputs"] = asked({rule.name: given}, problem, **asking)
+    failed: InputError | None = None
+    if out and not unfinished:
         if envelope is None:
-            raise InputError(f"there is nothing to draw beside it, so leave --out away: {notices[-1]}")
-        document["drawn"] = str(_drawn_tuning(rule, problem, objective, found, envelope, out))
+            failed = InputError(f"there is nothing to draw beside it, so leave --out away: {notices[-1]}")
+        else:
+            inputs = asked({rule.name: own, _BEST: envelope.hyperparameters}, problem, **asking)
+            runs = cache(partial(_tuned_runs, rule, problem, objective, found, envelope))
+            failed = written(document, out, partial(_write_tuned, rule.name, runs, inputs))
     emit(document, json_, lambda: "\n".join(lines_of(document)))
+    if failed:
+        raise failed
     if unfinished:
         sys.exit(130)
+
+
+def _best(problem: Any, objective: str, options: dict[str, Any], notices: list[str]) -> tuple[Any, bool]:
+    """The best one-memory method if there is one, and whether its search was interrupted; notices are added."""
+    from accelsim.exact.tune import tuning
+
+    try:
+        with shown("tuning the best one-memory method"):
+            envelope = tuning.envelope(problem, objective, **options)
+    except InputError as none:  # which is no reason to withhold what was found
+        notices.append(f"no envelope: {none}")
+        return None, False
+    except KeyboardInterrupt:  # which is none either
+        notices.append("the best one-memory method is left out, as its search was interrupted")
+        return None, True
+    if envelope.agreement > tuning.AGREED:
+        notices.append(f"the best one-memory method: {tuning.doubt(envelope)}")
+    return envelope, False
 
 
 def _drawable(out: Path | None) -> None:
@@ -293,9 +314,8 @@ def _drawable(out: Path | None) -> None:
         raise InputError(f"--out {out} is no figure: end its name in .svg or .png")
 
 
-def _drawn_tuning(rule: Any, problem: Any, objective: str, found: Any, beside: Any, out: Path) -> Path:
-    """Draw the exact risks of a tuned rule and of the envelope."""
-    from accelsim import plotting, results
+def _tuned_runs(rule: Any, problem: Any, objective: str, found: Any, beside: Any) -> dict[str, Any]:
+    """The exact risks of a tuned rule and of the envelope, by what they are called."""
     from accelsim.exact import risk as exact
     from accelsim.exact.tune import goals
     from accelsim.optimizers import find
@@ -303,9 +323,16 @@ def _drawn_tuning(rule: Any, problem: Any, objective: str, found: Any, beside: A
     goal, longest = goals.parse(objective), max(found.value, beside.value)
     lengths = 2 if isinstance(goal, goals.StepsTo) else 20
     steps = goal.horizon or (math.ceil(lengths * longest) if math.isfinite(longest) else 1000)
-    runs = [(rule, found), (find("accelerated_sgd"), beside)]
-    risks = [exact.risk(one, problem, steps, **tuned.hyperparameters) for one, tuned in runs]
-    drawn = plotting.against_envelope(rule.name, *((risk.steps, risk.risk) for risk in risks))
-    results.prepare(out.parent)
-    results.write(out, drawn[out.suffix[1:]])
-    return out
+    runs = {rule.name: (rule, found), _BEST: (find("accelerated_sgd"), beside)}
+    return {name: exact.risk(one, problem, steps, **tuned.hyperparameters) for name, (one, tuned) in runs.items()}
+
+
+def _write_tuned(name: str, runs: Callable[[], dict[str, Any]], inputs: Mapping[str, Any], path: Path) -> str:
+    """Write such risks as a table, a row a rule and step, or as a figure; its name."""
+    from accelsim import plotting
+
+    found = runs()
+    rows = [[n, *row] for n, r in found.items() for row in zip(r.steps.tolist(), r.risk.tolist(), strict=True)]
+    drawn = [(risk.steps, risk.risk) for risk in (found[name], found[_BEST])]
+    draw = partial(plotting.figure, lambda axes: plotting.against_envelope(axes, name, *drawn))
+    return write_out(path, inputs, ["optimizer", "steps", "risk"], rows, draw)

@@ -19,8 +19,10 @@ from accelsim.cli._common import (
     Rules,
     Set,
     app,
+    asked,
     assigned,
     emit,
+    fixed,
     lines_of,
     load,
     optimizer_of,
@@ -103,12 +105,14 @@ def show(
         check_out([out])
     if kernel is not None:
         source = _kernel(rule, problem, values, kernel)
-        print(json.dumps({"kernel": kernel, "source": source})) if json_ else print(source, end="")
+        inputs = asked({rule.name: fixed(rule, values)}, problem)
+        print(json.dumps({"kernel": kernel, "source": source, "inputs": inputs})) if json_ else print(source, end="")
     elif latex_:
         from accelsim.symbolic.latex.document import document
 
         text = document(rule, **values)
-        print(json.dumps({"document": text})) if json_ else print(text, end="")
+        inputs = asked({rule.name: fixed(rule, values)})
+        print(json.dumps({"document": text, "inputs": inputs})) if json_ else print(text, end="")
     elif plot:
         emit(*_drawn(rule, values, steps, out or Path("."), json_))
     elif response:
@@ -146,8 +150,10 @@ def _drawn(
 
     found = coefficients(rule, steps, **values)
     series = {name: getattr(found, name) for name in ("beta", "eta", "alpha")}
-    paths = _saved(out, f"{rule.name}_coefficients", series, partial(plotting.coefficients, rule.name, **series))
-    document = {"drawn": paths, "assumptions": list(found.assumptions)}
+    inputs = asked({rule.name: settled(rule, values)}, steps=steps)
+    draw = partial(plotting.coefficients, rule.name, **series)
+    paths = _saved(out, f"{rule.name}_coefficients", inputs, series, draw)
+    document = {"drawn": paths, "assumptions": list(found.assumptions), "inputs": inputs}
     return document, json_, lambda: "\n".join(lines_of(document))
 
 
@@ -175,10 +181,12 @@ def _respond(
             for each, rule in zip(found, chosen.values(), strict=True)
         ],
         "assumptions": ["weights by age in w(step) - w(step + 1), w the point where gradients are taken"],
+        "inputs": asked({rule.name: settled(rule, values[rule.name]) for rule in chosen.values()}, step=step),
     }
     if out:
         draw = partial(plotting.rendered, lambda whole: plotting.responses(whole, step, series))
-        document["written"] = _saved(out, f"{'_'.join(series)}_response", {"age": np.arange(step + 1), **series}, draw)
+        table = {"age": np.arange(step + 1), **series}
+        document["written"] = _saved(out, f"{'_'.join(series)}_response", document["inputs"], table, draw)
 
     def text() -> Any:
         from rich.console import Group
@@ -191,14 +199,16 @@ def _respond(
     emit(document, json_, text)
 
 
-def _saved(out: Path, name: str, series: Mapping[str, Any], draw: Callable[..., dict[str, bytes]]) -> list[str]:
+def _saved(
+    out: Path, name: str, inputs: Mapping[str, Any], series: Mapping[str, Any], draw: Callable[..., dict[str, bytes]]
+) -> list[str]:
     """Write arrays of one length as a table or figure, or their figure of that name into a folder; what was written."""
     from accelsim import plotting
 
     if out.suffix not in FORMS:
         return list(map(str, plotting.save(draw(), out, name)))
     rows = zip(*(values.tolist() for values in series.values()), strict=True)
-    return [write_out(out, list(series), rows, lambda form: draw(forms=[form])[form])]
+    return [write_out(out, inputs, list(series), rows, lambda form: draw(forms=[form])[form])]
 
 
 def _show(rule: Any, values: Mapping[str, str], json_: bool) -> None:
@@ -224,6 +234,7 @@ def _show(rule: Any, values: Mapping[str, str], json_: bool) -> None:
         "canonical": canonical,
         "latex": {"rule": latex.rule_latex(rule, **switches), "matrices": latex.tableau_latex(found, **known)},
         "bibtex": latex.bibtex(rule),
+        "inputs": asked({rule.name: fixed(rule, values)}),
     }
 
     def text() -> str:
@@ -252,8 +263,9 @@ def canonical(optimizer: Name, set_: Set = [], json_: Json = False, rules: Rules
     """The normal form as accelerated SGD: beta_t, eta_t, alpha_t; the block form where there are more memories."""
     from accelsim.symbolic.system import normal_form
 
-    found = normal_form.canonical(optimizer_of(optimizer, rules), **assigned(set_))
-    document = found.to_json()
+    rule, values = optimizer_of(optimizer, rules), assigned(set_)
+    found = normal_form.canonical(rule, **values)
+    document = {**found.to_json(), "inputs": asked({rule.name: fixed(rule, values)})}
     emit(document, json_, lambda: "\n".join(lines_of(document)))
 
 
@@ -301,11 +313,13 @@ def equivalent(
         if _ended([a, b, *options], seconds):
             return
         found = Answer(one, other, UNDECIDED, reason=f"not decided within {seconds:g} s: --seconds asks for more")
+    settings = {end: fixed(rule, values, free) for end, rule, values in zip("ab", (one, other), known, strict=True)}
+    inputs = asked(settings, returned=returned, free=free, budget=budget)
     if latex or fragment:
-        text = found.to_latex(fragment)
-        print(json.dumps({"fragment" if fragment else "document": text})) if json_ else print(text, end="")
+        text, kind = found.to_latex(fragment), "fragment" if fragment else "document"
+        print(json.dumps({kind: text, "inputs": inputs})) if json_ else print(text, end="")
         return
-    emit(found.to_json(), json_, lambda: "\n".join(lines_of(found.to_text())))
+    emit({**found.to_json(), "inputs": inputs}, json_, lambda: "\n".join(lines_of(found.to_text())))
 
 
 def _ended(arguments: list[str], seconds: float) -> bool:

@@ -123,6 +123,7 @@ def simulate(
     with _interruptible(folder, resume), _progress(quiet) as report:
         settings: dict[str, Any] = {"seed": seed, "backend": backend, "dtype": dtype, "out": folder, "resume": resume}
         found = driver.simulate(rule, problem, steps, seeds, **settings, progress=report, **values)
+    asking: dict[str, Any] = {"steps": steps, "seeds": seeds, "seed": seed, "dtype": dtype}
     document = {
         "steps": found.steps,
         "risk": found.mean,
@@ -134,7 +135,7 @@ def simulate(
         "backend": found.backend,
         "assumptions": [*problem.assumptions, "risk of the returned iterate, without its irreducible part"],
         "notices": list(problem.notices),
-        "inputs": asked({rule.name: settled(rule, values)}, problem, steps=steps, seed=seed, dtype=dtype),
+        "inputs": asked({rule.name: settled(rule, values)}, problem, **asking),
     }
     in_samples(document, x, problem.batch)
     if exact:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -83,7 +83,7 @@ def _computed(
     problem: Problem,
     steps: int,
     of: str,
-    hyperparameters: Mapping[str, Any],
+    hyperparameters: dict[str, Any],
     progress: Callable[[int], None],
 ) -> Risk:
     tables = Tables(tableau, hyperparameters)
