@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import pkgutil
 from pathlib import Path
 from types import ModuleType
@@ -16,9 +16,14 @@ T = TypeVar("T")
 
 def modules(package: str) -> list[ModuleType]:
     """The modules of a package, imported, by name."""
-    found = importlib.import_module(package)
-    names = sorted(info.name for info in pkgutil.iter_modules(found.__path__) if not info.name.startswith("_"))
-    return [importlib.import_module(f"{package}.{name}") for name in names]
+    return [importlib.import_module(f"{package}.{name}") for name in names(package)]
+
+
+def names(package: str) -> list[str]:
+    """The names of the modules of a package, which is not imported, in order."""
+    found = importlib.util.find_spec(package)
+    places = found.submodule_search_locations if found else None
+    return sorted(info.name for info in pkgutil.iter_modules(places or []) if not info.name.startswith("_"))
 
 
 def load(path: str) -> ModuleType:

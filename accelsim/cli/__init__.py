@@ -25,7 +25,7 @@ def main() -> None:
     """Entry point: run a command; what goes wrong by the user's hand is one line and exit code 2."""
     _settle_streams()
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="accelsim", standalone_mode=False)
         sys.stdout.flush()
         if code == _INTERRUPTED:  # as the option parser answers Ctrl-C
             _fail("interrupted", _INTERRUPTED)

@@ -10,12 +10,12 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from accelsim.cli import _completion as completion
 from accelsim.errors import InputError
 
 _PIPED = 100_000  # columns where nobody looks: what is piped is not wrapped
 
 app = typer.Typer(
-    add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -42,9 +42,15 @@ def _options(
     """Verify, predict and simulate optimizers as accelerated SGD."""
 
 
-Name = Annotated[str, typer.Argument(metavar="OPTIMIZER", show_default=False)]
+Name = Annotated[str, typer.Argument(metavar="OPTIMIZER", show_default=False, autocompletion=completion.rules)]
 Set = Annotated[
-    list[str], typer.Option("--set", metavar="K=V", help="A hyperparameter: a number or an expression in t.")
+    list[str],
+    typer.Option(
+        "--set",
+        metavar="K=V",
+        help="A hyperparameter: a number or an expression in t.",
+        autocompletion=completion.hyperparameters(),
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Rules = Annotated[list[str], typer.Option("--rules", metavar="FILE", help="A Python file with rules of your own.")]

@@ -11,12 +11,12 @@ import typer
 
 from accelsim.cli._common import Json, app, asked, emit, lines_of, settled, table_of
 from accelsim.cli._output import Out, check_out, finite, write_out, written
-from accelsim.cli._problem import over_batches
+from accelsim.cli._problem import OnProblem, over_batches
 from accelsim.cli._progress import shown
 from accelsim.errors import InputError
 
 
-@app.command()
+@app.command(cls=OnProblem)
 @over_batches
 def compare(
     rules: list[Any],

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from accelsim.cli import _completion as completion
 from accelsim.cli._common import Json, Quiet, Size, app, emit, table_of
 
 
@@ -106,7 +107,12 @@ def _claim_table(claims: list[dict[str, Any]]) -> Any:
 
 @app.command()
 def run(
-    experiments: Annotated[list[str], typer.Argument(metavar="[EXPERIMENT...]", show_default=False)] = [],  # noqa: B006
+    experiments: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[EXPERIMENT...]", show_default=False, autocompletion=completion.modules("accelsim.experiments")
+        ),
+    ] = [],  # noqa: B006
     size: Size = "tiny",
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Store the results here.")] = None,
     quiet: Quiet = False,

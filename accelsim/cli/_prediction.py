@@ -12,9 +12,10 @@ from typing import Annotated, Any
 
 import typer
 
+from accelsim.cli import _completion as completion
 from accelsim.cli._common import Json, Steps, Unit, app, asked, assigned, emit, lines_of, settled
 from accelsim.cli._output import Out, check_out, write_out, write_run, written
-from accelsim.cli._problem import columns_of, in_samples, on_problem
+from accelsim.cli._problem import OnProblem, columns_of, in_samples, on_problem
 from accelsim.cli._progress import shown
 from accelsim.errors import InputError, unknown
 
@@ -25,7 +26,7 @@ _ENVELOPE = (
 )
 
 
-@app.command()
+@app.command(cls=OnProblem)
 @on_problem
 def rate(
     rule: Any,
@@ -33,10 +34,21 @@ def rate(
     values: dict[str, Any],
     *,
     edge: Annotated[
-        str | None, typer.Option(metavar="K", help="Bisect the edge of stability in K, not in the step size.")
+        str | None,
+        typer.Option(
+            metavar="K",
+            help="Bisect the edge of stability in K, not in the step size.",
+            autocompletion=completion.hyperparameters(after=""),
+        ),
     ] = None,
     mapped: Annotated[
-        list[str], typer.Option("--map", metavar="K=LOW:HIGH", help="Map tau over two of these, with --out.")
+        list[str],
+        typer.Option(
+            "--map",
+            metavar="K=LOW:HIGH",
+            help="Map tau over two of these, with --out.",
+            autocompletion=completion.hyperparameters(),
+        ),
     ] = [],  # noqa: B006
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="The map goes here: .svg or .png.")] = None,
     json_: Json = False,
@@ -155,7 +167,7 @@ def _drawn_map(rule: Any, problem: Any, axes: dict[str, Any], values: dict[str, 
     return out
 
 
-@app.command()
+@app.command(cls=OnProblem)
 @on_problem
 def risk(
     rule: Any,
@@ -205,7 +217,7 @@ def risk(
         raise failed
 
 
-@app.command()
+@app.command(cls=OnProblem)
 @on_problem
 def tune(
     rule: Any,
@@ -215,10 +227,23 @@ def tune(
     objective: Annotated[
         str, typer.Option(metavar="rate|risk@T|steps@TARGET", help="Minimised: tau, a risk, steps to a risk.")
     ],
-    names: Annotated[list[str], typer.Option("--tune", metavar="K", help="Tune this one; else all not set.")] = [],  # noqa: B006
+    names: Annotated[
+        list[str],
+        typer.Option(
+            "--tune",
+            metavar="K",
+            help="Tune this one; else all not set.",
+            autocompletion=completion.hyperparameters(after=""),
+        ),
+    ] = [],  # noqa: B006
     families: Annotated[
         list[str],
-        typer.Option("--schedule", metavar="K=FAMILY", help="Tune K as constant, 1/t, cosine, linear or warmup."),
+        typer.Option(
+            "--schedule",
+            metavar="K=FAMILY",
+            help="Tune K as constant, 1/t, cosine, linear or warmup.",
+            autocompletion=completion.hyperparameters(),
+        ),
     ] = [],  # noqa: B006
     budget: Annotated[
         int, typer.Option(metavar="N", help="Evaluations, for the rule and for the envelope each.", min=1, max=10**7)

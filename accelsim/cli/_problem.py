@@ -9,15 +9,25 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, get_type_hints
 
 import typer
+from typer.core import TyperCommand
 
+from accelsim import discovery
+from accelsim.cli import _completion as completion
 from accelsim.cli._common import Name, Rules, Set, assigned, count, lines_of, load, optimizer_of, table_of
 from accelsim.errors import InputError, unknown
 
 _PROBLEM_OPTIONS: dict[str, Any] = {
     "problem": Annotated[
-        str, typer.Option(metavar="NAME", help="quadratic, linear_regression, independent, one_hot, plrf, dataset.")
+        str,
+        typer.Option(
+            metavar="NAME",
+            help=f"{', '.join(discovery.names('accelsim.problems'))}.",
+            autocompletion=completion.modules("accelsim.problems"),
+        ),
     ],
-    "dim": Annotated[int | None, typer.Option(metavar="D", help="Dimension.")],
+    "dim": Annotated[
+        int | None, typer.Option(metavar="D", help="Dimension; unless given that of the spectrum given, else 12.")
+    ],
     "batch": Annotated[int | None, typer.Option(metavar="B", help="Batch size in samples.")],
     "spectrum": Annotated[
         str | None, typer.Option(metavar="SPEC", help="Eigenvalues of H: power:A, geometric:K or file:lam.npy.")
@@ -55,6 +65,53 @@ _PROBLEM_OPTIONS: dict[str, Any] = {
 }
 
 
+class OnProblem(TyperCommand):
+    """A command on a problem, whose help says which problems have an option, and what is its default there."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the options into the help."""
+        for option in self.params:
+            if option.name in _PROBLEM_OPTIONS and option.name != "problem":
+                option.help = f"{option.help} {_owned(option.name)}"  # type: ignore[attr-defined]
+        super().format_options(ctx, formatter)
+
+
+def _owned(option: str) -> str:
+    """The problems that have an option, by its default there.
+
+    The default is read off the problems, which is why they are imported: by the help of a command alone.
+    """
+    from accelsim import problems
+
+    owners: dict[str, list[str]] = {}
+    for name, kind in problems.known().items():
+        if option in kind.options():
+            owners.setdefault(_default(kind, option), []).append(name)
+    return " ".join(f"[{_all_but(names)}{default}]" for default, names in owners.items())
+
+
+def _default(kind: Any, option: str) -> str:
+    if option in kind.required():
+        return ": needed"
+    default = getattr(kind, option)
+    return (
+        ""
+        if default is None or default is False
+        else f": {default:g}"
+        if isinstance(default, float)
+        else f": {default}"
+    )
+
+
+def _all_but(names: list[str]) -> str:
+    """Names of problems, those that are not among them where these are fewer."""
+    every = discovery.names("accelsim.problems")
+    others = [name for name in every if name not in names]
+    if len(others) >= len(names):
+        return ", ".join(names)
+    return f"all but {', '.join(others)}" if others else "all"
+
+
 def on_problem(command: Callable[..., Any], default: Any = inspect.Parameter.empty) -> Callable[..., Any]:
     """Give a command the options that describe a problem, and hand it the optimizer, problem and hyperparameters.
 
@@ -89,7 +146,8 @@ def over_batches(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(chosen, problem, batches or [problem.batch], values, **options)
 
     batch = Annotated[str | None, typer.Option(metavar="B,B,...", help="Batch sizes in samples.")]
-    names = Annotated[list[str], typer.Argument(metavar="OPTIMIZER", show_default=False)]
+    argument = typer.Argument(metavar="OPTIMIZER", show_default=False, autocompletion=completion.rules)
+    names = Annotated[list[str], argument]
     problem = {**_PROBLEM_OPTIONS, "problem": (_PROBLEM_OPTIONS["problem"], inspect.Parameter.empty), "batch": batch}
     return _with_options(run, command, {"optimizers": names}, problem)
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from accelsim.cli import _completion as completion
 from accelsim.cli._common import (
     Json,
     Name,
@@ -30,7 +31,7 @@ from accelsim.cli._common import (
     table_of,
 )
 from accelsim.cli._output import FORMS, check_out, finite, write_out
-from accelsim.cli._problem import by_rule, on_problem
+from accelsim.cli._problem import OnProblem, by_rule, on_problem
 from accelsim.errors import InputError
 
 _DAY = 86400.0  # seconds: what a process is waited for at most
@@ -67,7 +68,7 @@ def _first_line(thing: Any) -> str:
     return (inspect.getdoc(thing) or "").partition("\n")[0]
 
 
-@app.command()
+@app.command(cls=OnProblem)
 @partial(on_problem, default="quadratic")
 def show(
     rule: Any,
@@ -80,7 +81,13 @@ def show(
         bool, typer.Option("--response", help="The weights of past gradients in step T instead: drawn with --out.")
     ] = False,
     beside: Annotated[
-        list[str], typer.Option("--with", metavar="OPTIMIZER", help="Another rule in the same drawing of --response.")
+        list[str],
+        typer.Option(
+            "--with",
+            metavar="OPTIMIZER",
+            help="Another rule in the same drawing of --response.",
+            autocompletion=completion.rules,
+        ),
     ] = [],  # noqa: B006
     steps: Annotated[int, typer.Option(metavar="T", help="Steps drawn.", min=2)] = 1000,
     out: Annotated[
@@ -271,10 +278,26 @@ def canonical(optimizer: Name, set_: Set = [], json_: Json = False, rules: Rules
 
 @app.command()
 def equivalent(
-    a: Annotated[str, typer.Argument(metavar="A", show_default=False)],
-    b: Annotated[str, typer.Argument(metavar="B", show_default=False)],
-    set_a: Annotated[list[str], typer.Option("--set-a", metavar="K=V", help="A hyperparameter of A.")] = [],  # noqa: B006
-    set_b: Annotated[list[str], typer.Option("--set-b", metavar="K=V", help="A hyperparameter of B.")] = [],  # noqa: B006
+    a: Annotated[str, typer.Argument(metavar="A", show_default=False, autocompletion=completion.rules)],
+    b: Annotated[str, typer.Argument(metavar="B", show_default=False, autocompletion=completion.rules)],
+    set_a: Annotated[
+        list[str],
+        typer.Option(
+            "--set-a",
+            metavar="K=V",
+            help="A hyperparameter of A.",
+            autocompletion=completion.hyperparameters(slice(0, 1)),
+        ),
+    ] = [],  # noqa: B006
+    set_b: Annotated[
+        list[str],
+        typer.Option(
+            "--set-b",
+            metavar="K=V",
+            help="A hyperparameter of B.",
+            autocompletion=completion.hyperparameters(slice(1, 2)),
+        ),
+    ] = [],  # noqa: B006
     free: Annotated[
         list[str], typer.Option("--free", metavar="NAME", help="A recurrence that may be any function of t.")
     ] = [],  # noqa: B006
@@ -340,7 +363,12 @@ def _ended(arguments: list[str], seconds: float) -> bool:
 
 @app.command()
 def verify(
-    names: Annotated[list[str], typer.Argument(metavar="[NAME...]", show_default=False)] = [],  # noqa: B006
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[NAME...]", show_default=False, autocompletion=completion.modules("accelsim.derivations")
+        ),
+    ] = [],  # noqa: B006
     coq: Annotated[bool, typer.Option("--coq", help="Have Coq's kernel check the proofs, where it is.")] = False,
     certificate: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Check what `equivalent --json` printed, and nothing else.")

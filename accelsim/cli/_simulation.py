@@ -15,7 +15,7 @@ import typer
 
 from accelsim.cli._common import Json, Quiet, Steps, Unit, app, asked, emit, settled
 from accelsim.cli._output import FORMS, check_out, write_run, written
-from accelsim.cli._problem import columns_of, in_samples, on_problem
+from accelsim.cli._problem import OnProblem, columns_of, in_samples, on_problem
 from accelsim.errors import InputError
 
 _LOOK, _LONG = 5.0, 1800.0  # seconds after which time left is told, and from which on
@@ -83,7 +83,7 @@ def _interruptible(out: Path | None, resume: bool) -> Iterator[None]:
         sys.exit(130)
 
 
-@app.command()
+@app.command(cls=OnProblem)
 @on_problem
 def simulate(
     rule: Any,
