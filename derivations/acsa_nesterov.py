@@ -1,7 +1,6 @@
+from accelsim.optimizers.nesterov import nesterov_sequences
 from accelsim.optimizers.schedule_free import schedule_free
 from accelsim.symbolic.check.equivalence import Equivalence
-
-from .nesterov_sequences import two_sequences
 
 CLAIM = "Schedule-Free SGD with c = 1 - beta = 2/(t+2) and steps (t+2)/2 lr, which is AC-SA, is Nesterov's method."
 SOURCE = "Lan 2012, doi:10.1007/s10107-010-0434-y"
@@ -9,7 +8,7 @@ SOURCE = "Lan 2012, doi:10.1007/s10107-010-0434-y"
 
 def claimed(lr: str) -> Equivalence:
     return Equivalence(
-        two_sequences,
+        nesterov_sequences,
         schedule_free,
         map=dict(lr=lr, beta="t/(t+2)", c="2/(t+2)"),
         transform=dict(x="x", z="y + t/2*(y - x)"),

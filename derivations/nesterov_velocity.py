@@ -1,24 +1,16 @@
 from accelsim.optimizers.accelerated_sgd import accelerated_sgd
-from accelsim.rule import momentum, optimizer, step_size
+from accelsim.optimizers.nesterov import nesterov_velocity
 from accelsim.symbolic.check.equivalence import Equivalence
 
 # Three published forms, one method for constant momentum, three for a schedule: here (beta, eta) is mu_t, lr_t mu_{t+1}
 # (for constant lr); in Nesterov's two sequences mu_{t-1}, lr mu_t; in torch's, after Bengio et al., mu_t, lr_t mu_t.
 CLAIM = "Nesterov's method with a velocity is accelerated SGD with beta = mu_t lr_{t-1}/lr_t, eta = mu_{t+1} lr_t."
-SOURCE = "Sutskever, Martens, Dahl and Hinton 2013, Proceedings of Machine Learning Research 28:1139, Equations 3 and 4"
-
-
-@optimizer(positions="w", memories="v", returns="w", source=SOURCE, lr=step_size(), mu=momentum())
-def velocity(s, t, h):
-    """Nesterov's accelerated gradient: the gradient is taken where the velocity leads by itself."""
-    g = yield s.w + h.mu * s.v
-    v = h.mu * s.v - h.lr * g
-    return dict(w=s.w + v, v=v)
+SOURCE = nesterov_velocity.source
 
 
 def claimed(eta: str) -> Equivalence:
     return Equivalence(
-        velocity,
+        nesterov_velocity,
         accelerated_sgd,
         map=dict(beta="mu(t)*lr(t-1)/lr(t)", eta=eta, alpha="lr(t)"),
         transform=dict(w="w + mu(t)*lr(t-1)*m", v="-lr(t-1)*m"),

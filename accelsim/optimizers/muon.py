@@ -10,7 +10,7 @@ from accelsim.rule import Hyperparameter, momentum, optimizer, step_size, switch
     positions="w",
     memories="m",
     returns="w",
-    source="Liu et al. 2025, arXiv:2502.16982, Section 2.1, after Jordan et al. 2024, kellerjordan.github.io/posts/muon",
+    source="Liu et al. 2025, arXiv:2502.16982, Section 2.1, after Jordan 2024, kellerjordan.github.io/posts/muon",
     lr=step_size(0.02),
     beta=momentum(0.95),
     rows=Hyperparameter(1, low=1, switch=True),

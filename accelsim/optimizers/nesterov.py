@@ -15,3 +15,35 @@ def nesterov(s, t, h):
     g = yield s.w
     m = accumulated(s, g, h.beta)
     return dict(w=s.w - h.lr * (g + h.beta * m), m=m)
+
+
+@optimizer(
+    positions="w",
+    memories="v",
+    returns="w",
+    source="Sutskever et al. 2013, Proceedings of Machine Learning Research 28:1139, Equations 3 and 4",
+    lr=step_size(),
+    mu=momentum(),
+)
+def nesterov_velocity(s, t, h):
+    """Nesterov's accelerated gradient with a velocity, the gradient taken where that leads by itself.
+
+    In the point at which the gradient is taken it has the momenta of two steps, this one's and the next one's.
+    """
+    g = yield s.w + h.mu * s.v
+    v = h.mu * s.v - h.lr * g
+    return dict(w=s.w + v, v=v)
+
+
+@optimizer(
+    positions="y x",
+    returns="x",
+    source="Nesterov 1983, Soviet Mathematics Doklady 27:372",
+    lr=step_size(),
+    mu=momentum(),
+)
+def nesterov_sequences(s, t, h):
+    """Nesterov's accelerated gradient in two sequences: a gradient step to x, then on along the last change of x."""
+    g = yield s.y
+    x = s.y - h.lr * g
+    return dict(x=x, y=x + h.mu * (x - s.x))

@@ -75,6 +75,7 @@ def corrected_weights(memory: Any, t: Any, h: Any) -> Any:
 MOMENTUM: Options = dict(lr=0.1, beta=0.9)
 ACCSGD: Options = dict(lr=0.1, kappa=100.0, xi=5.0)
 MUON: Options = dict(lr=0.05, beta=0.9, weight_decay=0.1)
+NESTEROV: Options = dict(lr=0.1, mu="t/(t+3)")
 QHM: Options = dict(lr=0.1, beta=0.95, nu=0.7)
 SIGNUM: Options = dict(lr=0.01, beta=0.9)
 LION: Options = dict(lr=0.01, beta1=0.9, beta2=0.99, weight_decay=0.1)
@@ -142,6 +143,11 @@ def case(
     """The case of an optimizer at a dotted path, made with these options."""
     like = optax_like if path.startswith("optax.") else torch_like
     return Case(rule, path, like(path, **options), hyperparameters, label, nominal, size, why)
+
+
+def growing(t: int) -> float:
+    """Nesterov's momentum."""
+    return t / (t + 3)
 
 
 def decayed(t: int) -> float:
@@ -393,6 +399,8 @@ PAPERS = [
     Case("adagrad", "paper", paper.adagrad(**ADAGRAD), ADAGRAD),
     Case("agnes", "paper", paper.agnes(0.1, 0.05, 0.9), AGNES),
     Case("aggmo", "paper", paper.linear_in_the_past("aggmo", **AGGMO), AGGMO),
+    Case("nesterov_velocity", "paper", paper.nesterov_velocity(0.1, growing), NESTEROV),
+    Case("nesterov_sequences", "paper", paper.nesterov_sequences(0.1, growing), NESTEROV),
     Case("triple_momentum", "paper", paper.triple_momentum(**TRIPLE), TRIPLE),
     Case("acsa", "paper", paper.acsa(0.1), dict(lr=0.1)),
     Case("lookahead(heavy_ball)", "paper", paper.lookahead_of_heavy_ball(0.1, 0.9, 7, 0.4), LOOKAHEAD),

@@ -6,7 +6,7 @@ Where a paper's momentum is a recursion, it is summed here over the whole past i
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -209,6 +209,35 @@ def agnes(eta: float, alpha: float, rho: float) -> Run:
             past.append(gradient(t, query))
             x = query - eta * past[-1]
             yield query, x
+
+    return run
+
+
+def nesterov_velocity(lr: float, mu: Callable[[int], float]) -> Run:
+    """Sutskever et al. 2013, Equations 3 and 4: the velocity is the last step."""
+
+    def run(gradient: Gradient) -> Pairs:
+        w = [START, START]
+        for t in range(10**9):
+            ahead = w[-1] + mu(t) * (w[-1] - w[-2])
+            w.append(ahead - lr * gradient(t, ahead))
+            yield ahead, w[-1]
+
+    return run
+
+
+def nesterov_sequences(lr: float, mu: Callable[[int], float]) -> Run:
+    """Nesterov 1983: y by a sum over all gradients, each of which moves it by products of momenta."""
+
+    def run(gradient: Gradient) -> Pairs:
+        past = list[np.ndarray]()
+        for t in range(10**9):
+            y = START - lr * sum(
+                (sum(math.prod(mu(j) for j in range(k, i)) for i in range(k, t + 1)) * g for k, g in enumerate(past)),
+                start=0 * START,
+            )
+            past.append(gradient(t, y))
+            yield y, y - lr * past[-1]
 
     return run
 
