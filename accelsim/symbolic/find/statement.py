@@ -23,15 +23,16 @@ from accelsim.symbolic.check.counterexample import MOST
 from accelsim.symbolic.check.equivalence import up_to_words
 from accelsim.symbolic.find.answer import OUTSIDE, REFUTED, SAME, UP_TO, Answer
 from accelsim.symbolic.latex.blocks import HEAD, code, display, items, table, words
-from accelsim.symbolic.latex.writer import Names, Writer, aligned, expression_latex
+from accelsim.symbolic.latex.writer import Names, Writer, aligned, expression_latex, given
 from accelsim.symbolic.system.rule_sequences import recurrences, sequences
-from accelsim.symbolic.system.tableau import time
+from accelsim.symbolic.system.tableau import NoLinearPart, tableau, time
 
 LONG = 24  # characters of a number beyond which decimals are told
 SHORT, FEW = 130, 9  # characters of a formula, and rows, up to which an identity is written out
 _PREAMBLE = r"\usepackage{amsthm}" + "\n" + r"\newtheorem{theorem}{Theorem}" + "\n"
 _NEEDS = "% needs amsmath, amsthm, graphicx and \\newtheorem{theorem}{Theorem}"
 _HAT = "b."  # before names of the second rule in expressions
+_STATE = "state "  # before those of states, which may be the names of given sequences
 
 
 def document(answer: Answer) -> str:
@@ -52,6 +53,14 @@ def formula(answer: Answer) -> str:
     return rf"$\displaystyle {aligned(_Statement(answer).map_lines(answer.map) or ['&'])}$"
 
 
+def _given(rule: Optimizer, switches: Mapping[str, Any]) -> list[str]:
+    """Names of a rule's given sequences."""
+    try:
+        return [factor.symbol for factor in tableau(rule, **switches).factors.values()]
+    except NoLinearPart:
+        return []
+
+
 class _Statement:
     """Paragraphs on an answer."""
 
@@ -67,6 +76,8 @@ class _Statement:
             Names([*rule.states, *rule.hyperparameters, *(self.own if end == 0 else ())], hat=end == 1)
             for end, rule in enumerate((answer.a, answer.b))
         ]
+        set_to = zip((answer.a, answer.b), self.switches, strict=True)
+        self.sequences = {name for rule, switches in set_to for name in _given(rule, switches)}
 
     def parts(self) -> Iterator[str]:
         """All paragraphs, in order."""
@@ -92,7 +103,10 @@ class _Statement:
 
     def called(self, name: str, when: str) -> str:
         """LaTeX of a name in an expression, of either rule, with its time index."""
-        return self.names[1](name[len(_HAT) :], when) if name.startswith(_HAT) else self.names[0](name, when)
+        if name in self.sequences:
+            return given(name, when)
+        second, own = name.startswith(_HAT), name.removeprefix(_HAT).removeprefix(_STATE)
+        return self.names[second](own, when)
 
     def latex(self, text: str, own: Mapping[str, Any] | None = None, second: bool = False) -> str:
         """LaTeX of a text; as code where it is no expression.
@@ -216,7 +230,7 @@ class _Statement:
         ends = "BA" if backward else "AB"
         read = states_read(ends[0].lower(), rules[0].states, {*self.answer.a.hyperparameters, *self.own})
         hat = _HAT if backward else ""
-        states = {text: sympy.Function(hat + state, real=True)(time()) for text, state in read.items()}
+        states = {text: sympy.Function(hat + _STATE + state, real=True)(time()) for text, state in read.items()}
         onto = self.names[not backward]
         yield f"Of the states of ${ends[0]}$ before step $t$, make states of ${ends[1]}$ by"
         yield display(f"{onto(k, 't')} &= {self.latex(text, states)}" for k, text in self.answer.transform.items())
@@ -236,8 +250,8 @@ class _Statement:
         """A relation of states that steps keep."""
         import sympy
 
-        both = {f"a[{s}]": sympy.Function(s, real=True)(time()) for s in self.answer.a.states}
-        both |= {f"b[{s}]": sympy.Function(_HAT + s, real=True)(time()) for s in self.answer.b.states}
+        both = {f"a[{s}]": sympy.Function(_STATE + s, real=True)(time()) for s in self.answer.a.states}
+        both |= {f"b[{s}]": sympy.Function(_HAT + _STATE + s, real=True)(time()) for s in self.answer.b.states}
         since = self.certificate["since"]
         yield f"From step {since} on, the states of both rules are related by"
         yield display(f"{self.latex(k, both)} &= {self.latex(text, both)}" for k, text in self.answer.transform.items())

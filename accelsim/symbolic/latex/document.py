@@ -161,7 +161,7 @@ class _Form:
         for name, when in sorted(table.maps):
             yield f"The {name}, which acts {when} the momentum, is set aside."
         for factor in table.factors.values():
-            symbol = indexed(factor.symbol, "t")
+            symbol = latex.given(factor.symbol, "t")
             absorbed = factor.symbol in self.part.absorbed
             told = rf" From here on $g_t$ is ${symbol}$ times the gradient." if absorbed else ""
             yield rf"The sequence \[{self._given(factor)}\] counts as given and positive.{told}"
@@ -169,7 +169,7 @@ class _Form:
     def _given(self, factor: Factor) -> str:
         op, place = factor.node.value
         written = self.writer.text(factor.node.tape.nodes[place])
-        return f"{indexed(factor.symbol, 't')} = " + (written if op == "mul" else rf"\frac{{1}}{{{written}}}")
+        return f"{latex.given(factor.symbol, 't')} = " + (written if op == "mul" else rf"\frac{{1}}{{{written}}}")
 
     def _statement(self) -> Iterator[str]:
         form, point = self.form, self.point

@@ -26,7 +26,8 @@ _GREEK = {"alpha", "beta", "gamma", "delta", "zeta", "eta", "theta", "kappa", "m
 # Greek letters that are typed as such; Unicode spells one of them otherwise.
 LETTERS = {unicodedata.lookup(f"GREEK SMALL LETTER {name}"): rf"\{name}" for name in (*_GREEK, "sigma", "phi", "psi")}
 LETTERS |= {unicodedata.lookup("GREEK SMALL LETTER LAMDA"): r"\lambda"}
-_RENAMED = {"eps": r"\varepsilon", "lr": r"\eta", "weight_decay": r"\lambda", "p": "P"}
+_RENAMED = {"eps": r"\varepsilon", "lr": r"\eta", "weight_decay": r"\lambda"}
+_RENAMED |= {name: rf"\mathtt{{{name}}}" for name in "pq"}  # for p and q are coefficients of the block form
 _NAMED = {"minimum": r"\min", "maximum": r"\max", "exp": r"\exp", "log": r"\log", "cos": r"\cos"}
 _NAMED |= {"sign": r"\mathrm{sign}", "total": r"\mathrm{total}"}
 
@@ -54,6 +55,15 @@ def indexed(name: str, time: str) -> str:
     base, digits = symbol(name)
     below = ",".join(filter(None, (digits, time)))
     return f"{base}_{{{below}}}" if below else base
+
+
+def given(name: str, time: str) -> str:
+    """A given sequence with its time, of p or p1 a P, whatever a rule's states are called.
+
+    >>> given("p1", "t")
+    'P_{1,t}'
+    """
+    return indexed(name.replace("p", "P"), time)
 
 
 class Names:
@@ -269,7 +279,9 @@ def expression_latex(expression: Any, called: Callable[[str, str], str] | None =
 
     called, written = called or _canonical, {}
     for call in expression.atoms(AppliedUndef):
-        written[call] = sympy.Dummy(called(call.func.__name__, str(call.args[0]).replace(" ", "")))
+        name, time = call.func.__name__, str(call.args[0]).replace(" ", "")
+        sequence = call.is_positive and re.fullmatch(r"p\d*", name)
+        written[call] = sympy.Dummy((given if sequence else called)(name, time))
     for plain in expression.free_symbols:
         if plain.name != "t":
             written[plain] = sympy.Dummy(called(plain.name, ""))

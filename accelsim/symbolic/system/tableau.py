@@ -212,7 +212,7 @@ class Factor:
     ----------
     symbol : its name, as p in p(t).
     node : node in its place, whose value is the operation and the index of what is traced there.
-    when : its place, "before" or "after" the momentum.
+    when : its places, "before" or "after" the momentum, or "before and after" it.
     """
 
     symbol: str
@@ -506,16 +506,24 @@ def _assembled(optimizer: Optimizer, program: Program, analysis: _Analysis, drop
 
 
 def _factors(tape: Any, found: set[tuple[int, str]]) -> dict[int, Factor]:
-    ordered = sorted(found)
-    symbols = ["p"] if len(ordered) == 1 else [f"p{i + 1}" for i in range(len(ordered))]
-    return {index: Factor(s, tape.nodes[index], when) for s, (index, when) in zip(symbols, ordered, strict=True)}
+    """Given sequences by node; one that acts at both places is one sequence."""
+    places: dict[int, list[str]] = {}
+    for index, when in sorted(found):
+        places.setdefault(index, []).insert(0, when)
+    symbols = ["p"] if len(places) == 1 else [f"p{i + 1}" for i in range(len(places))]
+    named = zip(symbols, places.items(), strict=True)
+    return {index: Factor(s, tape.nodes[index], " and ".join(when)) for s, (index, when) in named}
 
 
 def distinct(optimizer: Optimizer, factors: Iterable[Factor]) -> None:
-    """Raise `InputError` where a rule has a state or hyperparameter that goes by the name of a given sequence."""
+    """Raise `InputError` where a hyperparameter or uniform state of a rule goes by the name of a given sequence.
+
+    Other states stand in no matrix, and a transform tells them apart.
+    """
+    uniform = optimizer.program().uniform
     for name in (factor.symbol for factor in factors):
-        if name in optimizer.states or name in optimizer.hyperparameters:
-            what = "state" if name in optimizer.states else "hyperparameter"
+        if name in uniform or name in optimizer.hyperparameters:
+            what = "state" if name in uniform else "hyperparameter"
             raise InputError(f"{optimizer} has a {what} called {name!r}, as a given sequence is: call it otherwise")
 
 
