@@ -128,6 +128,7 @@ class Canonical(Told):
     assumptions : what was set aside (signs, preconditioners, weight decay).
     block : the gauge-free form that the coefficients were printed from.
     memories : what each memory of the block form is, in the rule's own states.
+    sequences : the start and the recursion of each uniform state (a counter, a sum of weights) that stands in the form.
     """
 
     optimizer: Optimizer
@@ -142,6 +143,7 @@ class Canonical(Told):
     memories: tuple[str, ...]
     average: Average | None = None
     decay: Decay | None = None
+    sequences: tuple[str, ...] = ()
 
     @property
     def canonical(self) -> bool:
@@ -157,7 +159,8 @@ class Canonical(Told):
             found["block"] = {"memories": list(self.memories), **_texts(self.block)}
         found["returned"] = None if self.returned is None else str(self.returned)
         found |= {"conditions": list(self.conditions), "assumptions": list(self.assumptions)}
-        none = {"law": f"no running average of query points: no weight makes {AVERAGE}", "weight": None}
+        found["sequences"] = list(self.sequences)
+        none = {"law": f"no running average of query points: no weight makes {AVERAGE} in every state", "weight": None}
         found["average"] = self.average.to_json() if self.average else none
         return found | {"decay": self.decay.to_json() if self.decay else None}
 
@@ -200,11 +203,31 @@ def canonical(optimizer: Optimizer | str, /, varying: Iterable[str] = (), **valu
     still = not left_behind(without)
     system = Reduction(without) if still else None
     found = _canonical(system) if system else None
-    if found and name is None:
-        return found
-    drift = Drift(part, system)
-    decay = _decay(drift)
-    return replace(found or _drifting(drift, decay), decay=decay)
+    if found is None or name is not None:
+        drift = Drift(part, system)
+        decay = _decay(drift)
+        found = replace(found or _drifting(drift, decay), decay=decay)
+    return replace(found, sequences=_followed(found, part))
+
+
+def _followed(form: Canonical, part: LinearPart) -> tuple[str, ...]:
+    """Start and recursion of each uniform state in a normal form, and of those that it follows."""
+    import sympy
+    from sympy.core.function import AppliedUndef
+
+    own = {f: onward for f, onward in part.sequences.following.items() if f.__name__ in part.tableau.uniform}
+    shown = [form.beta, form.eta, form.alpha, form.returned, *form.block]
+    shown += [form.average.weight] if form.average else []
+    if form.decay:
+        decay = form.decay
+        shown += [decay.beta, decay.eta, decay.alpha, decay.kappa, decay.mu, *decay.block, decay.pull, decay.feed]
+    found: list[Any] = []
+    while shown:
+        calls = [call for e in shown if e is not None for call in sympy.sympify(e).atoms(AppliedUndef)]
+        new = [f for f in own if f not in found and f in {call.func for call in calls}]
+        found, shown = [*found, *new], [own[f] for f in new]
+    start = part.sequences.start
+    return tuple(f"{f.__name__}(0) = {start[f]}, {f.__name__}(t + 1) = {own[f]}" for f in found)
 
 
 def _one_gradient(part: LinearPart) -> None:
