@@ -430,7 +430,8 @@ def differs(number: Any) -> bool:
     """Proof that a number is nonzero: it is a nonzero fraction, or its first digits show it."""
     if number.is_Rational:
         return bool(number != 0)
-    return bool(number.is_number and abs(number.evalf(DIGITS, maxn=10 * DIGITS)) > 10**-DIGITS)
+    size = abs(number.evalf(DIGITS, maxn=10 * DIGITS)) if number.is_number else None
+    return bool(size is not None and size.is_finite and size > 10**-DIGITS)
 
 
 def shifted(expression: Any, steps: Any) -> Any:

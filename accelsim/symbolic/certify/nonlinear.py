@@ -95,6 +95,9 @@ class _Value:
             return _Value(self.run, self.element ** int(exponent))
         return 1 / _Value(self.run, self.element ** -int(exponent))
 
+    def __rpow__(self, base: Any) -> _Value:
+        return _Value(self.run, self.run.lifted(base)) ** self
+
     def __abs__(self) -> _Value:
         return _Value(self.run, self.run.root(self.element**2))
 

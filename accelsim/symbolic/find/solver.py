@@ -17,6 +17,7 @@ from accelsim.symbolic.find.unknowns import MARK, functions_in, substituted
 from accelsim.symbolic.system.tableau import time
 
 PARTS = 20  # of a range, in a choice of hyperparameters
+SCALES = (1, 8, 64)  # of constants that are drawn
 ENOUGH = 2  # solutions after which no more are looked for
 
 
@@ -57,10 +58,23 @@ class Solver:
 
     def at_numbers(self, equations: list[Any], clock: Clock, recursive: bool = False) -> Outcome:
         """Outcome of elimination at one random choice of the first rule's constants."""
-        symbols = [s for s in self.comparison.a_names.values() if s.is_Symbol]
+        return self._outcome(self._drawn(equations), clock, recursive)
+
+    def _drawn(self, equations: list[Any]) -> list[Any]:
+        """Equations at random constants, larger ones where a minimum or maximum would be decided from some step on.
+
+        A warm-up shorter than the steps that the equations relate is over in some of them and not in others.
+        """
         declared = self.comparison.question.a.hyperparameters
-        chosen = {s: number(drawn(declared[s.name], f"one choice {s}", PARTS)) for s in symbols}
-        return self._outcome([e.xreplace(chosen) for e in equations], clock, recursive)
+        symbols = [s for s in self.comparison.a_names.values() if s.is_Symbol]
+        chosen = {s: drawn(declared[s.name], f"one choice {s}", PARTS) for s in symbols}
+        put = equations
+        for scale in SCALES:
+            larger = {s: v * scale if declared[s.name].holds(v * scale) else v for s, v in chosen.items()}
+            put = [e.xreplace({s: number(v) for s, v in larger.items()}) for e in equations]
+            if sum(map(_choices, put)) == sum(map(_choices, equations)):
+                break
+        return put
 
     def solutions(self, equations: list[Any], clock: Clock, recursive: bool = False) -> list[Solution]:
         """First solutions, generic ones before special ones.
@@ -110,3 +124,10 @@ class Solver:
         below = [d for e in equations for term in sympy.Add.make_args(e) for d in divisors(term)]
         nonzero = list(dict.fromkeys(d for d in below if unknowns and d.has(*unknowns)))
         return solve(equations, unknowns, clock, nonzero, 1 if recursive else ENOUGH, recursive)
+
+
+def _choices(expression: Any) -> int:
+    """Number of minima and maxima in an expression."""
+    import sympy
+
+    return len(expression.atoms(sympy.Min, sympy.Max))
