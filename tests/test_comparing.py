@@ -141,6 +141,16 @@ def test_an_interrupt_prints_what_is_done(command, monkeypatch):
     assert document["notices"] == ["interrupted after 2 of 4 values"]
 
 
+def test_doubts_of_many_values_are_a_line_a_kind(command):
+    options = ("--batch", "1,4,16", "--objective", "rate", "--tune", "--budget", "5", "--json")
+    code, out, _ = command("sgd", "heavy_ball", *PROBLEM, *options)
+    notices = json.loads(out)["notices"]
+    assert code == 0
+    assert 1 <= len(notices) <= 2
+    told = " ".join(notices)
+    assert all(f"{name} at batch size " in told for name in ("sgd", "heavy_ball"))
+
+
 def test_a_target_that_a_run_begins_at_is_refused():
     for target in ("0.5555", "2", "100"):
         with pytest.raises(InputError, match="at the start: take a target below it"):

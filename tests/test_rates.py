@@ -298,6 +298,14 @@ def test_the_map_that_is_not_written_out_has_the_same_largest_eigenvalue(table, 
     assert gap(find("nesterov"), problem, **RULES["nesterov"]) == pytest.approx(found, rel=1e-10)
 
 
+def test_a_shift_at_an_eigenvalue_is_told_and_warns_of_nothing(table):
+    solver = structured.Structured(*constant_system(find("sgd"), lr=0.1), table())
+    size = len(solver.pairs[0])
+    solver.__dict__["_noise_map"] = np.eye(size)
+    with pytest.raises(np.linalg.LinAlgError, match="eigenvalue"):
+        solver._noise_solver(np.ones(size))
+
+
 @pytest.mark.parametrize("name", ["sgd", "mars_exact_sgd"])
 def test_the_risk_on_a_table_falls_at_its_rate(table, name):
     problem, values = table(), RULES[name]

@@ -43,7 +43,7 @@ def compare(
     --set lr=0.1 is for every rule that has lr, --set sgd.lr=0.1 for sgd alone. Ctrl-C prints what is done.
     """
     from accelsim import plotting
-    from accelsim.exact.tune import comparing, tuning
+    from accelsim.exact.tune import comparing
 
     check_out(out)
     if not max_seconds > 0:
@@ -68,9 +68,7 @@ def compare(
     notices = [*problem.notices]
     if unfinished:
         notices.append(f"interrupted after {len(found.cells)} of {total} values")
-    for cell in found.cells:
-        if cell.agreement is not None and cell.agreement > tuning.AGREED and not cell.failed:
-            notices.append(f"{cell.optimizer} at batch size {cell.batch}: {tuning.doubt(cell)}")
+    notices += _doubts(found)
     given = {rule.name: values[rule.name] if tuned else settled(rule, values[rule.name]) for rule in rules}
     document: dict[str, Any] = {
         "objective": objective,
@@ -90,6 +88,24 @@ def compare(
         raise failed
     if unfinished:
         sys.exit(130)
+
+
+def _doubts(found: Any) -> list[str]:
+    """What two searches do not agree on: a line a kind of doubt, with all values that it is about."""
+    from accelsim.exact.tune import tuning
+
+    doubted = [cell for cell in found.cells if cell.agreement is not None and not cell.failed]
+    doubted = [cell for cell in doubted if cell.agreement > tuning.AGREED]
+    lines = []
+    for unequal in (True, False):
+        cells = [cell for cell in doubted if math.isfinite(cell.agreement) == unequal]
+        if not cells:
+            continue
+        at = {cell.optimizer: [c.batch for c in cells if c.optimizer == cell.optimizer] for cell in cells}
+        places = "; ".join(f"{name} at batch size {', '.join(map(str, sizes))}" for name, sizes in at.items())
+        worst = max(cells, key=lambda cell: cell.agreement)
+        lines.append(f"{tuning.doubt(worst, len(cells) - 1)}: {places}")
+    return lines
 
 
 def _told(found: Any, document: dict[str, Any]) -> Any:

@@ -153,14 +153,16 @@ class Structured:
     def _noise_solver(self, h: Array) -> Any:
         """From y the n with n = N(y + h o n)."""
         if len(h) <= _WRITTEN:
-            from scipy.linalg import lu_factor, lu_solve
+            from scipy.linalg.lapack import dgetrf, dgetrs
 
             matrix = self._noise_map
             with np.errstate(all="ignore"):
                 if not np.isfinite(h).all():
                     raise np.linalg.LinAlgError("a response is beyond the range of float64")
-                factors = lu_factor(np.eye(len(h)) - matrix * h, check_finite=False)
-            return lambda y: lu_solve(factors, matrix @ y, check_finite=False)
+                factors, pivots, singular = dgetrf(np.eye(len(h)) - matrix * h)
+            if singular:
+                raise np.linalg.LinAlgError("the shift is an eigenvalue, as far as floats can tell")
+            return lambda y: dgetrs(factors, pivots, matrix @ y)[0]
 
         from scipy.sparse.linalg import LinearOperator, gmres
 

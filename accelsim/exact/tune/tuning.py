@@ -194,16 +194,14 @@ def tune(
     return told(best, best.evaluations)
 
 
-def doubt(tuned: Any) -> str:
-    """Sentence on two searches that do not agree, of what was `Tuned`."""
+def doubt(tuned: Any, others: int = 0) -> str:
+    """Sentence on two searches that do not agree, of what was `Tuned`; where others agree better, of these too."""
     if tuned.value == math.inf:
         return f"no point of {tuned.evaluations} tried has a value: a larger budget tries more"
     if tuned.agreement == math.inf:
         return "the budget is too small for two searches to find the same, so a larger one may find better values"
-    return (
-        f"the best values of two searches differ by a factor of {1 + tuned.agreement:.3g}, so a larger budget may "
-        "find better ones"
-    )
+    factor = f"{'up to ' * bool(others)}{1 + tuned.agreement:.3g}"
+    return f"the best values of two searches differ by a factor of {factor}, so a larger budget may find better ones"
 
 
 def _check_time(goal: Goal, space: _Space, budget: int) -> None:
