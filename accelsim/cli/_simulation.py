@@ -120,6 +120,11 @@ def simulate(
 
     folder, files = _places(out)
     check_out(files, steps)
+    if exact:  # or say that there is no such risk before anything is run
+        from accelsim.exact.minimal import pruned_tableau
+        from accelsim.exact.risk import risk
+
+        pruned_tableau(rule, **rule.resolve(**values))
     with _interruptible(folder, resume), _progress(quiet) as report:
         settings: dict[str, Any] = {"seed": seed, "backend": backend, "dtype": dtype, "out": folder, "resume": resume}
         found = driver.simulate(rule, problem, steps, seeds, **settings, progress=report, **values)
@@ -139,8 +144,6 @@ def simulate(
     }
     in_samples(document, x, problem.batch)
     if exact:
-        from accelsim.exact.risk import risk
-
         predicted = risk(rule, problem, steps, **values)
         document |= {"exact": predicted.risk, "z": stats.z_scores(found, predicted.risk)}
     columns = [x, "risk", "standard_error", "diverged", "exact", "z"]
