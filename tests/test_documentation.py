@@ -4,9 +4,11 @@ import doctest
 import importlib
 import pkgutil
 import re
+import runpy
 import shlex
 import subprocess
 import sys
+from itertools import takewhile
 from pathlib import Path
 from types import ModuleType
 
@@ -31,6 +33,15 @@ def commands(page):
     return [part.partition("\n")[::2] for part in parts]
 
 
+def prepared(page, folder, until=None):
+    """Write the files of a page into a folder, and run there those that it runs by themselves before a command."""
+    for code in blocks(page, "python"):
+        (folder / re.match(r"# (\w+\.py)\n", code).group(1)).write_text(code)
+    for line in takewhile(lambda line: line != until, (line for line, _ in commands(page))):
+        if line.startswith("python "):
+            runpy.run_path(str(folder / line.removeprefix("python ")), run_name="__main__")
+
+
 def begins(output, shown):
     """Whether an output begins as it is shown, where a line of three dots stands for any lines."""
     pieces = re.split(r"^\.\.\.\n", shown.rstrip() + "\n" if shown.strip() else "", flags=re.MULTILINE)
@@ -38,7 +49,10 @@ def begins(output, shown):
 
 
 COMMANDS = [
-    pytest.param(page, *command, id=f"{page.stem}: {command[0]}") for page in PAGES for command in commands(page)
+    pytest.param(page, *command, id=f"{page.stem}: {command[0]}")
+    for page in PAGES
+    for command in commands(page)
+    if not command[0].startswith("python ")
 ]
 
 
@@ -53,9 +67,8 @@ def test_there_are_examples():
 
 @pytest.mark.parametrize(("page", "line", "shown"), COMMANDS)
 def test_a_page_prints_what_its_commands_print(page, line, shown, monkeypatch, capsys, tmp_path):
-    for code in blocks(page, "python"):
-        (tmp_path / re.match(r"# (\w+\.py)\n", code).group(1)).write_text(code)
     monkeypatch.chdir(tmp_path)
+    prepared(page, tmp_path, line)
     monkeypatch.setattr(sys, "argv", shlex.split(line))
     with pytest.raises(SystemExit) as stop:
         cli.main()
@@ -63,9 +76,18 @@ def test_a_page_prints_what_its_commands_print(page, line, shown, monkeypatch, c
     assert begins(capsys.readouterr().out, shown)
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_what_a_page_runs_by_itself_prints_nothing_and_is_a_file_of_it(page):
+    files = {re.match(r"# (\w+\.py)\n", code).group(1) for code in blocks(page, "python")}
+    for line, shown in commands(page):
+        assert line.startswith("accelsim ") or (line.removeprefix("python ") in files and shown == "")
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "pycon")], ids=lambda page: page.stem)
-def test_a_page_prints_what_its_python_prints(page, tmp_path):
+def test_a_page_prints_what_its_python_prints(page, tmp_path, monkeypatch):
     """In a process that has imported nothing yet."""
+    monkeypatch.chdir(tmp_path)
+    prepared(page, tmp_path)
     session = tmp_path / "session.txt"
     session.write_text("\n".join(blocks(page, "pycon")))
     run = subprocess.run(
