@@ -1,5 +1,5 @@
 from accelsim.optimizers.accelerated_sgd import accelerated_sgd
-from accelsim.optimizers.adamw import adamw
+from accelsim.optimizers.adamw import adam
 from accelsim.symbolic.check.equivalence import Equivalence
 
 from ._gradients import scaled
@@ -10,12 +10,11 @@ SOURCE = "Morwani et al. 2025, arXiv:2502.02431, Section 4"
 
 def claimed(beta: str) -> Equivalence:
     return Equivalence(
-        adamw,
+        adam,
         scaled(accelerated_sgd),
         map=dict(beta=beta, eta="lr(t)*(1 - beta1)/(1 - beta1**(t+1))", alpha="0", scale="p(t)"),
         transform=dict(w="w", m="p(t-1)/(1 - beta1)*m"),
         varying=("lr",),
-        given=dict(weight_decay=0),
         returned=True,
         up_to=("preconditioner",),
     )

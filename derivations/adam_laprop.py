@@ -1,4 +1,4 @@
-from accelsim.optimizers.adamw import adamw
+from accelsim.optimizers.adamw import adam
 from accelsim.optimizers.laprop import laprop
 from accelsim.symbolic.check.equivalence import Equivalence
 
@@ -8,12 +8,11 @@ SOURCE = "Ziyin, Wang and Ueda 2020, arXiv:2002.04839, Section 3"
 
 def claimed(m: str, constant: tuple[str, ...]) -> Equivalence:
     return Equivalence(
-        adamw,
+        adam,
         laprop,
         map=dict(lr="lr(t)", beta1="beta1"),
         transform=dict(w="w", m=m),
         varying=("lr",),
-        given=dict(weight_decay=0),
         constant=constant,
         returned=True,
         up_to=("preconditioner",),

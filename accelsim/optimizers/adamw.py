@@ -1,4 +1,4 @@
-"""AdamW, and Adam's preconditioner for the rules that share it."""
+"""Adam and AdamW, and Adam's preconditioner for the rules that share it."""
 
 from accelsim.elementary import sqrt
 from accelsim.optimizers.qhm import mean
@@ -30,6 +30,28 @@ def denominator(v, t, h):
     return sqrt(debiased(v, h.beta2, t)) + h.eps
 
 
+def adaptive(s, g, t, h):
+    """Adam's direction, momentum over the root of the second moment, both without bias; and both memories after it."""
+    m, v = mean(s.m, g, h.beta1), second_moment(s, g, h)
+    return debiased(m, h.beta1, t) / denominator(v, t, h), dict(m=m, v=v)
+
+
+@optimizer(
+    positions="w",
+    memories="m v",
+    returns="w",
+    source="Kingma and Ba 2015, arXiv:1412.6980, Algorithm 1",
+    lr=step_size(1e-3),
+    beta1=momentum(0.9),
+    **preconditioner(0.999),
+)
+def adam(s, t, h):
+    """Adam: momentum over the root of the second moment."""
+    g = yield s.w
+    direction, moments = adaptive(s, g, t, h)
+    return dict(w=s.w - h.lr * direction, **moments)
+
+
 @optimizer(
     positions="w",
     memories="m v",
@@ -43,6 +65,5 @@ def denominator(v, t, h):
 def adamw(s, t, h):
     """AdamW: momentum, then Adam's preconditioner, and decoupled weight decay."""
     g = yield s.w
-    m, v = mean(s.m, g, h.beta1), second_moment(s, g, h)
-    direction = debiased(m, h.beta1, t) / denominator(v, t, h)
-    return dict(w=s.w - h.lr * (direction + h.weight_decay * s.w), m=m, v=v)
+    direction, moments = adaptive(s, g, t, h)
+    return dict(w=s.w - h.lr * (direction + h.weight_decay * s.w), **moments)

@@ -79,6 +79,7 @@ NESTEROV: Options = dict(lr=0.1, mu="t/(t+3)")
 QHM: Options = dict(lr=0.1, beta=0.95, nu=0.7)
 SIGNUM: Options = dict(lr=0.01, beta=0.9)
 LION: Options = dict(lr=0.01, beta1=0.9, beta2=0.99, weight_decay=0.1)
+ADAM: Options = dict(lr=0.02, beta1=0.9, beta2=0.99, eps=0.01)
 ADAMW: Options = dict(lr=0.02, beta1=0.9, beta2=0.99, eps=0.01, weight_decay=0.1)
 ADEMAMIX: Options = dict(lr=0.01, beta1=0.9, beta2=0.99, beta3=0.999, alpha=5, eps=0.01, weight_decay=0.1)
 SIMPLIFIED: Options = dict(lr=0.005, beta1=0.95, beta2=0.99, alpha=2, eps=0.01, weight_decay=0.1)
@@ -191,6 +192,8 @@ IMPLEMENTATIONS = [
     case("schedule_free_adamw", SF_ADAM, SF_ADAMW_WEIGHTS, "weights", **betas(SF_ADAMW_WEIGHTS, 2)),
     case("schedule_free_adamw", f"{PO}.ScheduleFreeAdamW", SF_ADAMW_WEIGHTS, "weights", **betas(SF_ADAMW_WEIGHTS, 2)),
     case("schedule_free_adamw", f"{OPTAX}.schedule_free_adamw", SF_ADAMW, **optax_names(SF_ADAMW)),
+    case("adam", "torch.optim.Adam", ADAM, **betas(ADAM, 2)),
+    case("adam", "optax.adam", ADAM, **optax_names(ADAM)),
     case("adamw", "torch.optim.AdamW", ADAMW, **betas(ADAMW, 2)),
     case("adamw", "optax.adamw", ADAMW, **optax_names(ADAMW)),
     case("ademamix", f"{PO}.AdEMAMix", ADEMAMIX, weight_decouple=True, **betas(ADEMAMIX, 3)),
@@ -316,6 +319,24 @@ IMPLEMENTATIONS = [
         **betas(LAPROP, 2),
     ),
     case(
+        "radam",
+        "torch.optim.RAdam",
+        ADAM | dict(threshold=5, eps=BEFORE_CORRECTION),
+        nominal=ADAM,
+        size=0.007,
+        why="the threshold is 5, not 4, so that one more step is plain, and epsilon is added before the bias correction",
+        **betas(ADAM, 2),
+    ),
+    case(
+        "radam",
+        "optax.radam",
+        ADAM | dict(threshold=5),
+        nominal=ADAM,
+        size=0.007,
+        why="the threshold is 5, not 4",
+        **optax_names(ADAM),
+    ),
+    case(
         "mars",
         f"{PO}.MARS",
         MARS | dict(eps=BEFORE_CORRECTION),
@@ -373,6 +394,7 @@ PAPERS = [
     ),
     Case("mars_exact_sgd", "paper", paper.mars(2, 0.9, 0.5), dict(lr=2, beta=0.9, gamma=0.5), scale=0.05),
     Case("nadam", "paper", paper.nadam(0.01, 0.9, 0.1, 0.99, 0.01), NADAM),
+    Case("radam", "paper", paper.radam(0.02, 0.9, 0.99, 0.01), ADAM),
     Case("laprop", "paper", paper.laprop(0.02, 0.9, 0.99, 0.01), LAPROP),
     Case("mars", "paper", paper.mars_adamw(0.02, (0.9, 0.99), 0.5, 0.01, 0.1, clip=True), MARS),
     Case("mars", "paper", paper.mars_adamw(0.02, (0.9, 0.99), 0.5, 0.01, 0.1, clip=False), MARS | dict(clip=0), "long"),

@@ -136,6 +136,27 @@ def nadam(alpha: float, mu: float, decay: float, nu: float, eps: float) -> Run:
     return run
 
 
+def radam(alpha: float, beta1: float, beta2: float, eps: float) -> Run:
+    """Liu et al. 2020, Algorithm 2, epsilon beside the root."""
+
+    def run(gradient: Gradient) -> Pairs:
+        theta, past = START, list[np.ndarray]()
+        limit = 2 / (1 - beta2) - 1
+        for t in range(1, 10**9):
+            query = theta
+            past.append(gradient(t - 1, theta))
+            step = alpha * (1 - beta1) * discounted(past, beta1) / (1 - beta1**t)
+            rho = limit - 2 * t * beta2**t / (1 - beta2**t)
+            if rho > 4:
+                v = (1 - beta2) * discounted([g**2 for g in past], beta2) / (1 - beta2**t)
+                variance = (rho - 4) * (rho - 2) * limit / ((limit - 4) * (limit - 2) * rho)
+                step = step * math.sqrt(variance) / (np.sqrt(v) + eps)
+            theta = theta - step
+            yield query, theta
+
+    return run
+
+
 def laprop(lr: float, mu: float, nu: float, eps: float) -> Run:
     """Ziyin, Wang and Ueda 2020, Algorithm 1: preconditioned gradients are summed over the past."""
 
