@@ -90,6 +90,7 @@ QHADAM: Options = dict(lr=0.02, beta1=0.95, beta2=0.99, nu1=0.7, nu2=0.8, eps=0.
 MARS: Options = dict(lr=0.02, beta1=0.9, beta2=0.99, gamma=0.5, eps=0.01, weight_decay=0.1)
 ADAN: Options = dict(lr=0.02, beta1=0.9, beta2=0.8, beta3=0.99, eps=0.01, weight_decay=0.1)
 AGGMO: Options = dict(lr=0.1, beta1=0.5, beta2=0.9)
+EMA_MIXTURE: Options = dict(lr=0.05, beta1=0.5, beta2=0.9, beta3=0.98, alpha2=2, alpha3=3, nu=0.8)
 AGNES: Options = dict(lr=0.1, alpha=0.05, rho=0.9)
 TRIPLE: Options = dict(alpha=0.1, beta=0.8, gamma=0.6, delta=0.7)
 GPA: Options = dict(lr=0.3, mu_x=0.9, mu_y=0.7)
@@ -216,6 +217,14 @@ IMPLEMENTATIONS = [
         scale=0.02,  # small enough for its clipping to stay inactive
     ),
     case("aggmo", f"{PO}.AggMo", AGGMO, **betas(AGGMO, 2)),
+    # Three velocities of aggregated momentum, whose sums weigh alike: averages over 1 - beta.
+    case(
+        "ema_mixture_sgd",
+        f"{PO}.AggMo",
+        dict(lr=0.1 / 3 / 0.5, beta1=0.5, beta2=0.9, beta3=0.98, alpha2=0.5 / 0.1, alpha3=0.5 / 0.02),
+        lr=0.1,
+        betas=(0.5, 0.9, 0.98),
+    ),
     case("qhadam", f"{PO}.QHAdam", QHADAM, widened=True, nus=(0.7, 0.8), **betas(without(QHADAM, "nu1", "nu2"), 2)),
     case("adan", f"{PO}.Adan", ADAN, **betas(ADAN, 3)),
     Case(
@@ -423,6 +432,7 @@ PAPERS = [
     Case("aggmo", "paper", paper.linear_in_the_past("aggmo", **AGGMO), AGGMO),
     Case("nesterov_velocity", "paper", paper.nesterov_velocity(0.1, growing), NESTEROV),
     Case("nesterov_sequences", "paper", paper.nesterov_sequences(0.1, growing), NESTEROV),
+    Case("ema_mixture_sgd", "paper", paper.linear_in_the_past("ema_mixture_sgd", **EMA_MIXTURE), EMA_MIXTURE),
     Case("triple_momentum", "paper", paper.triple_momentum(**TRIPLE), TRIPLE),
     Case("acsa", "paper", paper.acsa(0.1), dict(lr=0.1)),
     Case("lookahead(heavy_ball)", "paper", paper.lookahead_of_heavy_ball(0.1, 0.9, 7, 0.4), LOOKAHEAD),

@@ -31,6 +31,13 @@ def linear_in_the_past(direction: str, /, **p: float) -> Run:
             p["lr"]
             * ((1 - p["beta1"]) * discounted(g, p["beta1"]) + p["alpha"] * (1 - p["beta3"]) * discounted(g, p["beta3"]))
         ),
+        # The same with a third average, and the newest gradient mixed in
+        "ema_mixture_sgd": lambda g: (
+            p["lr"] * (1 - p["nu"]) * g[-1]
+            + p["lr"] * p["nu"] * (1 - p["beta1"]) * discounted(g, p["beta1"])
+            + p["lr"] * p["nu"] * p["alpha2"] * (1 - p["beta2"]) * discounted(g, p["beta2"])
+            + p["lr"] * p["nu"] * p["alpha3"] * (1 - p["beta3"]) * discounted(g, p["beta3"])
+        ),
         # Lee et al. 2024, Algorithm 1, the filter beginning at zero
         "grokfast": lambda g: p["lr"] * (g[-1] + p["lamb"] * (1 - p["alpha"]) * discounted(g, p["alpha"])),
         # Lucas et al. 2019, Equation 2
