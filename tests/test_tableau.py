@@ -24,13 +24,14 @@ def superposes(rule):
     given = {k: 0.5 for k, v in rule.hyperparameters.items() if v.default is None}
     chance = random.Random(rule.name)
     one, other = ([chance.gauss(0, 1) for _ in range(6)] for _ in range(2))
-    ends = []
+    paths = []
     for gradients in (one, other, [a + b for a, b in zip(one, other, strict=True)]):
-        state = rule.start(0.0)
+        state, path = rule.start(0.0), []
         for (t, h), g in zip(rule.rows(**given), gradients, strict=False):
             state = step(rule, state, t, h, lambda *points, g=g: (g,) * len(points) if len(points) > 1 else g)
-        ends.append(state[rule.returns])
-    return math.isclose(ends[0] + ends[1], ends[2], rel_tol=1e-9, abs_tol=1e-12)
+            path.append(state[rule.returns])
+        paths.append(path)
+    return all(math.isclose(a + b, both, rel_tol=1e-9, abs_tol=1e-12) for a, b, both in zip(*paths, strict=True))
 
 
 LINEAR = {name: rule for name, rule in RULES.items() if superposes(rule)}

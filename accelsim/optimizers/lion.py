@@ -4,6 +4,11 @@ from accelsim.optimizers.qhm import mean
 from accelsim.rule import momentum, optimizer, step_size
 
 
+def signed(s, g, h):
+    """Lion's direction, the sign of gradient and moving average mixed by beta1, and the average after it."""
+    return sign(mean(s.m, g, h.beta1)), mean(s.m, g, h.beta2)
+
+
 @optimizer(
     positions="w",
     memories="m",
@@ -17,5 +22,5 @@ from accelsim.rule import momentum, optimizer, step_size
 def lion(s, t, h):
     """Lion: the sign of gradient and moving average, mixed by beta1; the average itself has rate beta2."""
     g = yield s.w
-    direction = sign(mean(s.m, g, h.beta1))
-    return dict(w=s.w - h.lr * (direction + h.weight_decay * s.w), m=mean(s.m, g, h.beta2))
+    direction, m = signed(s, g, h)
+    return dict(w=s.w - h.lr * (direction + h.weight_decay * s.w), m=m)

@@ -401,6 +401,41 @@ def simplified_ademamix_released(
     return run
 
 
+def cautious_heavy_ball(lr: float, beta: float) -> Run:
+    """Liang et al. 2024, Algorithm 1 around heavy ball: what moves moves by the mean over coordinates that move."""
+
+    def run(gradient: Gradient) -> Pairs:
+        w, past = START, list[np.ndarray]()
+        while True:
+            query = w
+            past.append(gradient(len(past), w))
+            m = discounted(past, beta)
+            agree = m * past[-1] > 0
+            w = np.where(agree, w - lr * m * agree.size / max(1, np.count_nonzero(agree)), w)
+            yield query, w
+
+    return run
+
+
+def cautious_adamw_released(lr: float, betas: tuple[float, float], eps: float, decay: float) -> Run:
+    """C-AdamW as its authors' code steps it (kyleliang919/C-Optim), one tensor at a time."""
+
+    def run(gradient: Gradient) -> Pairs:
+        w, past = START, list[np.ndarray]()
+        for t in range(1, 10**9):
+            query = w
+            past.append(gradient(t - 1, w))
+            m = (1 - betas[0]) * discounted(past, betas[0])
+            v = (1 - betas[1]) * discounted([g**2 for g in past], betas[1])
+            mask = np.where(m * past[-1] > 0, 1.0, 0.0)
+            mask /= max(np.mean(mask), 1e-3)
+            size = lr * math.sqrt(1 - betas[1] ** t) / (1 - betas[0] ** t)
+            w = (1 - lr * decay) * w - size * m * mask / (np.sqrt(v) + eps)
+            yield query, w
+
+    return run
+
+
 def gpa(lr: float, mu_x: float, mu_y: float) -> Run:
     """Defazio et al. 2025: the moving average as a weighted mean of all base iterates."""
 
