@@ -1,5 +1,6 @@
 """Every derivation is proved and its near miss refuted; the coefficients it claims are those the normal form finds."""
 
+import itertools
 import json
 import random
 import re
@@ -14,6 +15,7 @@ from accelsim.elementary import sign
 from accelsim.errors import InputError
 from accelsim.language import evaluated
 from accelsim.optimizers import find, shipped
+from accelsim.program import exact
 from accelsim.rule import optimizer, step
 from accelsim.symbolic.algebra.field import reduced
 from accelsim.symbolic.algebra.language import expression
@@ -174,6 +176,22 @@ def test_memories_are_those_of_the_normal_form_and_no_more(rule, count):
     assert canonical(find(rule), **given).memory == count
     assert memories.check(memories.Memories(find(rule), count, given=given)).status == "proved"
     assert memories.check(memories.Memories(find(rule), count + 1, given=given)).status == "refuted"
+
+
+def test_outer_momentum_of_any_fixed_period_has_two_memories_but_one_at_each_return():
+    # The claim's minor is that of returns that are not evenly spaced; here are the ranks where they are.
+    rule, period, steps = find("outer_momentum(sgd)"), 2, 12
+
+    def moves(pushed):
+        state, points = rule.start(Fraction(0)), []
+        for (t, h), at in zip(rule.rows(exact, lr=0.1, period=period), range(steps), strict=False):
+            points.append(state["w"])
+            state = step(rule, state, t, h, lambda w, g=Fraction(at == pushed): g)
+        return [b - a for a, b in itertools.pairwise(points)]
+
+    past = [moves(k) for k in range(3 * period)]
+    ranks = {s: sympy.Matrix([row[s:] for row in past[:s]]).rank() for s in (2 * period, 2 * period + 1)}
+    assert ranks == {2 * period: 1, 2 * period + 1: 2}
 
 
 def test_memories_of_a_rule_that_stands_still_are_not_counted():

@@ -21,7 +21,13 @@ from accelsim.errors import InputError
 from accelsim.rule import Hyperparameter, Optimizer, momentum, optimizer, real, step, step_size, switch, weight
 from accelsim.schedules import Schedule, cosine, linear, parse, recurrence, warmup
 
-WRAPPED = ("tail_average(jain)", "ema(tail_average(sgd))", "tail_average(mars_exact_sgd)", "lookahead(schedule_free)")
+WRAPPED = (
+    "tail_average(jain)",
+    "ema(tail_average(sgd))",
+    "tail_average(mars_exact_sgd)",
+    "lookahead(schedule_free)",
+    "outer_momentum(jain)",
+)
 RULES = {**optimizers.shipped(), **{n: optimizers.find(n) for n in WRAPPED}}
 RATIONAL = {name: rule for name, rule in RULES.items() if "eps" not in rule.hyperparameters}
 LENGTH = 6

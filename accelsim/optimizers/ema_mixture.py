@@ -16,7 +16,7 @@ from accelsim.rule import Hyperparameter, momentum, optimizer, step_size, weight
     nu=weight(1),
 )
 def ema_mixture_sgd(s, t, h):
-    """Mixture of three moving averages of gradients, and by nu of it and the newest gradient; nu = 1 leaves that out."""
+    """Mixture of three moving averages of gradients, and by nu of that and the newest gradient (1 leaves it out)."""
     g = yield s.w
     m1, m2, m3 = mean(s.m1, g, h.beta1), mean(s.m2, g, h.beta2), mean(s.m3, g, h.beta3)
     return dict(w=s.w - h.lr * quasi(g, m1 + h.alpha2 * m2 + h.alpha3 * m3, h.nu), m1=m1, m2=m2, m3=m3)

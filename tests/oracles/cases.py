@@ -16,6 +16,7 @@ from oracles.implementations import (
     lookahead_of_torch,
     momentum_of,
     optax_like,
+    outer_of_torch,
     torch_like,
 )
 
@@ -104,6 +105,7 @@ AMSGRAD: Options = dict(lr=0.02, beta1=0.9, beta2=0.9, eps=0.01, weight_decay=0.
 NADAMW: Options = dict(lr=0.02, beta1=0.9, beta2=0.99, eps=0.01, weight_decay=0.1)
 ADOPT: Options = dict(lr=0.02, beta1=0.9, beta2=0.99, eps=0.01)
 LOOKAHEAD: Options = dict(lr=0.1, beta=0.9, period=7, slow=0.4)
+OUTER: Options = dict(lr=0.1, beta=0.5, period=7, outer_lr=0.4, outer_beta=0.8)
 SF: Options = dict(lr=0.5, beta=0.9)
 SF_WEIGHTS: Options = dict(lr=0.5, beta=0.8, r=0.7, weight_lr_power=1.5, warmup_steps=20)
 SF_ADAMW: Options = dict(lr=0.05, beta1=0.9, beta2=0.99, eps=0.01, weight_decay=0.1)
@@ -248,6 +250,16 @@ IMPLEMENTATIONS = [
         "optax.lookahead",
         lookahead_of_optax("optax.sgd", 7, 0.4, learning_rate=0.1, momentum=0.9),
         LOOKAHEAD,
+    ),
+    *(
+        Case(
+            "outer_momentum(heavy_ball)",
+            TORCH_SGD,
+            outer_of_torch(TORCH_SGD, 7, dict(lr=0.1, momentum=0.5), lr=0.4, momentum=0.8, nesterov=bool(nesterov)),
+            OUTER | dict(nesterov=nesterov),
+            "nesterov" if nesterov else "heavy_ball",
+        )
+        for nesterov in (1, 0)
     ),
     case("rmsprop", "torch.optim.RMSprop", RMSPROP, **renamed(RMSPROP, beta1="momentum", beta2="alpha")),
     case(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -120,6 +120,29 @@ def lookahead_of_torch(base: str, lr: float, momentum: float, k: int, alpha: flo
             optimizer.step()
             yield query, optimizer.state[point]["slow_params"].numpy().copy()
             t += 1
+
+    return run
+
+
+def outer_of_torch(path: str, period: int, inner: Mapping[str, float], **outer: Any) -> Run:
+    """DiLoCo with one worker, both of its loops by one of torch's optimizers; what it returns are the slow weights."""
+
+    def run(gradient: Gradient) -> Iterable[tuple[np.ndarray, np.ndarray]]:
+        import torch
+
+        slow, fast = (torch.nn.Parameter(torch.tensor(START)) for _ in range(2))
+        inside, outside = found(path)([fast], **inner), found(path)([slow], **outer)
+        t = 0
+        while True:
+            query = fast.detach().numpy().copy()
+            fast.grad = torch.tensor(gradient(t, query))
+            inside.step()
+            t += 1
+            if t % period == 0:
+                slow.grad = (slow - fast).detach()
+                outside.step()
+                fast.data.copy_(slow)
+            yield query, slow.detach().numpy().copy()
 
     return run
 
