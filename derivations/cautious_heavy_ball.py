@@ -2,7 +2,7 @@ from accelsim.optimizers.cautious import cautious_heavy_ball
 from accelsim.optimizers.heavy_ball import heavy_ball
 from accelsim.symbolic.check.equivalence import Equivalence
 
-CLAIM = "Cautious heavy ball is heavy ball with its step size times a mask p_t, which may be 0: its memory is not masked."
+CLAIM = "Cautious heavy ball is heavy ball with its step size times a mask p_t, which may be 0; its memory has none."
 SOURCE = "Liang, Chen, Liu and Liu 2024, arXiv:2411.16085, Algorithm 1"
 
 

@@ -2,7 +2,7 @@ from accelsim.optimizers.accelerated_sgd import accelerated_sgd
 from accelsim.optimizers.radam import radam
 from accelsim.symbolic.check.equivalence import Equivalence
 
-# plain is 1 while the second moment knows too few gradients, rectified is r_t afterwards; the proof is for any such two.
+# plain is 1 while the second moment knows too few gradients, rectified is r_t afterwards; the proof is for any two.
 CLAIM = "RAdam is momentum, then plain_t + rectified_t p_t: accelerated SGD with alpha = 0, with and without p_t."
 SOURCE = "Liu et al. 2020, arXiv:1908.03265, Algorithm 2"
 

@@ -27,6 +27,7 @@ WRAPPED = (
     "tail_average(mars_exact_sgd)",
     "lookahead(schedule_free)",
     "outer_momentum(jain)",
+    "lawa(heavy_ball)",
 )
 RULES = {**optimizers.shipped(), **{n: optimizers.find(n) for n in WRAPPED}}
 RATIONAL = {name: rule for name, rule in RULES.items() if "eps" not in rule.hyperparameters}

@@ -1,4 +1,4 @@
-"""Combinators: averages of the iterate that any rule returns, as ``tail_average(jain)``, and Lookahead."""
+"""Combinators: averages of the iterate that any rule returns, as ``tail_average(jain)``, Lookahead, outer momentum."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from accelsim.elementary import maximum, minimum
 from accelsim.errors import InputError
-from accelsim.rule import Hyperparameter, Optimizer, momentum, step_size, switch, weight
+from accelsim.rule import Hyperparameter, Optimizer, momentum, real, step_size, switch, weight
 from accelsim.schedules import recurrence
 
 Restart = Callable[[Any], Any]
@@ -92,6 +92,13 @@ def ema(t: Any, h: Any) -> Any:
     return 1 - h.decay
 
 
+@combinator(None, "ema", decay=momentum(), share=real(1))
+def blend(s: Any, newest: Any, t: Any, h: Any) -> tuple[Any, dict[str, Any]]:
+    """Mixture with the exponential moving average: newest + share (ema - newest), where share may be above 1."""
+    average = s.ema + (1 - h.decay) * (newest - s.ema)
+    return newest + h.share * (average - newest), dict(ema=average)
+
+
 @recurrence()
 def periodic(memory: Any, t: Any, h: Any) -> tuple[Any, dict[str, Any]]:
     """1 at the last step of each period, else 0."""
@@ -119,7 +126,7 @@ def lookahead(t: Any, h: Any) -> Any:
     returning, "", "velocity", outer_lr=step_size(0.7), outer_beta=momentum(0.9), nesterov=switch(1), **PERIODIC
 )
 def outer_momentum(s: Any, newest: Any, t: Any, h: Any) -> tuple[Any, dict[str, Any]]:
-    """Slow iterate: a step of Nesterov's method (heavy ball where nesterov is 0) along each `period`'s way.
+    """Outer iterate: a step of Nesterov's method (heavy ball where nesterov is 0) along each `period`'s way.
 
     DiLoCo with one worker, whose period is 500: Douillard et al. 2023, arXiv:2311.08105, Algorithm 1. The rule goes on
     from there, its memories kept.
@@ -128,3 +135,18 @@ def outer_momentum(s: Any, newest: Any, t: Any, h: Any) -> tuple[Any, dict[str, 
     velocity = (1 - h.sync * (1 - h.outer_beta)) * s.velocity + h.sync * way
     direction = h.outer_beta * velocity + way if h.nesterov else velocity
     return s.outer_momentum + h.sync * h.outer_lr * direction, dict(velocity=velocity)
+
+
+LATEST = 6  # checkpoints in LAWA's mean, as in its paper
+CHECKPOINTS = [f"checkpoint{i + 1}" for i in range(LATEST)]
+
+
+@combinator(None, " ".join(CHECKPOINTS), **PERIODIC)
+def lawa(s: Any, newest: Any, t: Any, h: Any) -> tuple[Any, dict[str, Any]]:
+    """Latest weight average: the mean of six checkpoints, one a `period`; the initial point stands for those to come.
+
+    Kaddour 2022, arXiv:2209.14981, where a period is an epoch.
+    """
+    kept = [getattr(s, name) for name in CHECKPOINTS]
+    shifted = [old + h.sync * (new - old) for new, old in zip((newest, *kept), kept, strict=False)]
+    return s.lawa + h.sync * (newest - kept[-1]) / LATEST, dict(zip(CHECKPOINTS, shifted, strict=True))

@@ -355,7 +355,7 @@ IMPLEMENTATIONS = [
         ADAM | dict(threshold=5, eps=BEFORE_CORRECTION),
         nominal=ADAM,
         size=0.007,
-        why="the threshold is 5, not 4, so that one more step is plain, and epsilon is added before the bias correction",
+        why="the threshold is 5, not 4: one more step is plain; and epsilon is added before the bias correction",
         **betas(ADAM, 2),
     ),
     case(
@@ -410,6 +410,8 @@ PAPERS = [
     Case("tail_average(jain)", "paper", paper.jain(**JAIN, burn_in=30), JAIN | dict(start=30)),
     Case("tail_average(jain)", "paper", paper.jain(**JAIN, burn_in=0), JAIN, "polyak"),
     Case("ema(sgd)", "paper", paper.ema_of_sgd(0.1, 0.95), dict(lr=0.1, decay=0.95)),
+    Case("blend(sgd)", "paper", paper.ema_of_sgd(0.1, 0.95, 1.3), dict(lr=0.1, decay=0.95, share=1.3)),
+    Case("lawa(sgd)", "paper", paper.lawa_of_sgd(0.1, 4), dict(lr=0.1, period=4)),
     Case("accsgd", "paper", paper.accsgd(0.1, 100, 5), ACCSGD),
     Case(
         "ademamix_sgd",

@@ -6,6 +6,7 @@ Where a paper's momentum is a recursion, it is summed here over the whole past i
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -315,8 +316,23 @@ def lookahead_of_heavy_ball(lr: float, beta: float, k: int, alpha: float) -> Run
     return run
 
 
-def ema_of_sgd(lr: float, decay: float) -> Run:
-    """The exponential moving average of SGD's iterates, summed over the whole past from the initial point."""
+def lawa_of_sgd(lr: float, period: int) -> Run:
+    """Kaddour 2022: the mean of a queue of six checkpoints, full of the initial point at first."""
+
+    def run(gradient: Gradient) -> Pairs:
+        w, queue = START, deque([START] * 6, maxlen=6)
+        for t in range(10**9):
+            query = w
+            w = w - lr * gradient(t, w)
+            if (t + 1) % period == 0:
+                queue.append(w)
+            yield query, np.mean(queue, axis=0)
+
+    return run
+
+
+def ema_of_sgd(lr: float, decay: float, share: float = 1) -> Run:
+    """The exponential moving average of SGD's iterates, summed over the whole past, and the share that is returned."""
 
     def run(gradient: Gradient) -> Pairs:
         iterates = [START]
@@ -325,7 +341,7 @@ def ema_of_sgd(lr: float, decay: float) -> Run:
             iterates.append(query - lr * gradient(t, query))
             weights = (1 - decay) * decay ** np.arange(t + 1, -1, -1)
             weights[0] /= 1 - decay
-            yield query, weights @ np.array(iterates)
+            yield query, share * weights @ np.array(iterates) + (1 - share) * iterates[-1]
 
     return run
 
