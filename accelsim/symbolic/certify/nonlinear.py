@@ -28,7 +28,7 @@ from accelsim.symbolic.algebra.field import Field, number_of, rational_root
 from accelsim.symbolic.algebra.language import expression
 from accelsim.symbolic.check.contradictions import Itself, Line
 from accelsim.symbolic.check.counterexample import fraction
-from accelsim.symbolic.check.positivity import never_zero
+from accelsim.symbolic.system.positivity import never_zero
 
 ROOTED = ("sqrt", "abs", "maximum", "minimum")  # of each of these there is a root
 Place = tuple[str, int, int]  # of a root: rule, step, and place among those of the step

@@ -14,10 +14,10 @@ from accelsim.symbolic.certify.enclosed import Enclosed
 from accelsim.symbolic.certify.impulses import answers, read
 from accelsim.symbolic.certify.verdict import Verified
 from accelsim.symbolic.check.counterexample import fraction
-from accelsim.symbolic.check.positivity import never_zero
 from accelsim.symbolic.check.responses import RETURNED, Identity, Impulses, Minor, Response, Scale
 from accelsim.symbolic.system.homogeneity import LONG_ALIKE, blind_to_signs, long_alike, scale_free
 from accelsim.symbolic.system.linear_part import LinearPart, left_behind, linear_part
+from accelsim.symbolic.system.positivity import never_zero
 from accelsim.symbolic.system.tableau import tableau
 
 Known = Callable[[str, int], Any]  # a hyperparameter, recurrence or uniform state at a step, as a SymPy expression

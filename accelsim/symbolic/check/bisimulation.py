@@ -36,8 +36,8 @@ from accelsim.symbolic.algebra.draws import drawn
 from accelsim.symbolic.algebra.intervals import Interval, declared, of_node
 from accelsim.symbolic.algebra.language import divisors_of, number, radicands_of
 from accelsim.symbolic.algebra.nonvanishing import conditions, poles
-from accelsim.symbolic.check.positivity import NONNEGATIVE, POSITIVE, at_least_zero, signs
 from accelsim.symbolic.system.functions import Beyond, Functions
+from accelsim.symbolic.system.positivity import NONNEGATIVE, POSITIVE, at_least_zero, signs
 from accelsim.symbolic.system.rule_sequences import reads, recurrences
 from accelsim.symbolic.system.tableau import time
 

@@ -31,12 +31,12 @@ from accelsim.symbolic.algebra.language import divided_by, expression, number, r
 from accelsim.symbolic.algebra.nonvanishing import conditions, poles
 from accelsim.symbolic.algebra.radicals import Roots
 from accelsim.symbolic.algebra.recurrences import Recursions, Texts, put
-from accelsim.symbolic.check.positivity import at_least_zero, positive_sequence
 from accelsim.symbolic.check.preconditioners import Preconditioners, Rule, nonlinear
 from accelsim.symbolic.check.runs import STEPS, Replay
 from accelsim.symbolic.system.closed_forms import related_forms
 from accelsim.symbolic.system.formulas import formulas, structure
 from accelsim.symbolic.system.linear_part import LinearPart, linear_part
+from accelsim.symbolic.system.positivity import at_least_zero
 from accelsim.symbolic.system.rule_sequences import reads, recurrences
 from accelsim.symbolic.system.tableau import distinct, time
 
@@ -44,7 +44,6 @@ DRAWS = 3  # replays at random rational hyperparameters that must agree exactly
 UNROLLED = 2  # steps that sequences are followed where values at one step do not show that an identity holds
 OF_TARGET = "\N{PRIME}"  # after the name of a sequence of the target, lest it be taken for one of the source
 TRIES = 50  # replays in which a counterexample is looked for
-POSITIVE, NOT_POSITIVE = "a given positive sequence", "a given sequence, which may be zero or negative"
 SIGN, PRECONDITIONER = "sign", "preconditioner"  # up to which rules may be the same
 
 
@@ -372,18 +371,6 @@ def set_aside(
     return tuple(found)
 
 
-def set_aside_notes(part: LinearPart) -> list[str]:
-    """Sentences on what a linear part sets aside. A given sequence is called positive only where that is proved."""
-    unsure = {f.symbol for f in part.tableau.factors.values() if not positive_sequence(part, f)}
-    found = []
-    for note in part.assumptions:
-        named = any(
-            f"{name}(t) is a given positive" in note or f"{name}(t) a given positive" in note for name in unsure
-        )
-        found.append(note.replace(POSITIVE, NOT_POSITIVE) if named else note)
-    return found
-
-
 def given_sequences(part: LinearPart) -> set[str]:
     """Names of a rule's given sequences (preconditioners)."""
     return {factor.symbol for factor in part.tableau.factors.values()}
@@ -705,7 +692,7 @@ class _Proof:
             for factor in part.tableau.factors.values():
                 sequence = sympy.Function(factor.symbol, positive=True)
                 called = {f for d in below for f in d.atoms(AppliedUndef) if f.func == sequence}
-                if called and not positive_sequence(part, factor):
+                if called and factor.symbol not in part.positive:
                     yield from (f"{f} != 0" for f in sorted(called, key=str))
 
     @property
@@ -814,7 +801,7 @@ class _Proof:
     def assumptions(self) -> tuple[str, ...]:
         """Sentences on what was set aside in either rule, and on what every claim is about."""
         parts = (self.source, self.target)
-        notes = [f"{part.tableau.optimizer}: {note}" for part in parts for note in set_aside_notes(part)]
+        notes = [f"{part.tableau.optimizer}: {note}" for part in parts for note in part.assumptions]
         given = [f"{name} = {value}" for name, value in self.claim.given.items()]
         given += [f"{name} does not vary in time" for name in self.claim.constant]
         anything = self.claim.anything

@@ -11,12 +11,12 @@ from accelsim.symbolic.algebra.language import put_in
 from accelsim.symbolic.algebra.recurrences import Texts
 from accelsim.symbolic.certify.documents import of_equivalence, of_refutation
 from accelsim.symbolic.check.counterexample import Counterexample
-from accelsim.symbolic.check.equivalence import Equivalence, Verdict, set_aside_notes
-from accelsim.symbolic.check.positivity import condition
+from accelsim.symbolic.check.equivalence import Equivalence, Verdict
 from accelsim.symbolic.find.answer import EQUIVALENT, OUTSIDE, REFUTED, UNDECIDED, UP_TO, Answer
 from accelsim.symbolic.find.outcome import Findings, Task
 from accelsim.symbolic.refute.replay import seen
 from accelsim.symbolic.system.pair import Pair, Question
+from accelsim.symbolic.system.positivity import condition
 
 INCOMPLETE = "time did not suffice to look for all special cases"
 
@@ -125,6 +125,6 @@ def undecided(task: Task, known: Findings, reason: str) -> Answer:
     q, compared = task.question, task.comparison
     tried = tuple(dict.fromkeys((*task.tried, *known.stuck)))
     parts = (compared.a.part, compared.b.part)
-    notes = (f"{part.tableau.optimizer}: {note}" for part in parts for note in set_aside_notes(part))
+    notes = (f"{part.tableau.optimizer}: {note}" for part in parts for note in part.assumptions)
     assumptions = (*q.assumptions, *dict.fromkeys(notes))
     return Answer(q.a, q.b, UNDECIDED, reason=reason, tried=tried, assumptions=assumptions)

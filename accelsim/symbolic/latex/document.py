@@ -164,7 +164,8 @@ class _Form:
             symbol = latex.given(factor.symbol, "t")
             absorbed = factor.symbol in self.part.absorbed
             told = rf" From here on $g_t$ is ${symbol}$ times the gradient." if absorbed else ""
-            yield rf"The sequence \[{self._given(factor)}\] counts as given and positive.{told}"
+            positive = " and positive" if factor.symbol in self.part.positive else ", and may be zero or negative"
+            yield rf"The sequence \[{self._given(factor)}\] counts as given{positive}.{told}"
 
     def _given(self, factor: Factor) -> str:
         op, place = factor.node.value

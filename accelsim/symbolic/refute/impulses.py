@@ -30,7 +30,6 @@ from accelsim.symbolic.algebra.cofactors import Member, bare, combined, spanned
 from accelsim.symbolic.algebra.field import Field, cancelled, determinant, differs, reduced
 from accelsim.symbolic.algebra.language import text_of
 from accelsim.symbolic.algebra.nonvanishing import turns
-from accelsim.symbolic.check.positivity import never_zero
 from accelsim.symbolic.check.responses import RETURNED, Identity, Minor, Response, Scale
 from accelsim.symbolic.refute.answers import (
     COORDINATES,
@@ -48,6 +47,7 @@ from accelsim.symbolic.refute.answers import (
 from accelsim.symbolic.refute.one_memory import one_memory
 from accelsim.symbolic.system.homogeneity import blind_to_signs
 from accelsim.symbolic.system.linear_part import left_behind
+from accelsim.symbolic.system.positivity import never_zero
 from accelsim.symbolic.system.rule_sequences import recurrences
 
 LATEST = 130  # step at which a minimum or maximum of t may turn to refute something after that

@@ -31,8 +31,8 @@ from accelsim.symbolic.algebra.groebner import Elimination, Line, divided, made,
 from accelsim.symbolic.check.contradictions import AtLength, Itself, Term
 from accelsim.symbolic.check.contradictions import Line as Derived
 from accelsim.symbolic.check.counterexample import SCHEDULED
-from accelsim.symbolic.check.positivity import never_zero
 from accelsim.symbolic.system.pair import Pair
+from accelsim.symbolic.system.positivity import never_zero
 from accelsim.symbolic.system.rule_sequences import in_exponents, independent, recurrences, values_of
 from accelsim.symbolic.system.specialization import switched
 

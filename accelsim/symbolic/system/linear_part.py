@@ -13,6 +13,7 @@ from accelsim.symbolic.algebra.budget import kept
 from accelsim.symbolic.algebra.field import at_first, reduced, shifted
 from accelsim.symbolic.algebra.recurrences import Recursions, put
 from accelsim.symbolic.system.closed_forms import closed_forms, merged, related_forms
+from accelsim.symbolic.system.positivity import positive_sequences
 from accelsim.symbolic.system.rule_sequences import sequences
 from accelsim.symbolic.system.tableau import Matrices, Tableau, tableau, time
 
@@ -29,6 +30,7 @@ class LinearPart:
     matrices : A (k, k), B (k, G), C (G, k), D (G, G), F (1, k) for k states and G gradients a step.
     assumptions : sentences on what was set aside.
     fixed : names of hyperparameters that are not symbols, being given or functions of t.
+    positive : names of the given sequences that are proved to be positive.
     absorbed : names of the given sequences that were taken into the gradient.
     sequences : recursions of uniform states without a closed form and of memories of recurrences, and the values of
         recurrences in them.
@@ -39,6 +41,7 @@ class LinearPart:
     matrices: Matrices
     assumptions: tuple[str, ...]
     fixed: frozenset[str]
+    positive: frozenset[str]
     absorbed: frozenset[str] = frozenset()
     sequences: Recursions = field(default_factory=lambda: Recursions({}, {}))
     forms: Mapping[Any, Any] = field(default_factory=dict)
@@ -123,10 +126,13 @@ def _linear_part(optimizer: Optimizer, varying: tuple[str, ...], **values: Any) 
     table = tableau(optimizer, **values)
     notes = [*_rounded(optimizer.program(values))]
     notes += [f"{name} acts {when} the momentum and is set aside" for name, when in sorted(table.maps)]
-    part = LinearPart(table, table.symbolic(varying, **values), tuple(notes), frozenset({*varying, *values}))
+    matrices, fixed = table.symbolic(varying, **values), frozenset({*varying, *values})
+    positive = positive_sequences(table, **{k: v for k, v in values.items() if optimizer.hyperparameters[k].switch})
+    part = LinearPart(table, matrices, tuple(notes), fixed, positive)
     for factor in table.factors.values():
         sequence = sympy.Function(factor.symbol, positive=True)(time())
-        what = f"a given positive sequence, acting {factor.when} the momentum"
+        given = "positive sequence" if factor.symbol in positive else "sequence, which may be zero or negative"
+        what = f"a given {given}, acting {factor.when} the momentum"
         if _multiplies_gradients(part.matrices, sequence):
             note = f"g is the preconditioned gradient {factor.symbol}(t) times the gradient, {factor.symbol}(t) {what}"
             part = part.replaced({sequence: sympy.Integer(1)}, note)

@@ -15,16 +15,17 @@ from accelsim.errors import InputError
 from accelsim.language import called
 from accelsim.program import Node, Program
 from accelsim.rule import Hyperparameter, Optimizer
+from accelsim.symbolic.algebra.budget import kept
 from accelsim.symbolic.algebra.field import elsewhere, special_steps
 from accelsim.symbolic.algebra.language import expression, number
 from accelsim.symbolic.algebra.ranges import NONE
 from accelsim.symbolic.algebra.recurrences import Texts
-from accelsim.symbolic.system.linear_part import LinearPart
-from accelsim.symbolic.system.tableau import Factor, Translation, time
+from accelsim.symbolic.system.tableau import Tableau, Translation, time
 
 LARGEST = 60  # operations in a polynomial of which it is seen whether it has a zero
 HALF = 2  # of which a power is a square root
 UNKNOWN, NONNEGATIVE, POSITIVE = range(3)  # signs
+_KEPT = 64  # rules
 
 
 def condition(name: str, text: str, declared: Hyperparameter, rule: Optimizer, sequences: Texts = NONE) -> str | None:
@@ -66,12 +67,19 @@ def never_zero(expression: Any, rule: Optimizer) -> bool:
     return any(_no_minus(sign * value, positive=True) for sign in (1, -1))
 
 
-def positive_sequence(part: LinearPart, factor: Factor) -> bool:
-    """Proof that a given sequence is positive, as 1/(sqrt(v) + eps) is and a mask of 0 and 1 is not.
+def positive_sequences(table: Tableau, **switches: Any) -> frozenset[str]:
+    """Names of the given sequences proved to be positive, as 1/(sqrt(v) + eps) is and a mask of 0 and 1 is not.
 
     A nonlinear state is at least 0 where it starts so and its update is at least 0 whenever such states are.
     """
-    return signs(part.tableau.optimizer)[factor.node.value[1]] == POSITIVE
+    found = _signs_at(table.optimizer, **switches) if table.factors else {}
+    return frozenset(f.symbol for f in table.factors.values() if found[f.node.value[1]] == POSITIVE)
+
+
+@kept(_KEPT)
+def _signs_at(rule: Optimizer, **switches: Any) -> dict[int, int]:
+    """Signs of a rule's nodes where some switches are known."""
+    return signs(rule, rule.program(switches))
 
 
 def signs(rule: Optimizer, program: Program | None = None) -> dict[int, int]:
