@@ -168,7 +168,15 @@ def test_the_minor_says_when_two_averages_are_two_memories():
 
 @pytest.mark.parametrize(
     ("rule", "count"),
-    [("sgd", 0), ("accelerated_sgd", 1), ("schedule_free", 1), ("mars_sgd", 1), ("aggmo", 2), ("adan", 2)],
+    [
+        ("sgd", 0),
+        ("accelerated_sgd", 1),
+        ("schedule_free", 1),
+        ("mars_sgd", 1),
+        ("aggmo", 2),
+        ("adan", 2),
+        ("ema_mixture_sgd", 3),
+    ],
 )
 def test_memories_are_those_of_the_normal_form_and_no_more(rule, count):
     # Two routes: a minor of what gradients do to later moves, and the reduction of the rule's matrices.
