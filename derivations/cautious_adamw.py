@@ -4,7 +4,7 @@ from accelsim.symbolic.check.equivalence import Equivalence
 
 # p1 is Adam's preconditioner, p2 the mask over the share of coordinates that move, which may be 0.
 CLAIM = "C-AdamW without weight decay is momentum, then its mask and Adam's preconditioner: the memory is not masked."
-SOURCE = "Liang, Chen, Liu and Liu 2024, arXiv:2411.16085, Algorithm 2"
+SOURCE = "Liang, Chen, Liu and Liu 2024, arXiv:2411.16085, Algorithm 1"
 
 
 def claimed(scale: str) -> Equivalence:

@@ -3,7 +3,7 @@ from accelsim.optimizers.cautious import cautious_lion
 from accelsim.symbolic.check.equivalence import Equivalence
 
 CLAIM = "C-Lion steps along the sign of accelerated SGD's direction, as Lion does, where the mask p_t is not 0."
-SOURCE = "Liang, Chen, Liu and Liu 2024, arXiv:2411.16085, Algorithm 3"
+SOURCE = "Liang, Chen, Liu and Liu 2024, arXiv:2411.16085, Algorithm 1"
 
 
 def claimed(mask: str) -> Equivalence:

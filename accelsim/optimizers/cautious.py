@@ -8,7 +8,7 @@ from accelsim.rule import Hyperparameter, optimizer
 
 SOURCE = "Liang, Chen, Liu and Liu 2024, arXiv:2411.16085"
 LEAST = 1e-3  # share of coordinates, lest those that move take steps a thousand times as long
-MASK = dict(xi=Hyperparameter(0, low=0))  # the paper has 1
+MASK = dict(xi=Hyperparameter(0, low=0))  # 1 in the first released code and in pytorch_optimizer
 
 
 def cautious(direction, g, h):
