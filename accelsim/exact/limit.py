@@ -52,8 +52,8 @@ class Limit(Tabular):
     limit : the least risk; a bound from above, which a method attains up to rounding.
     limit_low : a bound from below.
     exact : whether methods attain it; where noise grows with the error it only bounds them from below.
-    weights : (T,) shares of the gradients in what the best method returns: w_T = w_0 - sum of weights[s] g_s; None where
-        they are beyond the range of float64.
+    weights : (T,) of gradients in what the best method returns, w_T = w_0 - sum of weights[s] g_s; None where they are
+        beyond the range of float64, and without noise, where many methods are best.
     """
 
     steps: int
@@ -130,7 +130,7 @@ def limit(problem: Problem, /, steps: int) -> Limit:
         raise InputError(f"{steps} steps are more than can be counted exactly: take at most {MOST:.3g}")
     if not isinstance(problem, Uncoupled):
         raise InputError(
-            f"the limit of linear methods is not known on {problem.name}: away from the optimum its rows may be less noisy"
+            f"the limit of linear methods is not known on {problem.name}: away from the optimum rows may be less noisy"
         )
     measure = _measured(problem)
     if not measure.noise.any():
@@ -143,13 +143,14 @@ def limit(problem: Problem, /, steps: int) -> Limit:
     count = min(_BEGUN, most)
     while True:
         basis = vectors.first(count)
-        high, shares = _above(measure, basis, steps)
-        low = high.least if count == most else _below(measure, basis, steps)
-        if count == most or high.value - low <= _CLOSE * high.value or 16 * len(basis) * count**2 > _WORK:
+        reached, shares = _above(measure, basis, steps)
+        least = reached.least if count == most else _below(measure, basis, steps)
+        if count == most or reached.value - least <= _CLOSE * reached.value or 16 * len(basis) * count**2 > _WORK:
             break
         count = min(2 * count, most)
     found = _Shares(measure, basis, shares, steps)
-    return Limit(steps, high.value, min(low, high.value), not problem.multiplicative, found.weights(vectors), found)
+    least = max(min(least, reached.value), 0.0)
+    return Limit(steps, reached.value, least, not problem.multiplicative, found.weights(vectors), found)
 
 
 def _measured(problem: Uncoupled) -> _Measure:
@@ -226,8 +227,8 @@ def _above(measure: _Measure, basis: Array, steps: int) -> tuple[_Value, Array]:
 def _below(measure: _Measure, basis: Array, steps: int) -> float:
     """A bound from below: what is not in the basis costs as little as the next polynomial would.
 
-    With u the values of Q times the roots of the weights, D u the change of the start and P the basis, it is the minimum
-    of |start + D u|^2 + c |u|^2 - |G^(1/2) P^T u|^2, c = 1/(T - K) and G the difference to c of what P costs.
+    With u the values of Q times the roots of the weights, D u the change of the start and P the basis, it is half the
+    minimum of |start + D u|^2 + c |u|^2 - |G^(1/2) P^T u|^2, c = 1/(T - K) and G the difference to c of what P costs.
     """
     count = basis.shape[1]
     scale = np.sqrt(measure.energy) * measure.lam * np.sqrt(measure.lam / measure.noise)
@@ -314,7 +315,7 @@ def _rule(asked: Array, returned: Array) -> Optimizer:
             value = where(t == step, float(coefficient), value) if coefficient else value
         return value
 
-    def best(s: Any, t: Any, h: Any) -> Any:
+    def best(s: Any, t: Any, h: Any) -> Any:  # noqa: ARG001, a rule has these
         query = s.start
         for u in range(count):
             query = query + at(asked[:, u], t) * getattr(s, f"g{u}")
