@@ -11,6 +11,7 @@ from accelsim.schedules import ratio, recurrence, warmup
 
 if TYPE_CHECKING:
     from accelsim import optimizers, problems
+    from accelsim.exact.limit import limit
     from accelsim.exact.response import response
     from accelsim.exact.risk import risk
     from accelsim.exact.stationary.rates import rate
@@ -29,6 +30,7 @@ _HOMES = {
     "equivalent": "accelsim.symbolic.find.finder",
     "verify": "accelsim.symbolic.verify",
     "verify_certificate": "accelsim.symbolic.certify.verifier",
+    "limit": "accelsim.exact.limit",
     "rate": "accelsim.exact.stationary.rates",
     "response": "accelsim.exact.response",
     "risk": "accelsim.exact.risk",
@@ -44,6 +46,7 @@ __all__ = [
     "equivalent",
     "exp",
     "first",
+    "limit",
     "log",
     "maximum",
     "mean",

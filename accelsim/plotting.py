@@ -235,6 +235,12 @@ def over_steps(axes: Any, name: str, unit: str, run: Mapping[str, Any]) -> None:
     axes.legend()
 
 
+def weights_by_step(axes: Any, weights: Any) -> None:
+    """Draw the weights (T,) of the gradients of each step in what the best linear method returns."""
+    axes.plot(range(len(weights)), weights, color="black", marker="o" if len(weights) == 1 else "")
+    axes.set(xlabel="step of a gradient", ylabel="its weight in the point returned")
+
+
 def shares(axes: Any, step: int, series: Mapping[str, Any]) -> None:
     """Draw the shares of past gradients in a step.
 

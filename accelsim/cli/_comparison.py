@@ -75,7 +75,7 @@ def compare(
         "tuned": tuned,
         "optimizers": found.optimizers,
         "batches": found.batches,
-        "values": [vars(cell) | {"value": finite(cell.value)} for cell in found.cells],
+        "values": [vars(cell) | {"value": finite(cell.value), "over_limit": cell.over_limit} for cell in found.cells],
         "assumptions": problem.assumptions,
         "notices": notices,
         "inputs": asked(given, problem, objective=objective, **({"budget": budget, "seed": seed} if tuned else {})),
@@ -122,14 +122,27 @@ def _told(found: Any, document: dict[str, Any]) -> Any:
         ["batch", *found.optimizers],
         ([batch, *(shown_cell(name, batch) for name in found.optimizers)] for batch in found.batches),
     )
+    over = table_of(
+        ["batch", *found.optimizers],
+        (
+            [batch, *(getattr(found.at(name, batch), "over_limit", None) or "" for name in found.optimizers)]
+            for batch in found.batches
+        ),
+    )
     columns, rows = comparing.rows(found)
     failed = [f"{c.optimizer} at batch size {c.batch} has no value: {c.failed}" for c in found.cells if c.failed]
     rest = {key: document[key] for key in ("assumptions", "notices", "written") if document.get(key)}
     rest["notices"] = [*failed, *rest.get("notices", [])]
-    places = [k for k, name in enumerate(columns) if name not in (found.objective, "failed")]
+    places = [k for k, name in enumerate(columns) if name not in (found.objective, "over_limit", "failed")]
     settings = table_of(
         [columns[k] for k in places], ([("" if row[k] is None else row[k]) for k in places] for row in rows)
     )
     return Group(
-        f"{found.objective}, {'tuned' if document['tuned'] else 'as set'}", values, "", settings, "", *lines_of(rest)
+        f"{found.objective}, {'tuned' if document['tuned'] else 'as set'}",
+        values,
+        "",
+        *(["over the least risk of any linear method", over, ""] if "over_limit" in columns else []),
+        settings,
+        "",
+        *lines_of(rest),
     )

@@ -15,7 +15,7 @@ import typer
 from accelsim.cli import _completion as completion
 from accelsim.cli._common import Json, Steps, Unit, app, asked, assigned, emit, lines_of, settled
 from accelsim.cli._output import Out, check_out, write_out, write_run, written
-from accelsim.cli._problem import OnProblem, columns_of, in_samples, on_problem
+from accelsim.cli._problem import OnProblem, columns_of, in_samples, on_problem, on_problem_alone
 from accelsim.cli._progress import shown
 from accelsim.errors import InputError, unknown
 
@@ -292,7 +292,8 @@ def tune(
         notices.append(f"{rule.name}: {tuning.doubt(found)}")
     if (beside or out) and not unfinished:
         envelope, unfinished = _best(problem, objective, options, notices)
-    document = {"optimizer": rule.name, "objective": objective, **vars(found), "envelope": None}
+    document = {"optimizer": rule.name, "objective": objective, **vars(found)}
+    document |= {"over_limit": found.over_limit, "envelope": None}
     if envelope:  # which is none of what is better
         document["envelope" if envelope.value <= found.value else _BEST] = vars(envelope)
     document["assumptions"] = [*problem.assumptions, *[_ENVELOPE] * bool(envelope)]
@@ -314,6 +315,50 @@ def tune(
         raise failed
     if unfinished:
         sys.exit(130)
+
+
+@app.command("limit", cls=OnProblem)
+@on_problem_alone
+def limit_(
+    problem: Any,
+    *,
+    steps: Steps,
+    out: Out = [],  # noqa: B006
+    json_: Json = False,
+) -> None:
+    """The least risk that any linear method can have after T stochastic gradients, and its weights.
+
+    Of methods that move along with translations, with one step size for all coordinates: momenta, averages and
+    schedules of all kinds, no preconditioner, no weight decay. Where noise grows with the error it is a bound from
+    below.
+    """
+    from accelsim import plotting
+    from accelsim.exact.limit import limit
+
+    check_out(out, steps)
+    with shown("the limit of linear methods"):
+        found = limit(problem, steps)
+    document: dict[str, Any] = {
+        "steps": steps,
+        "limit": found.limit,
+        "limit_low": found.limit_low,
+        "exact": found.exact,
+        "weights": found.weights,
+        "assumptions": problem.assumptions,
+        "notices": problem.notices,
+        "inputs": asked({}, problem, steps=steps),
+    }
+
+    def write(path: Path) -> str:
+        columns = found.table()
+        rows = [*zip(*(values.tolist() for values in columns.values()), strict=True)]
+        return write_out(path, document["inputs"], [*columns], rows, partial(plotting.figure, found.plot))
+
+    failed = written(document, out, write)
+    told = {name: value for name, value in document.items() if name != "weights"}
+    emit(document, json_, lambda: "\n".join(lines_of(told)))
+    if failed:
+        raise failed
 
 
 def _best(problem: Any, objective: str, options: dict[str, Any], notices: list[str]) -> tuple[Any, bool]:

@@ -129,6 +129,17 @@ def on_problem(command: Callable[..., Any], default: Any = inspect.Parameter.emp
     return _with_options(run, command, {"optimizer": Name}, problem)
 
 
+def on_problem_alone(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that describe a problem, and hand it the problem."""
+
+    @functools.wraps(command)
+    def run(**options: Any) -> Any:
+        return command(_described(options), **options)
+
+    problem = {**_PROBLEM_OPTIONS, "problem": (_PROBLEM_OPTIONS["problem"], inspect.Parameter.empty)}
+    return _with_options(run, command, {}, problem, of_rules=False)
+
+
 def over_batches(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options that describe a problem of several batch sizes; hand it rules, problem, sizes, values.
 
@@ -189,9 +200,18 @@ def by_rule(chosen: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, d
 
 
 def _with_options(
-    run: Callable[..., Any], command: Callable[..., Any], first: Mapping[str, Any], described: Mapping[str, Any]
+    run: Callable[..., Any],
+    command: Callable[..., Any],
+    first: Mapping[str, Any],
+    described: Mapping[str, Any],
+    of_rules: bool = True,
 ) -> Callable[..., Any]:
-    """The command with a signature for the parser: an argument, hyperparameters, a problem, its own options, rules."""
+    """The command with a signature for the parser: an argument, hyperparameters, a problem, its own options, rules.
+
+    Parameters
+    ----------
+    of_rules : whether there are rules, which have hyperparameters.
+    """
     keyword = inspect.Parameter.KEYWORD_ONLY
     hints = get_type_hints(command, include_extras=True)
     declared = inspect.signature(command).parameters.values()
@@ -203,10 +223,10 @@ def _with_options(
 
     parameters = [
         *(option(name, annotation, inspect.Parameter.empty) for name, annotation in first.items()),
-        option("set_", Set, []),
+        *[option("set_", Set, [])] * of_rules,
         *(option(name, annotation, None) for name, annotation in described.items()),
         *own,
-        option("rules", Rules, []),
+        *[option("rules", Rules, [])] * of_rules,
     ]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}

@@ -23,23 +23,29 @@ bound, and a lower one where the others cost no more than the next one does.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from accelsim.elementary import where
 from accelsim.errors import InputError
-from accelsim.exact.risk import MOST
+from accelsim.exact.linear import linear_tableau
 from accelsim.notebook import Tabular
+from accelsim.optimizers import find
 from accelsim.problems import Problem, Uncoupled
 from accelsim.rule import Optimizer, optimizer
 from accelsim.spectra import Array, whole
 from accelsim.threads import single_threaded
 
-_BEGUN, _WORK = 32, 1e11  # Lanczos vectors looked at first, and operations that more of them may take
+_BEGUN = 32  # Lanczos vectors looked at first
+_SMALL, _WORK = 1e9, 1e11  # operations that all of them take anyway, and that more of them may take
 _CLOSE = 1e-9  # of the limit: bounds nearer than this are near enough
 _EPS = float(np.finfo(float).eps)
 SHORT = 12  # steps of which the method is written down
+MOST, WEIGHED = 2**53, 10**6  # steps that can be counted, and of which weights are told
+_LOOKED = 4096  # steps of a rule that are looked at, where its coefficients vary
+_ROUNDING = 1e-9  # of coefficients
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ class Limit(Tabular):
     limit_low : a bound from below.
     exact : whether methods attain it; where noise grows with the error it only bounds them from below.
     weights : (T,) of gradients in what the best method returns, w_T = w_0 - sum of weights[s] g_s; None where they are
-        beyond the range of float64, and without noise, where many methods are best.
+        beyond the range of float64, of more than a million steps, and without noise, where many methods are best.
     """
 
     steps: int
@@ -66,13 +72,27 @@ class Limit(Tabular):
     def _statement(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in ("steps", "limit", "limit_low", "exact")}
 
+    def table(self) -> dict[str, Any]:
+        """The weights by step.
+
+        Raises
+        ------
+        InputError
+            Where there are none.
+        """
+        if self.weights is None:
+            few = self.steps <= WEIGHED
+            raise InputError(
+                "there are no weights: "
+                + ("without noise many methods are best" if few else "there are too many steps")
+            )
+        return {"step": np.arange(self.steps), "weight": self.weights}
+
     def _columns(self) -> dict[str, Any]:
-        return {} if self.weights is None else {"step": np.arange(self.steps), "weight": self.weights}
+        return {} if self.weights is None else self.table()
 
     def _drawing(self) -> tuple[Any, ...]:
-        if self.weights is None:
-            raise InputError("the weights of the best method are beyond the range of float64")
-        return "weights_by_step", self.weights
+        return "weights_by_step", self.table()["weight"]
 
     def method(self) -> Optimizer:
         """The method that has this risk, as a rule that remembers all gradients.
@@ -140,17 +160,21 @@ def limit(problem: Problem, /, steps: int) -> Limit:
         raise InputError("the limit is computed where all directions are noisy, or none: some have noise here")
     most = min(steps, measure.lam.size)
     vectors = _Lanczos(measure.lam, np.sqrt(measure.noise))
-    count = min(_BEGUN, most)
+    count = most if _operations(measure, most) <= _SMALL else min(_BEGUN, most)
     while True:
         basis = vectors.first(count)
         reached, shares = _above(measure, basis, steps)
         least = reached.least if count == most else _below(measure, basis, steps)
-        if count == most or reached.value - least <= _CLOSE * reached.value or 16 * len(basis) * count**2 > _WORK:
+        if count == most or reached.value - least <= _CLOSE * reached.value or _operations(measure, 2 * count) > _WORK:
             break
         count = min(2 * count, most)
     found = _Shares(measure, basis, shares, steps)
     least = max(min(least, reached.value), 0.0)
     return Limit(steps, reached.value, least, not problem.multiplicative, found.weights(vectors), found)
+
+
+def _operations(measure: _Measure, count: int) -> float:
+    return 16.0 * measure.lam.size * count**2
 
 
 def _measured(problem: Uncoupled) -> _Measure:
@@ -160,6 +184,25 @@ def _measured(problem: Uncoupled) -> _Measure:
     np.add.at(energy, place, problem.modes(problem.start) ** 2)
     np.add.at(noise, place, problem.spectrum * problem.floor)
     return _Measure(lam, energy, noise)
+
+
+def of_rule(rule: Optimizer | str, problem: Problem, steps: int, /, **hyperparameters: Any) -> Limit | None:
+    """The limit that binds a rule after some steps; None where it is not about such rules, or none is known.
+
+    Each query of a step counts as a gradient. Two queries on one sample share their noise, so such rules are none.
+    """
+    rule = find(rule)
+    try:
+        tableau = linear_tableau(rule, **hyperparameters)
+        if set(tableau.stages) != {1}:
+            return None
+        e, looked = np.array(tableau.translation, float), 1 if tableau.constant(**hyperparameters) else _LOOKED
+        for a, _, c, _, f in islice(tableau.rows(**hyperparameters), min(steps, looked)):
+            if max(np.abs(a @ e - e).max(), np.abs(c @ e - 1).max(), np.abs(f @ e - 1).max()) > _ROUNDING:
+                return None
+        return limit(problem, steps * len(tableau.stages))
+    except InputError:
+        return None
 
 
 class _Lanczos:
@@ -242,7 +285,7 @@ def _below(measure: _Measure, basis: Array, steps: int) -> float:
     rest = point - basis @ seen
     slope = scale * (measure.start + scale * point) + price * rest + basis @ (own * seen)
     found = _valued(measure, scale * point, np.concatenate([own * seen**2, price * rest**2]), count)
-    return found.least - float(slope @ slope) / own.min() / 2
+    return float(found.least - slope @ slope / own.min() / 2)
 
 
 def _noiseless(measure: _Measure, steps: int) -> tuple[float, float]:
@@ -252,7 +295,7 @@ def _noiseless(measure: _Measure, steps: int) -> tuple[float, float]:
     size = float(np.linalg.norm(left))
     if steps >= lam.size or not size:
         return 0.0, 0.0
-    if 4.0 * lam.size * steps**2 > _WORK:
+    if _operations(measure, steps) > _WORK:
         raise InputError(f"{steps} polynomials on {lam.size} eigenvalues take too long: ask for fewer steps")
     basis = _Lanczos(lam, lam * left).first(steps)
     for _ in range(2):
@@ -283,6 +326,8 @@ class _Shares:
                     before, here = here, (-vectors.diagonal[k] * here - back) / vectors.beside[k]
             parts = np.cumsum(self.shares * at_zero / (self.steps - np.arange(count)))
         if not np.isfinite(parts).all():
+            return None
+        if self.steps > WEIGHED:
             return None
         weights = np.full(self.steps, -parts[-1])
         weights[self.steps - count :] = -parts[::-1]

@@ -32,7 +32,7 @@ def linear_tableau(optimizer: Optimizer, /, **values: Any) -> Tableau:
 def linear_cores(optimizer: Optimizer) -> tuple[str, ...]:
     """Names of the shipped linear rules that a rule is with signs and preconditioners set aside.
 
-    They are those of the same paper, which is one file; where it has none, those that the rule is proved to be by the
+    They are those of the same paper, which is one file; where it has none, those that its rules are proved to be by the
     derivations, of which one may lead on to the next. Empty where there are none.
     """
     from accelsim.symbolic import verify
@@ -45,7 +45,7 @@ def linear_cores(optimizer: Optimizer) -> tuple[str, ...]:
     while left:
         papers = {rule.rule.__module__ for rule in left}
         beside = [rule for rule in shipped().values() if rule.rule.__module__ in papers and is_linear(rule)]
-        onwards = {target for source, target in proved if source in left and shipped().get(target.name) is target}
+        onwards = {b for a, b in proved if a.rule.__module__ in papers and shipped().get(b.name) is b}
         if found := beside or sorted(filter(is_linear, onwards), key=str):
             return tuple(rule.name for rule in found)
         seen |= left

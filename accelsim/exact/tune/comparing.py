@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from accelsim.errors import InputError, unknown
+from accelsim.exact.limit import of_rule
 from accelsim.exact.minimal import pruned_tableau
 from accelsim.exact.tune import goals
 from accelsim.exact.tune.tuning import BUDGET, POINT, check_start, free, tune, value_of
@@ -32,6 +33,7 @@ class Cell:
     hyperparameters : those that it is the value at, by name; schedules as text.
     failed : why there is no value, as ``diverged``; None where there is one.
     agreement, at_bound : of a tuned one, see `Tuned`.
+    limit : of a risk after a number of steps, the least that any linear method can have, see `Tuned`.
     """
 
     optimizer: str
@@ -41,6 +43,12 @@ class Cell:
     failed: str | None = None
     agreement: float | None = None
     at_bound: tuple[str, ...] = ()
+    limit: float | None = None
+
+    @property
+    def over_limit(self) -> float | None:
+        """The risk over the least one of any linear method; None where there is no value, or no such limit."""
+        return self.value / self.limit if self.limit and not self.failed else None
 
 
 @dataclass(frozen=True)
@@ -161,7 +169,7 @@ def _tuned(rule: Optimizer, problem: Problem, objective: str, own: dict[str, Any
     """A rule at its best hyperparameters."""
     found = tune(rule, problem, objective, **options, **own)
     failed = "no point tried has a value" if found.value == math.inf else None
-    about = found.agreement, found.at_bound
+    about = found.agreement, found.at_bound, found.limit
     return Cell(rule.name, problem.batch, found.value, found.hyperparameters, failed, *about)
 
 
@@ -177,7 +185,9 @@ def _given(rule: Optimizer, problem: Problem, goal: goals.Goal, own: dict[str, A
     value = math.inf if failed else value_of(score)
     if isinstance(goal, goals.StepsTo) and value < math.inf:
         value = math.ceil(value)
-    return Cell(rule.name, problem.batch, value, spelled(rule.resolve(**own)), failed)
+    bound = of_rule(rule, problem, goal.horizon, **own) if goal.horizon else None
+    least = bound.limit_low if bound else None
+    return Cell(rule.name, problem.batch, value, spelled(rule.resolve(**own)), failed, limit=least)
 
 
 def _score(rule: Optimizer, problem: Problem, goal: goals.Goal, own: dict[str, Any]) -> float:
@@ -195,8 +205,13 @@ def _score(rule: Optimizer, problem: Problem, goal: goals.Goal, own: dict[str, A
 def rows(found: Comparison) -> tuple[Sequence[str], list[list[Any]]]:
     """A comparison as the columns and rows of a table: one row a cell, every hyperparameter in a column of its own."""
     names = list(dict.fromkeys(name for cell in found.cells for name in cell.hyperparameters))
-    columns = ["optimizer", "batch", found.objective, "failed", *names]
+    over = ["over_limit"] * any(cell.limit for cell in found.cells)
+    columns = ["optimizer", "batch", found.objective, *over, "failed", *names]
     return columns, [
-        [cell.optimizer, cell.batch, cell.value, cell.failed, *map(cell.hyperparameters.get, names)]
+        [
+            *(cell.optimizer, cell.batch, cell.value),
+            *([cell.over_limit] * len(over)),
+            *(cell.failed, *map(cell.hyperparameters.get, names)),
+        ]
         for cell in found.cells
     ]

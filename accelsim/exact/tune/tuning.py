@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from accelsim.errors import InputError, unknown
+from accelsim.exact.limit import of_rule
 from accelsim.exact.long_runs import travel
 from accelsim.exact.minimal import pruned_tableau
 from accelsim.exact.tables import Tables
@@ -58,6 +59,8 @@ class Tuned(Told):
         both may miss a narrow valley, so another seed or a larger budget can still find better values.
     failed : number of points without a value, by kind: ``diverged`` (or not stable), ``not computable`` (an error),
         ``digits lost`` (rounding leaves fewer than three) and, for a number of steps, ``short of the target``.
+    limit : of a risk after a number of steps, the least that any linear method can have, see `limit.Limit`; None where
+        the rule is none that it binds, or it is not known.
     """
 
     hyperparameters: dict[str, Any]
@@ -67,6 +70,12 @@ class Tuned(Told):
     at_bound: tuple[str, ...]
     agreement: float
     failed: dict[str, int]
+    limit: float | None = None
+
+    @property
+    def over_limit(self) -> float | None:
+        """The risk over the least one of any linear method."""
+        return self.value / self.limit if self.limit else None
 
 
 class Unfinished(KeyboardInterrupt):
@@ -183,7 +192,9 @@ def tune(
         value = value_of(best.value)
         if isinstance(goal, StepsTo) and value < math.inf:
             value = math.ceil(value)
-        return Tuned(values, value, evaluations, budget, at_bound, _agreement(best), space.failed)
+        bound = of_rule(optimizer, problem, goal.horizon, **values) if goal.horizon else None
+        least = bound.limit_low if bound else None
+        return Tuned(values, value, evaluations, budget, at_bound, _agreement(best), space.failed, least)
 
     try:
         if isinstance(goal, StepsTo):
