@@ -161,7 +161,7 @@ class Node:
 
     def __mod__(self, other: Any) -> Any:
         period = self.tape.lift(other)
-        if not (_whole(self) and period.op == "const" and _whole(period) and period.value > 0):
+        if not (whole(self) and period.op == "const" and whole(period) and period.value > 0):
             raise InputError(
                 f"a rule takes the remainder of the step by a whole number above 0, not {self!r} % {other!r}"
             )
@@ -195,7 +195,7 @@ class Node:
 
     def _checked_shape(self, vector: Node, rows: Node, steps: Node) -> None:
         for number, least in ((rows, 1), (steps, 0)):
-            if number.op != "const" or not _whole(number) or number.value < least:
+            if number.op != "const" or not whole(number) or number.value < least:
                 raise InputError(
                     f"orthogonalize() takes whole numbers of rows and steps, as switches are, not {number!r}"
                 )
@@ -229,7 +229,7 @@ class Node:
         """Condition on whole numbers: `holds` of the second less the first is 1 where it is true, else 0."""
         two = self.tape.lift(other)
         for side in (self, two):
-            if not _whole(side):
+            if not whole(side):
                 raise InputError(
                     f"a rule may not compare {side!r}, but the step with whole numbers, as where(t < 10, a, b): "
                     + (
@@ -298,7 +298,7 @@ class Condition:
     __bool__ = __and__ = __or__ = __rand__ = __ror__ = __invert__ = _refuse
 
 
-def _whole(node: Node) -> bool:
+def whole(node: Node) -> bool:
     """Proof that a node is a whole number at every step: made of steps and whole numbers alone."""
     within = ("step", "add", "sub", "mul", "neg", "abs", "mod", "minimum", "maximum")
     return all(n.op in within or (n.op == "const" and n.value == int(n.value)) for n in reachable([node]))

@@ -74,6 +74,16 @@ def test_simulation_agrees_with_exact_risk() -> None:
     assert max(abs(z_scores(found, exact[1]))) > 10
 
 
+@pytest.mark.parametrize("condition", ["t*t*t*t*t % 7 < 3", "(t*t*t*t*t - t*t*t*t*(t - 1)) % 7 == 1"])
+def test_remainders_of_numbers_that_no_float_holds_are_exact(condition: str) -> None:
+    problem = problems.make("quadratic", dim=2, spectrum="geometric:10", grad_noise=1.0)
+    found = risk(chosen(condition), problem, 12_000).risk[-1]
+    said = risk("heavy_ball", problem, 12_000, lr=0.1, beta=lambda t: 0.9 if eval(condition) else 0.0).risk[-1]
+    assert found == pytest.approx(said, rel=1e-9)
+    written = risk("sgd", problem, 12_000, lr="0.1*(t*t*t*t % 10)/9").risk[-1]
+    assert written == pytest.approx(risk("sgd", problem, 12_000, lr=lambda t: 0.1 * (t**4 % 10) / 9).risk[-1], rel=1e-9)
+
+
 def looking_ahead(last: int) -> Optimizer:
     """Lookahead on SGD as people write it, with the synchronization in step `last` of five."""
 

@@ -14,13 +14,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from accelsim.errors import InputError
-from accelsim.program import Node, evaluate, exact, operate
+from accelsim.program import Node, evaluate, exact, operate, whole
 from accelsim.schedules import Recurrence, Schedule
 from accelsim.spectra import Array
 from accelsim.symbolic.system.tableau import Numeric, Tableau
 
 _LOOKED_AT = 8  # steps of a chunk whose coefficients are held against those in more digits
 _OFF = 4 * 2.0**-53  # relative error of coefficients that is small enough
+_WHOLE = 2.0**53  # up to which floats hold every whole number
 
 
 class Moments(NamedTuple):
@@ -226,16 +227,41 @@ class Tables:
             for name, shape in self.tableau.shapes().items():
                 matrix = np.zeros((len(t), *shape), dtype=t.dtype)
                 for (row, column), node in getattr(self.tableau, name).items():
-                    matrix[:, row, column] = evaluate(node, leaf, _after_first, known)
+                    matrix[:, row, column] = evaluate(node, leaf, _over_steps(t), known)
                 matrices.append(matrix)
         return anchored(self.tableau, Numeric(*matrices))
 
 
-def _after_first(node: Node, values: list[Any]) -> Any:
-    """An operation on arrays over steps, none of which is the first one."""
-    if node.op == "first":
+def _over_steps(t: Array) -> Callable[[Node, list[Any]], Any]:
+    """How operations are applied to arrays over steps, none of which is the first one."""
+
+    def apply(node: Node, values: list[Any]) -> Any:
+        if node.op == "first":
+            return False
+        if node.op in ("mod", "minimum", "maximum", "abs") and _large(node, t):
+            steps = np.array([int(step) for step in t], dtype=object)
+            found = evaluate(node, lambda leaf: steps if leaf.op == "step" else int(leaf.value), operate, {})
+            return np.asarray(found, dtype=t.dtype)
+        return values[2] if node.op == "where" else operate(node, values)
+
+    return apply
+
+
+def _large(node: Node, t: Array) -> bool:
+    """Whether a whole number at steps t is made of such that floats may not hold: the last digit is what matters."""
+    if not t.size or not whole(node) or (t != np.floor(t)).any():
         return False
-    return values[2] if node.op == "where" else operate(node, values)
+    known: dict[int, Any] = {}
+    most = float(t.max())
+    evaluate(node, lambda leaf: most if leaf.op == "step" else abs(float(leaf.value)), _most, known)
+    return bool(max(known.values()) >= _WHOLE)
+
+
+def _most(node: Node, values: list[Any]) -> Any:
+    """Bound on the size of an operation on whole numbers, from bounds on theirs."""
+    if node.op in ("add", "sub"):
+        return values[0] + values[1]
+    return values[0] * values[1] if node.op == "mul" else max(values)
 
 
 def _written(value: Any, like: Array) -> Any:
@@ -250,5 +276,5 @@ def _traced(schedule: Schedule, t: Array) -> Array | None:
     except Exception:  # a callable may do anything with t, such as branch on it
         return None
     with np.errstate(all="ignore"):
-        found = evaluate(node, lambda leaf: t if leaf.op == "step" else _written(leaf.value, t), _after_first, {})
+        found = evaluate(node, lambda leaf: t if leaf.op == "step" else _written(leaf.value, t), _over_steps(t), {})
     return np.broadcast_to(np.asarray(found, dtype=t.dtype), t.shape)
