@@ -152,9 +152,11 @@ def _of_matrix(module: Any, x: Any, rows: int, steps: int) -> Any:
     if x.shape[-1] % rows:
         raise InputError(f"{x.shape[-1]} coordinates are no matrix of {rows} rows: set rows=... to a divisor")
     matrices = module.reshape(x, (*x.shape[:-1], rows, -1))
-    sizes = module.sqrt(module.sum(matrices * matrices, axis=(-2, -1), keepdims=True))
-    finite = module.isfinite(sizes)  # a run that has diverged
-    y = module.where(finite, matrices, 0) / module.where(finite & (sizes > 0), sizes, 1)
+    largest = module.max(abs(matrices), axis=(-2, -1), keepdims=True)
+    finite = module.isfinite(largest)  # else a run that has diverged
+    y = module.where(finite, matrices, 0) / module.where(finite & (largest > 0), largest, 1)  # whose squares are floats
+    sizes = module.sqrt(module.sum(y * y, axis=(-2, -1), keepdims=True))
+    y = y / module.where(sizes > 0, sizes, 1)
     if steps:
         wide = y if rows <= y.shape[-1] else module.swapaxes(y, -1, -2)
         a, b, c = NEWTON_SCHULZ

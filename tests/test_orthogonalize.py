@@ -43,6 +43,16 @@ def test_it_knows_no_scale_and_is_odd(rows: int, columns: int, steps: int) -> No
             np.testing.assert_allclose(found, orthogonalize(x, rows, steps), rtol=1e-9, atol=1e-11)
 
 
+@pytest.mark.parametrize(("precision", "factors"), [(np.float64, (1e-300, 1e300)), (np.float32, (1e-30, 1e-22, 1e30))])
+@pytest.mark.parametrize("steps", [0, 5])
+def test_sizes_whose_squares_are_no_floats_are_sizes_like_others(precision: Any, factors: Any, steps: int) -> None:
+    x = matrices(3, 4).astype(precision)
+    for factor in factors:
+        found = orthogonalize(precision(factor) * x, 3, steps)
+        assert found.dtype == precision
+        np.testing.assert_allclose(found, orthogonalize(x, 3, steps), atol=500 * np.finfo(precision).eps)
+
+
 @pytest.mark.parametrize(("rows", "columns"), SHAPES)
 def test_newton_schulz_steps_are_those_of_matrices(rows: int, columns: int) -> None:
     (x,) = matrices(rows, columns, count=1)
