@@ -10,7 +10,19 @@ import pytest
 import scipy.linalg
 from conftest import seed_of
 
-from accelsim import momentum, optimizer, optimizers, orthogonalize, problems, sign, simulate, step_size, switch
+from accelsim import (
+    mean,
+    momentum,
+    optimizer,
+    optimizers,
+    orthogonalize,
+    problems,
+    sign,
+    simulate,
+    step_size,
+    switch,
+    total,
+)
 from accelsim.elementary import NEWTON_SCHULZ
 from accelsim.errors import InputError
 from accelsim.rule import Optimizer, step
@@ -137,6 +149,49 @@ def test_muon_with_other_rows_is_not_said_to_be_muon() -> None:
     assert equivalent(MEAN, muon, set_b=dict(rows=3)).status != "equivalent"
     assert equivalent(MEAN, muon, set_b=dict(rows=2, newton_schulz=5)).status != "equivalent"
     assert equivalent(muon, optimizers.find("signum")).status != "equivalent"
+
+
+ALIKE_IN_ONE_COORDINATE = [
+    (lambda x, g: sign(orthogonalize(x, 2)), lambda x, g: orthogonalize(sign(x), 2)),
+    (lambda x, g: orthogonalize(orthogonalize(x, 2, 5), 2, 5), lambda x, g: orthogonalize(x, 2, 5)),
+    (lambda x, g: orthogonalize(orthogonalize(x, 2), 3), lambda x, g: orthogonalize(orthogonalize(x, 3), 2)),
+    (
+        lambda x, g: orthogonalize(x, 2) + orthogonalize(x + g, 3),
+        lambda x, g: orthogonalize(x, 3) + orthogonalize(x + g, 2),
+    ),
+    (lambda x, g: sign(x) + orthogonalize(x + g, 3), lambda x, g: orthogonalize(x, 3) + sign(x + g)),
+]
+
+
+def directed(name: str, body: Any) -> Optimizer:
+    def rule(s: Any, t: Any, h: Any) -> Any:
+        g = yield s.w
+        m = h.beta * s.m + g
+        return dict(w=s.w - h.lr * body(m, g), m=m)
+
+    rule.__name__ = name
+    return optimizer(positions="w", memories="m", returns="w", lr=step_size(0.02), beta=momentum(0.95))(rule)
+
+
+@pytest.mark.parametrize(("one", "other"), ALIKE_IN_ONE_COORDINATE)
+def test_rules_that_are_one_in_one_coordinate_alone_are_not_said_to_be_one(one: Any, other: Any) -> None:
+    a, b = directed("one", one), directed("other", other)
+    assert equivalent(a, b).status == equivalent(b, a).status == "undecided"
+
+
+def test_to_orthogonalize_twice_is_to_do_so_once() -> None:
+    once = directed("once", lambda x, g: orthogonalize(x, 2))
+    twice = directed("twice", lambda x, g: orthogonalize(orthogonalize(x, 2), 2))
+    answer = equivalent(twice, once)
+    assert answer.status == "equivalent"
+    assert verify_certificate(answer.certificate, {"once": once, "twice": twice}.__getitem__).holds
+
+
+def test_an_average_over_coordinates_is_not_their_sum() -> None:
+    average = directed("average", lambda x, g: mean(x * x) * x)
+    assert equivalent(average, directed("sum_of_squares", lambda x, g: total(x * x) * x)).status != "equivalent"
+    written = directed("written", lambda x, g: total(x * x) / total(x**0) * x)
+    assert equivalent(average, written).status == "equivalent"
 
 
 def test_a_rule_that_orthogonalizes_runs_on_arrays_and_not_in_kernels() -> None:

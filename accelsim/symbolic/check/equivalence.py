@@ -732,6 +732,17 @@ class _Proof:
         given = [name for table in tables for name in (*(f.symbol for f in table.factors.values()), *table.dropped)]
         if signs and given and not self._verbatim():
             yield f"both rules apply {min(signs)[0]}, which no run confirms where {given[0]} is given"
+        elif any(name != "sign" for name, _ in signs) and not self._verbatim() and self._apart_on_matrices():
+            yield f"both rules apply {min(signs)[0]}, and no run on matrices shows that they apply it alike"
+
+    def _apart_on_matrices(self) -> bool:
+        """Whether runs of both rules on matrices differ, or none has a value."""
+        for seed in range(TRIES):
+            with suppress(ArithmeticError, ValueError):
+                replay = Replay(self.claim, (self.source, self.target), seed)
+                if all(map(replay.positive, self.positive)):
+                    return replay.apart_on_matrices()
+        return True
 
     def _undeclared(self) -> Iterator[str]:
         """Reasons of that kind: given sequences of the target alone, kinds set aside that the claim omits."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 NODE = 20  # operations that a node of a rule's program takes in a step
 STEPS = 8  # compared in a run
+COLUMNS, MOST_COORDINATES = 3, 3000  # of matrices in a run: more than what their rows are, and at most
 PARTS = 12  # of a range, in numbers that are short
 NEAR, FAR = 1e-9, 1e-6  # relative differences up to which inexact runs agree, and from which they do not
 
@@ -194,6 +195,42 @@ class Replay:
                     }
         return None
 
+    def apart_on_matrices(self) -> bool:
+        """Difference of the two rules as they are, on matrices in floating point; True where none could be run.
+
+        What a run over one coordinate shows of the matrix sign is the sign alone.
+
+        Raises
+        ------
+        ArithmeticError, ValueError
+            If a rule has no value in the run.
+        """
+        import numpy as np
+
+        rules = [part.tableau.optimizer for part in self.parts]
+        programs = [rule.program(h) for rule, h in zip(rules, (self.source(0), self.target(0)), strict=True)]
+        nodes = [node for traced in programs for node in traced.nodes]
+        coordinates = COLUMNS * math.lcm(*(int(node.args[1].value) for node in nodes if node.op == "orthogonalize"))
+        if coordinates > MOST_COORDINATES:
+            return True
+        shape = STEPS, self.parts[0].tableau.gradients, coordinates
+        gradients = np.random.default_rng([self.seed, 11]).normal(size=shape)
+        states = [rule.start(np.linspace(0.5, 1.5, coordinates)) for rule in rules]
+        for t, given in enumerate(gradients):
+            charge(NODE * len(nodes))
+            shown = []
+            for i, (part, row) in enumerate(zip(self.parts, (self.source(t), self.target(t)), strict=True)):
+                returned = [states[i][rules[i].returns]] if self.claim.returned else []
+                with np.errstate(all="ignore"):
+                    points, states[i] = _own_step(part, states[i], t, _floats(part, row), tuple(given), float)
+                shown.append(np.array([*points, *returned]))
+            if not np.isfinite(shown).all():
+                raise ArithmeticError
+            one, other = shown
+            if not np.allclose(one, other, rtol=FAR, atol=FAR * float(abs(one).max())):
+                return True
+        return False
+
 
 def _same(one: Any, other: Any) -> bool:
     """Equality; up to rounding where a root, a cosine or an exponential made a number inexact.
@@ -234,10 +271,14 @@ def _own_step(part: LinearPart, state: Any, t: int, h: Any, gradients: Any, numb
 
 def _inexact_step(part: LinearPart, state: Any, t: int, h: Any, gradients: Any) -> Any:
     """One step of the rule's own program in floating point."""
-    declared = part.tableau.optimizer.hyperparameters
-    row = {k: v if declared[k].switch else float(v) for k, v in h.items()}
+    row = _floats(part, h)
     start = {name: _real(value) for name, value in state.items()}
     return _own_step(part, start, t, row, tuple(map(float, gradients)), float)
+
+
+def _floats(part: LinearPart, h: Mapping[str, Any]) -> dict[str, Any]:
+    declared = part.tableau.optimizer.hyperparameters
+    return {k: v if declared[k].switch else float(v) for k, v in h.items()}
 
 
 def _real(value: Any) -> float:

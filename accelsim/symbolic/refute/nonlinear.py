@@ -183,7 +183,9 @@ class _Runs:
             exponent = number_of(y)
             if exponent is None or exponent.denominator != 1:
                 raise _Beyond
-            return x ** int(exponent) if exponent >= 0 else divide(self.field.one, x ** -int(exponent))
+            if exponent == 0:  # also of 0
+                return self.field.one
+            return x ** int(exponent) if exponent > 0 else divide(self.field.one, x ** -int(exponent))
 
         def remainder(x: Any, y: Any) -> Any:
             of, period = number_of(x), number_of(y)
