@@ -32,6 +32,16 @@ MOST_GRADIENTS = 64  # a step: a rule that never stops yielding is told so
 _UFUNCS = {"add": operator.add, "subtract": operator.sub, "multiply": operator.mul, "divide": operator.truediv}
 _UFUNCS |= {"power": operator.pow, "remainder": operator.mod}
 _INFIX = {"add": (" + ", 0), "sub": (" - ", 0), "mul": ("*", 2), "div": ("/", 2), "mod": (" % ", 2), "pow": ("**", 4)}
+_IN_PLACE_OF = {  # NumPy's functions
+    **{
+        "sum": "total(x)",
+        "mean": "mean(x)",
+        "average": "mean(x)",
+        "where": "where(t < 10, a, b), from accelsim import where",
+    },
+    **dict.fromkeys(("dot", "vdot", "inner"), "total(x*y)"),
+    **{"norm": "sqrt(total(x*x))", "clip": "minimum(b, maximum(a, x))", "square": "x*x"},
+}
 _LONGEST = 20_000  # characters of an expression that is shown
 _RANK = {"uniform": 0, "total": 1, "vector": 2}
 
@@ -70,6 +80,8 @@ class Tape:
             if size > sys.float_info.max:
                 raise InputError("a rule may not compute with numbers above 1.8e308, which no float holds")
             return self.node("const", value=value, kind="uniform")
+        if isinstance(value, Condition):
+            raise InputError("a condition is no number: where(condition, 1, 0) makes one of it")
         raise InputError(f"a rule computes with numbers, states, gradients and hyperparameters, not with {value!r}")
 
 
@@ -91,6 +103,11 @@ class Node:
             f"NumPy's {function.__name__}() is not for the values of a rule: "
             f"write {name}(x)" + (f", from accelsim import {name}" if name != "abs" else "")
         )
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        """Refuse what NumPy would do with a node as if it were one number: its mean is not that of a vector."""
+        write = _IN_PLACE_OF.get(function.__name__, "total(x) (the sum over coordinates), mean(x), sqrt(x), ...")
+        raise InputError(f"NumPy's {function.__name__}() is not for the values of a rule: write {write}")
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(
@@ -295,7 +312,13 @@ class Condition:
     def _refuse(self, *_: Any) -> Any:
         raise InputError("a rule may not branch on a condition: write where(t < 10, a, b) instead of if, and, or, not")
 
-    __bool__ = __and__ = __or__ = __rand__ = __ror__ = __invert__ = _refuse
+    def _no_number(self, *_: Any) -> Any:
+        raise InputError("a condition is no number: where(condition, 1, 0) makes one of it")
+
+    __bool__ = __and__ = __or__ = __xor__ = __rand__ = __ror__ = __rxor__ = __invert__ = __eq__ = __ne__ = _refuse
+    __add__ = __sub__ = __mul__ = __truediv__ = __pow__ = __mod__ = __neg__ = __abs__ = _no_number
+    __radd__ = __rsub__ = __rmul__ = __rtruediv__ = __rpow__ = __lt__ = __le__ = __gt__ = __ge__ = _no_number
+    __hash__ = object.__hash__
 
 
 def whole(node: Node) -> bool:

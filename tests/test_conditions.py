@@ -177,6 +177,28 @@ def test_what_is_no_condition_on_the_step_is_told_so(condition: str, told: str) 
         made(rule)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (lambda g, t: np.mean(g), "NumPy's mean() is not for the values of a rule: write mean(x)"),
+        (lambda g, t: np.dot(g, g) * g, "write total(x*y)"),
+        (lambda g, t: g / np.linalg.norm(g), "write sqrt(total(x*x))"),
+        (lambda g, t: np.where(t < 5, g, 0), "write where(t < 10, a, b)"),
+        (lambda g, t: where((t < 5) == (t > 2), g, 0), "may not branch on a condition"),
+        (lambda g, t: (t < 5) * g, "where(condition, 1, 0) makes one of it"),
+        (lambda g, t: g - (t < 5), "where(condition, 1, 0) makes one of it"),
+    ],
+)
+def test_what_would_be_another_rule_is_refused(wrong: Any, told: str) -> None:
+    def rule(s: Any, t: Any, h: Any) -> Any:
+        g = yield s.w
+        m = h.beta * s.m + wrong(g, t)
+        return dict(w=s.w - h.lr * m, m=m)
+
+    with pytest.raises(InputError, match=re.escape(told)):
+        made(rule)
+
+
 def test_a_switch_is_a_whole_number_to_compare_with() -> None:
     def rule(s: Any, t: Any, h: Any) -> Any:
         g = yield s.w
