@@ -57,6 +57,8 @@ class Tape:
         """The node of an operation on others, made if there is none; its kind is the widest of theirs unless given."""
         key = (op, type(value).__name__, repr(value), *(arg.index for arg in args))
         if key not in self._known:
+            if any(arg.op == "first" for arg in args[op == "where" :]):
+                raise InputError("a condition is no number: where(first(t), 1, 0) makes one of it")
             if kind is None:
                 kind = max((arg.kind for arg in args), key=_RANK.__getitem__)
             self._known[key] = self.made(op, args, value, kind)

@@ -12,7 +12,7 @@ import sympy
 from conftest import seed_of
 
 import accelsim
-from accelsim import momentum, optimizer, optimizers, problems, risk, simulate, step_size, switch, where
+from accelsim import first, minimum, momentum, optimizer, optimizers, problems, risk, simulate, step_size, switch, where
 from accelsim.errors import InputError
 from accelsim.program import run
 from accelsim.rule import Optimizer
@@ -187,6 +187,8 @@ def test_what_is_no_condition_on_the_step_is_told_so(condition: str, told: str) 
         (lambda g, t: where((t < 5) == (t > 2), g, 0), "may not branch on a condition"),
         (lambda g, t: (t < 5) * g, "where(condition, 1, 0) makes one of it"),
         (lambda g, t: g - (t < 5), "where(condition, 1, 0) makes one of it"),
+        (lambda g, t: first(t) * g, "where(first(t), 1, 0) makes one of it"),
+        (lambda g, t: minimum(1, first(t)) * g, "where(first(t), 1, 0) makes one of it"),
     ],
 )
 def test_what_would_be_another_rule_is_refused(wrong: Any, told: str) -> None:

@@ -43,6 +43,7 @@ from accelsim.symbolic.system.tableau import time
 
 NODE = 20  # operations that a node of a rule's program takes in a step of a run
 STEPS, DRAWS, TRIES, COORDINATES = 8, 3, 30, 3  # of runs that must agree
+MOST_COORDINATES = 20_000  # of a run on matrices
 MOST_STEPS = 4  # from the start that may precede the relation
 NEAR = 1e-8  # relative difference up to which runs in floating point agree
 PARTS = 12  # of a range, in numbers that are short
@@ -565,6 +566,8 @@ def differ(claim: Bisimulation, seed: int) -> int | None:
     count = claim.source.program(claim.given).gradients
     sizes = [0.0, 1.0, 1.0, 3.0] if seed % 2 else [1.0, 3.0]  # some rules have no value without gradients
     coordinates = COORDINATES * math.lcm(*map(_rows, (claim.source, claim.target)))
+    if coordinates > MOST_COORDINATES:
+        raise ArithmeticError
     gradients = chance.normal(size=(STEPS, count, coordinates)) * chance.choice(sizes, (STEPS, 1, 1))
     first, second = tee(tuple(hyperparameters(claim, seed, t)) for t in range(STEPS))
     both = (

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 NODE = 20  # operations that a node of a rule's program takes in a step
 STEPS = 8  # compared in a run
-COLUMNS, MOST_COORDINATES = 3, 3000  # of matrices in a run: more than what their rows are, and at most
+COLUMNS, MOST_COORDINATES = 3, 20_000  # of matrices in a run: more than what their rows are, and at most
 PARTS = 12  # of a range, in numbers that are short
 NEAR, FAR = 1e-9, 1e-6  # relative differences up to which inexact runs agree, and from which they do not
 
