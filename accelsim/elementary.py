@@ -158,16 +158,17 @@ def _of_matrix(module: Any, x: Any, rows: int, steps: int) -> Any:
     sizes = module.sqrt(module.sum(y * y, axis=(-2, -1), keepdims=True))
     y = y / module.where(sizes > 0, sizes, 1)
     if steps:
-        wide = y if rows <= y.shape[-1] else module.swapaxes(y, -1, -2)
+        wide = y if rows <= y.shape[-1] else module.moveaxis(y, -1, -2)
         a, b, c = NEWTON_SCHULZ
         for _ in range(steps):
-            square = wide @ module.swapaxes(wide, -1, -2)
+            square = wide @ module.moveaxis(wide, -1, -2)
             wide = a * wide + (b * square + c * square @ square) @ wide
-        y = wide if rows <= y.shape[-1] else module.swapaxes(wide, -1, -2)
+        y = wide if rows <= y.shape[-1] else module.moveaxis(wide, -1, -2)
     else:
         left, values, right = module.linalg.svd(y, full_matrices=False)
         rounding = max(y.shape[-2:]) * module.finfo(y.dtype).eps
-        y = (left * (values > rounding * values[..., :1])[..., None, :]) @ right
+        kept = (values > rounding * values[..., :1])[..., None, :]
+        y = module.where(kept, left, 0) @ right
     return module.reshape(module.where(finite, y, module.nan), x.shape)
 
 

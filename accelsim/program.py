@@ -32,8 +32,10 @@ MOST_GRADIENTS = 64  # a step: a rule that never stops yielding is told so
 _UFUNCS = {"add": operator.add, "subtract": operator.sub, "multiply": operator.mul, "divide": operator.truediv}
 _UFUNCS |= {"power": operator.pow, "remainder": operator.mod}
 _INFIX = {"add": (" + ", 0), "sub": (" - ", 0), "mul": ("*", 2), "div": ("/", 2), "mod": (" % ", 2), "pow": ("**", 4)}
+_FUNCTIONS_HERE = "total(x) (the sum over coordinates), mean(x), sqrt(x), ..."
 _IN_PLACE_OF = {  # NumPy's functions
     **{
+        "abs": "abs(x)",
         "sum": "total(x)",
         "mean": "mean(x)",
         "average": "mean(x)",
@@ -99,16 +101,13 @@ class Node:
         """Take over from NumPy: of an operator with one of its numbers, as 2.0*node; its functions are refused."""
         if method == "__call__" and not options and function.__name__ in _UFUNCS:
             return _UFUNCS[function.__name__](*(v.item() if hasattr(v, "item") else v for v in values))
-        own = {"abs": "abs", "absolute": "abs"}.get(function.__name__, function.__name__)
-        name = own if own in {*FUNCTIONS, "abs"} else "sqrt"
-        raise InputError(
-            f"NumPy's {function.__name__}() is not for the values of a rule: "
-            f"write {name}(x)" + (f", from accelsim import {name}" if name != "abs" else "")
-        )
+        own = function.__name__.replace("absolute", "abs")
+        write = f"{own}(x), from accelsim import {own}" if own in FUNCTIONS else _IN_PLACE_OF.get(own, _FUNCTIONS_HERE)
+        raise InputError(f"NumPy's {function.__name__}() is not for the values of a rule: write {write}")
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         """Refuse what NumPy would do with a node as if it were one number: its mean is not that of a vector."""
-        write = _IN_PLACE_OF.get(function.__name__, "total(x) (the sum over coordinates), mean(x), sqrt(x), ...")
+        write = _IN_PLACE_OF.get(function.__name__, _FUNCTIONS_HERE)
         raise InputError(f"NumPy's {function.__name__}() is not for the values of a rule: write {write}")
 
     def __getattr__(self, name: str) -> Any:
@@ -185,6 +184,9 @@ class Node:
                 f"a rule takes the remainder of the step by a whole number above 0, not {self!r} % {other!r}"
             )
         return self._binary("mod", period)
+
+    def __floordiv__(self, other: Any) -> Any:
+        return (self - self % other) / other
 
     def _in_place(self, other: Any) -> Any:
         raise InputError("a rule may not change a value in place, others may share it: write m = m + g, not m += g")

@@ -217,3 +217,17 @@ def test_a_switch_is_a_whole_number_to_compare_with() -> None:
 def test_the_average_over_coordinates_is_that_of_numpy() -> None:
     values = np.random.default_rng(seed_of("mean")).standard_normal((3, 7))
     assert accelsim.mean(values) == pytest.approx(values.mean(axis=-1, keepdims=True), rel=1e-15)
+
+
+def test_whole_numbers_are_divided_without_rest() -> None:
+    halving = made(halved)
+    problem = problems.make("quadratic", dim=3, grad_noise=1.0)
+    said = risk("heavy_ball", problem, 20, lr=lambda t: 0.1 * 0.5 ** (t // 5), beta=0.9)
+    assert risk(halving, problem, 20).risk == pytest.approx(said.risk, rel=1e-12)
+
+
+def halved(s: Any, t: Any, h: Any) -> Any:
+    """Heavy ball, its step halved every five steps."""
+    g = yield s.w
+    m = h.beta * s.m + g
+    return dict(w=s.w - h.lr * 0.5 ** (t // 5) * m, m=m)

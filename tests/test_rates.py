@@ -69,6 +69,8 @@ RULES = {
     "agnes": dict(lr=0.05, alpha=0.1, rho=0.8),
     "dana": dict(g1=1.0, g2=0.05, g3=0.01, delta=1e300),
     "ema_mixture_sgd": dict(lr=0.03, beta1=0.5, beta2=0.9, beta3=0.95, alpha2=1.0, alpha3=1.0, nu=0.8),
+    "nesterov_velocity": dict(lr=0.03, mu=0.7),
+    "nesterov_sequences": dict(lr=0.02, mu=0.9),
     "ema_nesterov": dict(lr=0.05, beta=0.6, gamma=0.8),
     "gpa": dict(lr=0.3, mu_x=0.9, mu_y=0.8),
     "grokfast": dict(lr=0.03, alpha=0.9, lamb=2.0),

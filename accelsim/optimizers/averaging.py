@@ -9,7 +9,7 @@ from typing import Any
 
 from accelsim.elementary import maximum, minimum
 from accelsim.errors import InputError
-from accelsim.rule import Hyperparameter, Optimizer, momentum, real, step_size, switch, weight
+from accelsim.rule import Faulty, Hyperparameter, Optimizer, momentum, real, step_size, switch, weight
 from accelsim.schedules import recurrence
 
 Restart = Callable[[Any], Any]
@@ -33,6 +33,8 @@ def combinator(
 
         @cache  # one wrapped rule is one object, traced once
         def wrap(base: Optimizer) -> Optimizer:
+            if isinstance(base, Faulty):  # which says so itself when it is asked for
+                return base
             if declared.keys() & base.hyperparameters.keys() or {*behind, *beside} & {*base.states}:
                 raise InputError(f"{name} cannot wrap {base}: both have a hyperparameter or state of the same name")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from accelsim.errors import InputError
 from accelsim.program import Node
 
 _INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
@@ -58,7 +59,7 @@ def written(node: Node, leaf: Callable[[Node], str], dialect: Dialect) -> str:
         return _power(node, args, dialect)
     if node.op in _CALLS:
         return f"{'absolute' if node.op == 'abs' else node.op}({', '.join(args)})"
-    raise AssertionError(f"no kernel knows {node.op}")
+    raise InputError(f"no kernel knows {node.op}(): the rule runs on arrays, --backend numpy or cupy")
 
 
 def _power(node: Node, args: list[str], dialect: Dialect) -> str:
