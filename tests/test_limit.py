@@ -12,8 +12,9 @@ from reference.limit import least_risk
 from scipy import optimize
 from typer.testing import CliRunner
 
-from accelsim import compare, problems, risk, tune
+from accelsim import compare, optimizer, problems, risk, step_size, tune, weight
 from accelsim.cli._common import app
+from accelsim.elementary import where
 from accelsim.errors import InputError
 from accelsim.exact import limit as module
 from accelsim.exact.limit import limit, of_rule
@@ -165,8 +166,6 @@ def test_rules_that_it_is_not_about_have_none(name: str, values: dict[str, Any])
 
 
 def test_weight_decay_takes_a_rule_out_of_its_scope() -> None:
-    from accelsim import optimizer, step_size, weight
-
     @optimizer(positions="w", returns="w", lr=step_size(0.1), decay=weight(0.0))
     def decayed(s: Any, t: Any, h: Any) -> Any:
         g = yield s.w
@@ -175,7 +174,35 @@ def test_weight_decay_takes_a_rule_out_of_its_scope() -> None:
     problem = problems.make("quadratic", dim=5, grad_noise=1.0)
     assert of_rule(decayed, problem, 10) is not None
     assert of_rule(decayed, problem, 10, decay=0.01) is None
+    assert of_rule(decayed, problem, 10, decay=1e-10) is None
+    assert of_rule(decayed, problem, 5500, lr="0.1/(t+1)") is not None
+    assert of_rule(decayed, problem, 5500, lr="0.1/(t+1)", decay="0.01*max(0, t-5000)/5000") is None
     assert of_rule(decayed, problem, 10, decay="0.01*min(1, t/5)") is None
+
+
+def test_a_memory_that_does_not_start_at_zero_takes_a_rule_out_of_its_scope() -> None:
+    @optimizer(positions="w", memories={"m": -1.0}, returns="w", lr=step_size(0.001))
+    def kicked(s: Any, t: Any, h: Any) -> Any:
+        g = yield s.w
+        return dict(w=s.w + s.m - h.lr * g, m=0 * g)
+
+    problem = problems.make("quadratic", dim=5, grad_noise=1.0, batch=16)
+    assert risk(kicked, problem, 3).risk[-1] < limit(problem, 3).limit_low  # as the start is 1 everywhere
+    assert of_rule(kicked, problem, 3) is None
+
+
+def test_later_steps_than_are_looked_at_are_proved_to_move_along() -> None:
+    @optimizer(positions="w", returns="w", lr=step_size(0.1))
+    def late(s: Any, t: Any, h: Any) -> Any:
+        g = yield s.w
+        return dict(w=where(t < 5000, 1.0, 0.5) * s.w - h.lr * g)
+
+    problem = problems.make("quadratic", dim=5, grad_noise=1.0)
+    assert of_rule(late, problem, 4000) is not None
+    assert of_rule(late, problem, 5500) is None
+    for name, values in RULES.items():
+        assert of_rule(name, problem, 5500, **values) is not None
+    assert of_rule("lookahead(sgd)", problem, 5500, lr="0.3*cosine(t,5500)") is not None
 
 
 def test_what_it_is_not_known_for_is_told_so(tmp_path: Any) -> None:

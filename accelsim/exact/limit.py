@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import islice
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,7 @@ from accelsim.optimizers import find
 from accelsim.problems import Problem, Uncoupled
 from accelsim.rule import Optimizer, optimizer
 from accelsim.spectra import Array, whole
+from accelsim.symbolic.system.tableau import Tableau
 from accelsim.threads import single_threaded
 
 _BEGUN = 32  # Lanczos vectors looked at first
@@ -44,8 +46,8 @@ _CLOSE = 1e-9  # of the limit: bounds nearer than this are near enough
 _EPS = float(np.finfo(float).eps)
 SHORT = 12  # steps of which the method is written down
 MOST, WEIGHED = 2**53, 10**6  # steps that can be counted, and of which weights are told
-_LOOKED = 4096  # steps of a rule that are looked at, where its coefficients vary
-_ROUNDING = 1e-9  # of coefficients
+_LOOKED = 4096  # steps of a rule that are looked at, where its coefficients vary; of later ones a proof is needed
+_ROUNDING = 1e-12  # of coefficients
 
 
 @dataclass(frozen=True)
@@ -194,15 +196,32 @@ def of_rule(rule: Optimizer | str, problem: Problem, steps: int, /, **hyperparam
     rule = find(rule)
     try:
         tableau = linear_tableau(rule, **hyperparameters)
-        if set(tableau.stages) != {1}:
+        if set(tableau.stages) != {1} or any(tableau.start) or not _moves_along(tableau, steps, hyperparameters):
             return None
-        e, looked = np.array(tableau.translation, float), 1 if tableau.constant(**hyperparameters) else _LOOKED
-        for a, _, c, _, f in islice(tableau.rows(**hyperparameters), min(steps, looked)):
-            if max(np.abs(a @ e - e).max(), np.abs(c @ e - 1).max(), np.abs(f @ e - 1).max()) > _ROUNDING:
-                return None
         return limit(problem, steps * len(tableau.stages))
     except InputError:
         return None
+
+
+def _moves_along(tableau: Tableau, steps: int, hyperparameters: dict[str, Any]) -> bool:
+    """Whether the rule moves along with translations at these steps: at the first by numbers, at later ones by proof."""
+    e, constant = np.array(tableau.translation, float), tableau.constant(**hyperparameters)
+    for a, _, c, _, f in islice(tableau.rows(**hyperparameters), 1 if constant else min(steps, _LOOKED)):
+        if max(np.abs(a @ e - e).max(), np.abs(c @ e - 1).max(), np.abs(f @ e - 1).max()) > _ROUNDING:
+            return False
+    return constant or steps <= _LOOKED or _always_moves_along(tableau, hyperparameters)
+
+
+def _always_moves_along(tableau: Tableau, hyperparameters: dict[str, Any]) -> bool:
+    """Whether it does at all steps, whatever the values of hyperparameters that vary."""
+    import sympy
+
+    numbers = {k: v for k, v in tableau.optimizer.resolve(**hyperparameters).items() if isinstance(v, Real)}
+    varying = tuple(name for name in tableau.optimizer.hyperparameters if name not in numbers)
+    a, _, c, _, f = tableau.symbolic(varying, **numbers)
+    e = sympy.Matrix(tableau.translation)
+    moved = [*(a * e - e), *(value - 1 for matrix in (c, f) for value in matrix * e)]
+    return all(sympy.simplify(value) == 0 for value in moved)
 
 
 class _Lanczos:
