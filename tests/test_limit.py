@@ -45,6 +45,22 @@ def test_it_is_that_of_sixty_digits_between_its_bounds(place: int) -> None:
     assert found.exact
 
 
+@pytest.mark.parametrize("place", range(60))
+def test_its_bounds_hold_where_eigenvalues_nearly_agree_and_noises_do_not(place: int) -> None:
+    chance = np.random.default_rng(seed_of(f"close {place}"))
+    dim, gap = int(chance.integers(2, 9)), 10.0 ** -chance.integers(8, 17)
+    lam = np.exp(chance.uniform(-6, 0, dim))[chance.integers(0, max(1, dim // 3), dim)]
+    lam = lam * (1 + gap * chance.integers(-9, 10, dim))
+    v = np.exp(chance.uniform(-3, 3, dim)) if place % 2 else 10.0 ** chance.uniform(-18, 0, dim)
+    noise = 10.0 ** chance.uniform(-3, 1) if place % 3 else 10.0 ** chance.uniform(-30, 20)
+    start = chance.standard_normal(dim) * (chance.random(dim) < 0.8) * 10.0 ** chance.integers(0, 5, dim)
+    problem = problems.make("quadratic", spectrum=lam, init=start, noise_shape=v, grad_noise=noise)
+    steps = int(chance.integers(1, 12))
+    found, true = limit(problem, steps), float(least_risk(problem, steps))
+    assert found.limit_low <= true * (1 + 1e-14)
+    assert true <= found.limit * (1 + 1e-14)
+
+
 @pytest.mark.parametrize("steps", [1, 2, 3])
 @pytest.mark.parametrize("place", range(3))
 def test_direct_minimization_over_all_coefficients_finds_it(steps: int, place: int) -> None:
@@ -84,6 +100,17 @@ def test_the_method_written_down_has_that_risk_and_those_weights(steps: int) -> 
     assert not np.triu(asked).any()
     with pytest.raises(InputError, match="are too many"):
         limit(problem, 13).method()
+
+
+def test_weights_that_are_lost_to_rounding_are_not_told() -> None:
+    problem = problems.make("quadratic", dim=40, spectrum="power:1", grad_noise=1.0)
+    found = limit(problem, 60)
+    assert found.weights is None  # of digits of their own, the first is 7247.31
+    with pytest.raises(InputError, match="lost to rounding"):
+        found.table()
+    assert limit(problem, 8).weights is not None
+    alike = problems.make("quadratic", spectrum=np.array([0.5, np.nextafter(0.5, 1)]), grad_noise=1.0)
+    assert limit(alike, 3).limit_low > 0
 
 
 def test_without_noise_it_is_what_conjugate_gradients_leave() -> None:
@@ -215,6 +242,8 @@ def test_what_it_is_not_known_for_is_told_so(tmp_path: Any) -> None:
         limit(partly, 5)
     with pytest.raises(InputError, match="number of steps"):
         limit(partly, 0)
+    with pytest.raises(InputError, match="too small beside the start"):
+        limit(problems.make("quadratic", dim=3, spectrum="power:1", grad_noise=1e-310), 5)
 
 
 def test_tuned_and_compared_risks_are_told_over_it() -> None:

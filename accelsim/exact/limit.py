@@ -22,6 +22,7 @@ bound, and a lower one where the others cost no more than the next one does.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from itertools import islice
 from numbers import Real
@@ -44,6 +45,9 @@ _BEGUN = 32  # Lanczos vectors looked at first
 _SMALL, _WORK = 1e9, 1e11  # operations that all of them take anyway, and that more of them may take
 _CLOSE = 1e-9  # of the limit: bounds nearer than this are near enough
 _EPS = float(np.finfo(float).eps)
+_SHAKEN, _DOUBT = 8 * _EPS, 256  # roundings that vectors are shaken by, and bounds are moved by for what that changes
+_LOUD = 1e150  # signal over noise, of which the square is no float64
+_SAME = 1e-6  # of the largest weight, that they may change
 SHORT = 12  # steps of which the method is written down
 MOST, WEIGHED = 2**53, 10**6  # steps that can be counted, and of which weights are told
 _LOOKED = 4096  # steps of a rule that are looked at, where its coefficients vary; of later ones a proof is needed
@@ -61,7 +65,8 @@ class Limit(Tabular):
     limit_low : a bound from below.
     exact : whether methods attain it; where noise grows with the error it only bounds them from below.
     weights : (T,) of gradients in what the best method returns, w_T = w_0 - sum of weights[s] g_s; None where they are
-        beyond the range of float64, of more than a million steps, and without noise, where many methods are best.
+        lost to rounding, as many eigenvalues make them, of more than a million steps, and without noise, where many
+        methods are best.
     """
 
     steps: int
@@ -83,11 +88,8 @@ class Limit(Tabular):
             Where there are none.
         """
         if self.weights is None:
-            few = self.steps <= WEIGHED
-            raise InputError(
-                "there are no weights: "
-                + ("without noise many methods are best" if few else "there are too many steps")
-            )
+            lost = "they are lost to rounding" if self.steps <= WEIGHED else "there are too many steps"
+            raise InputError(f"there are no weights: {lost if self._shares else 'without noise many methods are best'}")
         return {"step": np.arange(self.steps), "weight": self.weights}
 
     def _columns(self) -> dict[str, Any]:
@@ -125,6 +127,11 @@ class _Measure:
         """Roots of twice the risk at w_0, by eigenvalue."""
         return np.sqrt(self.lam * self.energy)
 
+    @property
+    def scale(self) -> Array:
+        """What changes of it are over values of Q times the roots of the weights of noise."""
+        return np.sqrt(self.energy) * self.lam * (np.sqrt(self.lam) / np.sqrt(self.noise))
+
 
 @single_threaded
 def limit(problem: Problem, /, steps: int) -> Limit:
@@ -160,8 +167,10 @@ def limit(problem: Problem, /, steps: int) -> Limit:
         return Limit(steps, high, low, not problem.multiplicative, None)
     if not measure.noise.all():
         raise InputError("the limit is computed where all directions are noisy, or none: some have noise here")
+    if measure.scale.max() > _LOUD:
+        raise InputError("the noise is too small beside the start for float64: take more of it, or none")
     most = min(steps, measure.lam.size)
-    vectors = _Lanczos(measure.lam, np.sqrt(measure.noise))
+    vectors, shaken = (_Lanczos(measure.lam, np.sqrt(measure.noise), size) for size in (0.0, _SHAKEN))
     count = most if _operations(measure, most) <= _SMALL else min(_BEGUN, most)
     while True:
         basis = vectors.first(count)
@@ -171,8 +180,13 @@ def limit(problem: Problem, /, steps: int) -> Limit:
             break
         count = min(2 * count, most)
     found = _Shares(measure, basis, shares, steps)
-    least = max(min(least, reached.value), 0.0)
-    return Limit(steps, reached.value, least, not problem.multiplicative, found.weights(vectors), found)
+    other, shares = _above(measure, shaken.first(count), steps)
+    doubt = _DOUBT * abs(reached.value - other.value)
+    weights, again = found.weights(vectors), _Shares(measure, basis, shares, steps).weights(shaken)
+    if weights is None or again is None or np.abs(weights - again).max() > _SAME * np.abs(weights).max():
+        weights = None
+    low, high = max(min(least, reached.value) - doubt, 0.0), reached.value + doubt
+    return Limit(steps, high, low, not problem.multiplicative, weights, found)
 
 
 def _operations(measure: _Measure, count: int) -> float:
@@ -204,7 +218,7 @@ def of_rule(rule: Optimizer | str, problem: Problem, steps: int, /, **hyperparam
 
 
 def _moves_along(tableau: Tableau, steps: int, hyperparameters: dict[str, Any]) -> bool:
-    """Whether the rule moves along with translations at these steps: at the first by numbers, at later ones by proof."""
+    """Whether the rule moves along with translations: at the first steps by numbers, at later ones by proof."""
     e, constant = np.array(tableau.translation, float), tableau.constant(**hyperparameters)
     for a, _, c, _, f in islice(tableau.rows(**hyperparameters), 1 if constant else min(steps, _LOOKED)):
         if max(np.abs(a @ e - e).max(), np.abs(c @ e - 1).max(), np.abs(f @ e - 1).max()) > _ROUNDING:
@@ -227,14 +241,18 @@ def _always_moves_along(tableau: Tableau, hyperparameters: dict[str, Any]) -> bo
 class _Lanczos:
     """Orthonormal vectors: polynomials in the eigenvalues, by degree, times a first vector.
 
+    Eigenvalues that nearly agree, and many of them, blow roundings up. Vectors that are shaken by a few more show how
+    much.
+
     Attributes
     ----------
     size : length of the first vector.
     diagonal, beside : coefficients of the recursion of degrees.
     """
 
-    def __init__(self, lam: Array, first: Array) -> None:
+    def __init__(self, lam: Array, first: Array, shaken: float = 0.0) -> None:
         self._lam, self.size = lam, float(np.linalg.norm(first))
+        self._shaken, self._chance, self._rows = shaken, np.random.default_rng(0), np.zeros(len(lam))
         self._vectors = (first / self.size)[:, None]
         self.diagonal, self.beside = list[float](), list[float]()
 
@@ -246,13 +264,25 @@ class _Lanczos:
             wider[:, :known] = self._vectors
             for k in range(known, count):
                 new = self._lam * wider[:, k - 1]
+                if self._shaken:
+                    self._rows += wider[:, k - 1] ** 2
+                    size = self._shaken * float(np.linalg.norm(new))
+                    new += size * np.sqrt(self._rows) * self._chance.standard_normal(len(new))
                 self.diagonal.append(float(wider[:, k - 1] @ new))
-                for _ in range(2):  # twice is enough
-                    new -= wider[:, :k] @ (wider[:, :k].T @ new)
-                self.beside.append(float(np.linalg.norm(new)))
-                wider[:, k] = new / self.beside[-1]
+                new, size = _apart(new, wider[:, :k])
+                self.beside.append(size)
+                if not size:  # all of it was lost to rounding: any direction is as good
+                    new, size = _apart(self._chance.standard_normal(len(new)), wider[:, :k])
+                wider[:, k] = new / size
             self._vectors = wider
         return self._vectors[:, :count]
+
+
+def _apart(vector: Array, others: Array) -> tuple[Array, float]:
+    """The part of a vector orthogonal to orthonormal ones, and its length."""
+    for _ in range(2):  # twice is enough
+        vector = vector - others @ (others.T @ vector)
+    return vector, float(np.linalg.norm(vector))
 
 
 @dataclass(frozen=True)
@@ -263,19 +293,23 @@ class _Value:
     least: float
 
 
-def _valued(measure: _Measure, change: Array, costs: Array, terms: int) -> _Value:
-    """The risk where the start is changed by so much, and noise costs so many squares."""
+def _valued(measure: _Measure, change: Array, costs: Array, terms: int, gross: float = 0.0) -> _Value:
+    """The risk where the start is changed by so much, and noise costs so many squares.
+
+    It was found as a sum of that many terms, of length `gross`: by their roundings it is not quite the least.
+    """
     left = measure.start + change
     doubt = 4 * (terms + 4) * _EPS * (np.abs(measure.start) + np.abs(change))
     size, off = float(np.linalg.norm(left)), float(np.linalg.norm(doubt))
     noise = float(costs.sum())
-    return _Value(((size + off) ** 2 + noise) / 2, (max(size - off, 0.0) ** 2 + noise * (1 - 1e-12)) / 2)
+    root = max(math.sqrt(max(size - off, 0.0) ** 2 + noise * (1 - 1e-12)) - 16 * _EPS * gross, 0.0)
+    return _Value(((size + off) ** 2 + noise) / 2, root**2 / 2)
 
 
 def _above(measure: _Measure, basis: Array, steps: int) -> tuple[_Value, Array]:
     """The least risk in a basis, and its coefficients S."""
     count = basis.shape[1]
-    scale = np.sqrt(measure.energy) * measure.lam * np.sqrt(measure.lam / measure.noise)
+    scale = measure.scale
     priced = 1 / np.sqrt(steps - np.arange(count))
     columns = np.vstack([scale[:, None] * basis, np.diag(priced)])
     # Columns of very different lengths: the solution is the same in all units, and its digits are not.
@@ -283,7 +317,8 @@ def _above(measure: _Measure, basis: Array, steps: int) -> tuple[_Value, Array]:
     right = np.concatenate([-measure.start, np.zeros(count)])
     q, r = np.linalg.qr(columns / units)
     shares = np.linalg.solve(r, q.T @ right) / units
-    return _valued(measure, scale * (basis @ shares), (priced * shares) ** 2, count), shares
+    gross = float(np.linalg.norm(units * shares))
+    return _valued(measure, scale * (basis @ shares), (priced * shares) ** 2, count, gross), shares
 
 
 def _below(measure: _Measure, basis: Array, steps: int) -> float:
@@ -293,7 +328,7 @@ def _below(measure: _Measure, basis: Array, steps: int) -> float:
     minimum of |start + D u|^2 + c |u|^2 - |G^(1/2) P^T u|^2, c = 1/(T - K) and G the difference to c of what P costs.
     """
     count = basis.shape[1]
-    scale = np.sqrt(measure.energy) * measure.lam * np.sqrt(measure.lam / measure.noise)
+    scale = measure.scale
     price, own = 1 / (steps - count), 1 / (steps - np.arange(count))
     plain = scale**2 + price
     weighed = basis / plain[:, None]
@@ -337,12 +372,12 @@ class _Shares:
         count = len(self.shares)
         at_zero = np.empty(count)
         before, here = 0.0, 1 / vectors.size
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             for k in range(count):
                 at_zero[k] = here
                 if k + 1 < count:
                     back = vectors.beside[k - 1] * before if k else 0.0
-                    before, here = here, (-vectors.diagonal[k] * here - back) / vectors.beside[k]
+                    before, here = here, float(np.float64(-vectors.diagonal[k] * here - back) / vectors.beside[k])
             parts = np.cumsum(self.shares * at_zero / (self.steps - np.arange(count)))
         if not np.isfinite(parts).all():
             return None
