@@ -51,6 +51,7 @@ _SAME = 1e-6  # of the largest weight, that they may change
 SHORT = 12  # steps of which the method is written down
 MOST, WEIGHED = 2**53, 10**6  # steps that can be counted, and of which weights are told
 _LOOKED = 4096  # steps of a rule that are looked at, where its coefficients vary; of later ones a proof is needed
+_APART = 1e-3  # relative distance of bounds from which on no ratio is told
 _ROUNDING = 1e-12  # of coefficients
 
 
@@ -203,7 +204,7 @@ def _measured(problem: Uncoupled) -> _Measure:
 
 
 def of_rule(rule: Optimizer | str, problem: Problem, steps: int, /, **hyperparameters: Any) -> Limit | None:
-    """The limit that binds a rule after some steps; None where it is not about such rules, or none is known.
+    """The limit that binds a rule after some steps; None where it is not about such rules, or not known well.
 
     Each query of a step counts as a gradient. Two queries on one sample share their noise, so such rules are none.
     """
@@ -212,9 +213,10 @@ def of_rule(rule: Optimizer | str, problem: Problem, steps: int, /, **hyperparam
         tableau = linear_tableau(rule, **hyperparameters)
         if set(tableau.stages) != {1} or any(tableau.start) or not _moves_along(tableau, steps, hyperparameters):
             return None
-        return limit(problem, steps * len(tableau.stages))
+        found = limit(problem, steps * len(tableau.stages))
     except InputError:
         return None
+    return found if found.limit_low >= (1 - _APART) * found.limit else None
 
 
 def _moves_along(tableau: Tableau, steps: int, hyperparameters: dict[str, Any]) -> bool:
@@ -351,10 +353,8 @@ def _noiseless(measure: _Measure, steps: int) -> tuple[float, float]:
         return 0.0, 0.0
     if _operations(measure, steps) > _WORK:
         raise InputError(f"{steps} polynomials on {lam.size} eigenvalues take too long: ask for fewer steps")
-    basis = _Lanczos(lam, lam * left).first(steps)
-    for _ in range(2):
-        left = left - basis @ (basis.T @ left)
-    near, off = float(np.linalg.norm(left)), 8 * steps * _EPS * size
+    near, shaken = (_apart(left, _Lanczos(lam, lam * left, by).first(steps))[1] for by in (0.0, _SHAKEN))
+    off = 8 * steps * _EPS * size + _DOUBT * abs(near - shaken)
     return max(near - off, 0.0) ** 2 / 2, (near + off) ** 2 / 2
 
 

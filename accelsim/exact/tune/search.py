@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -318,7 +319,8 @@ def _apart(starts: list[tuple[float, Array]], box: Array) -> list[tuple[float, A
     """The best values and places of which no two are close, best first."""
     chosen: list[tuple[float, Array]] = []
     for value, place in sorted(starts, key=lambda one: one[0]):
-        if all(np.abs((place - other) / (box[:, 1] - box[:, 0])).max() > _APART for _, other in chosen):
+        width = np.maximum(box[:, 1] - box[:, 0], sys.float_info.min)  # an axis may be a single place
+        if all(np.abs((place - other) / width).max() > _APART for _, other in chosen):
             chosen.append((value, place))
         if len(chosen) == _STARTS:
             break

@@ -75,7 +75,7 @@ class Tuned(Told):
     @property
     def over_limit(self) -> float | None:
         """The risk over the least one of any linear method."""
-        return self.value / self.limit if self.limit else None
+        return self.value / self.limit if self.limit and self.value < math.inf else None
 
 
 class Unfinished(KeyboardInterrupt):
