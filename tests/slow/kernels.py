@@ -7,6 +7,7 @@ from conftest import seed_of
 from test_kernels import ROUNDINGS, apart, paths
 
 from accelsim import optimizers, problems
+from accelsim.simulation.expressions import compiles
 from accelsim.simulation.layout import ACROSS
 
 DIMS = {"across": 5, "along": ACROSS + 44}
@@ -38,8 +39,12 @@ def checked(rule, problem, values, dtype, free):
 
 @pytest.mark.parametrize("layout", DIMS)
 @pytest.mark.parametrize("name", optimizers.shipped())
-def test_every_rule_runs_in_kernels(name, layout):
+def test_every_rule_that_kernels_know_runs_in_them(name, layout):
     rule, dtype = optimizers.find(name), DTYPES[layout == "along"]
+    known = all(map(compiles, rule.program().nodes))
+    assert known == (name != "muon")
+    if not known:
+        return  # on arrays alone, as tests/test_orthogonalize.py holds
     problem = problems.make("quadratic", dim=DIMS[layout], grad_noise=1.0)
     checked(rule, problem, values_of(rule), dtype, free=not couples(rule))
 
