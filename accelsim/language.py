@@ -19,7 +19,7 @@ from typing import Any
 from accelsim import elementary
 from accelsim.elementary import cos, minimum, pi
 from accelsim.errors import InputError, unknown
-from accelsim.program import Node, Tape, evaluate, exact, operate, reachable
+from accelsim.program import Node, Tape, divides, evaluate, exact, operate, reachable
 
 LONGEST = 300_000  # characters of a text
 DEEPEST = 60  # brackets and powers within one another
@@ -109,7 +109,10 @@ class _Reader:
     def _chain(self, part: Callable[[], Node], signs: Mapping[str, str]) -> Node:
         node = part()
         while self.token in signs:
-            node = self._node(signs[self._take()], node, part())
+            op, other = signs[self._take()], part()
+            if op == "mod" and not divides(other, node):
+                raise self._refused("a remainder is one of the step by a whole number above 0, as t % 10")
+            node = self._node(op, node, other)
         return node
 
     def _sum(self) -> Node:
@@ -317,6 +320,8 @@ class _Evaluation:
             return self._named(node.value)(*values)
         if node.op == "pow":
             self._limited(*values)
+        if node.op == "mod" and self.number is float:
+            return _remainder(node, self.names["t"])
         return self.operation(node, values)
 
     def _limited(self, base: Any, power: Any) -> None:
@@ -357,14 +362,24 @@ def function(text: str) -> Callable[[Any], Any]:
     return value
 
 
+def _remainder(node: Node, t: Any) -> float:
+    """A remainder at a step, in whole numbers: of large ones floats have not the last digit."""
+    step = int(t) if t == int(t) else t
+    return float(evaluate(node, lambda leaf: step if leaf.op == "name" else int(leaf.value), operate, {}))
+
+
 def _in_floats(text: str, root: Node) -> Callable[[Any], Any] | None:
     """Python code of a program in t, a line a node, in which no line is left out: None where branches are chosen."""
+    own: dict[str, Any] = {"__builtins__": {}, **elementary.OPERATORS, **elementary.FUNCTIONS}
     lines: dict[int, str] = {}
     for node in reachable([root]):
         args = [f"x{arg.index}" for arg in node.args]
         if node.op == "where":
             return None
-        if node.op == "const":
+        if node.op == "mod":
+            own[f"remainder{node.index}"] = partial(_remainder, node)
+            lines[node.index] = f"remainder{node.index}(t)"
+        elif node.op == "const":
             try:
                 lines[node.index] = repr(float(node.value))
             except OverflowError:
@@ -372,6 +387,5 @@ def _in_floats(text: str, root: Node) -> Callable[[Any], Any] | None:
         else:
             lines[node.index] = f"{node.op}({', '.join(args)})" if args else "t"
     body = "\n".join(f"    x{index} = {line}" for index, line in lines.items())
-    own: dict[str, Any] = {"__builtins__": {}, **elementary.OPERATORS, **elementary.FUNCTIONS}
     exec(compile(f"def value(t):\n{body}\n    return x{root.index}", "<expression>", "exec"), own)
     return own["value"]

@@ -44,6 +44,7 @@ _IN_PLACE_OF = {  # NumPy's functions
     **dict.fromkeys(("dot", "vdot", "inner"), "total(x*y)"),
     **{"norm": "sqrt(total(x*x))", "clip": "minimum(b, maximum(a, x))", "square": "x*x"},
 }
+_WHOLE = ("step", "add", "sub", "mul", "neg", "abs", "mod", "minimum", "maximum")  # of whole numbers
 _LONGEST = 20_000  # characters of an expression that is shown
 _RANK = {"uniform": 0, "total": 1, "vector": 2}
 
@@ -179,7 +180,7 @@ class Node:
 
     def __mod__(self, other: Any) -> Any:
         period = self.tape.lift(other)
-        if not (whole(self) and period.op == "const" and whole(period) and period.value > 0):
+        if not divides(period, self):
             raise InputError(
                 f"a rule takes the remainder of the step by a whole number above 0, not {self!r} % {other!r}"
             )
@@ -327,8 +328,20 @@ class Condition:
 
 def whole(node: Node) -> bool:
     """Proof that a node is a whole number at every step: made of steps and whole numbers alone."""
-    within = ("step", "add", "sub", "mul", "neg", "abs", "mod", "minimum", "maximum")
-    return all(n.op in within or (n.op == "const" and n.value == int(n.value)) for n in reachable([node]))
+
+    def kept(n: Node) -> bool:
+        if n.op == "name":  # in a text
+            return bool(n.value == "t")
+        if n.op == "pow":
+            return n.args[1].op == "const" and n.args[1].value >= 0
+        return n.op in _WHOLE or (n.op == "const" and n.value == int(n.value))
+
+    return all(map(kept, reachable([node])))
+
+
+def divides(period: Node, node: Node) -> bool:
+    """Whether a remainder is taken as it is everywhere: of a whole number, by one above 0."""
+    return whole(node) and period.op == "const" and whole(period) and period.value > 0
 
 
 @dataclass(frozen=True)

@@ -191,5 +191,7 @@ def test_the_command_prints_the_document_or_its_fragment(monkeypatch, capsys):
     found = answer("equivalent")
     assert _run(monkeypatch, capsys, *pair, "--latex") == found.to_latex()
     assert _run(monkeypatch, capsys, *pair, "--fragment") == found.to_latex(fragment=True)
-    assert json.loads(_run(monkeypatch, capsys, *pair, "--latex", "--json"))["document"] == found.to_latex()
+    told = json.loads(_run(monkeypatch, capsys, *pair, "--latex", "--json"))
+    assert told.pop("inputs")["hyperparameters"].keys() == {"a", "b"}
+    assert told == {"document": found.to_latex()}
     assert velocity.doc  # a rule of one's own is told of as a shipped one is

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -14,10 +16,12 @@ from conftest import seed_of
 import accelsim
 from accelsim import first, minimum, momentum, optimizer, optimizers, problems, risk, simulate, step_size, switch, where
 from accelsim.errors import InputError
-from accelsim.program import run
+from accelsim.program import exact, run
 from accelsim.rule import Optimizer
+from accelsim.schedules import parse
 from accelsim.stats import z_scores
 from accelsim.symbolic.algebra.field import vanishes
+from accelsim.symbolic.algebra.intervals import Interval, enclosed
 from accelsim.symbolic.algebra.time import time
 from accelsim.symbolic.certify.verifier import verify_certificate
 from accelsim.symbolic.find.finder import equivalent
@@ -231,3 +235,30 @@ def halved(s: Any, t: Any, h: Any) -> Any:
     g = yield s.w
     m = h.beta * s.m + g
     return dict(w=s.w - h.lr * 0.5 ** (t // 5) * m, m=m)
+
+
+LARGE = ["0.1*((t*t*t*t)%10)/9", "((t**4)%7)/10", "where(first(t), 1, ((t*t*t*t)%10)/9)", "0.1+(-(t*t*t*t)%9)/100"]
+
+
+@pytest.mark.parametrize("text", LARGE)
+def test_a_schedule_takes_remainders_of_whole_numbers_that_no_float_holds(text: str) -> None:
+    schedule = parse(text)
+    for t in (1, 9742, 9743, 20001, 10**6 + 3, 10**9 + 7):
+        true = float(eval(text.replace("first(t)", "t == 0"), {"where": where, "t": t}))
+        assert schedule.at(t) == pytest.approx(true, abs=1e-15)
+        assert float(schedule.at(t, exact)) == pytest.approx(true, abs=1e-15)
+    assert float((9743.0**4) % 10) != 9743**4 % 10
+
+
+@pytest.mark.parametrize("text", ["t%-3", "t%0.1", "7%(t+1)", "0.5*t%2", "t%0", "exp(t)%3", "t/2%3"])
+def test_texts_take_remainders_where_rules_do(text: str) -> None:
+    with pytest.raises(InputError, match="as t % 10"):
+        parse(text)
+
+
+def test_a_period_that_may_be_negative_bounds_no_remainder() -> None:
+    step = Interval(Fraction(0), math.inf, False)
+    t = sympy.Symbol("t", integer=True)
+    for period, known in ((3, True), (-3, False)):
+        found = enclosed(sympy.Mod(t, period, evaluate=False), lambda _: step)
+        assert (found.low == 0) == known

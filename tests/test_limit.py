@@ -19,6 +19,8 @@ from accelsim.errors import InputError
 from accelsim.exact import limit as module
 from accelsim.exact.limit import limit, of_rule
 
+pytestmark = pytest.mark.numeric
+
 
 def drawn(name: str) -> tuple[Any, int]:
     """A noisy quadratic of a random spectrum, start, noise and batch, and a number of steps."""

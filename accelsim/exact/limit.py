@@ -63,7 +63,8 @@ class Limit(Tabular):
     ----------
     steps : number of gradients T.
     limit : the least risk; a bound from above, which a method attains up to rounding.
-    limit_low : a bound from below.
+    limit_low : a bound from below. What rounding does to polynomials on nearly equal eigenvalues is estimated in both,
+        on the safe side, from what a few more roundings change.
     exact : whether methods attain it; where noise grows with the error it only bounds them from below.
     weights : (T,) of gradients in what the best method returns, w_T = w_0 - sum of weights[s] g_s; None where they are
         lost to rounding, as many eigenvalues make them, of more than a million steps, and without noise, where many

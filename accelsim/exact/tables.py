@@ -261,6 +261,9 @@ def _most(node: Node, values: list[Any]) -> Any:
     """Bound on the size of an operation on whole numbers, from bounds on theirs."""
     if node.op in ("add", "sub"):
         return values[0] + values[1]
+    if node.op == "pow":
+        with np.errstate(over="ignore"):
+            return np.float64(values[0]) ** values[1]
     return values[0] * values[1] if node.op == "mul" else max(values)
 
 

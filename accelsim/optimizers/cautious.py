@@ -14,7 +14,7 @@ MASK = dict(xi=Hyperparameter(0, low=0))  # 1 in the first released code and in 
 def cautious(direction, g, h):
     """The direction where its sign is the gradient's, else 0, over the share of coordinates in which it is."""
     mask = maximum(sign(direction * g), 0)
-    share = (total(mask) + h.xi) / total(0 * g + 1)
+    share = (total(mask) + h.xi) / total(g**0)
     return direction * (mask / maximum(share, LEAST))
 
 

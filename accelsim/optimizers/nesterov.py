@@ -21,7 +21,7 @@ def nesterov(s, t, h):
     positions="w",
     memories="v",
     returns="w",
-    source="Sutskever et al. 2013, Proceedings of Machine Learning Research 28:1139, Equations 3 and 4",
+    source="Sutskever et al. 2013, Proceedings of Machine Learning Research 28:1139, restated in arXiv:1212.0901",
     lr=step_size(),
     mu=momentum(),
 )
@@ -38,7 +38,7 @@ def nesterov_velocity(s, t, h):
 @optimizer(
     positions="y x",
     returns="x",
-    source="Nesterov 1983, Soviet Mathematics Doklady 27:372",
+    source="Su, Boyd and Candes 2014, arXiv:1503.01243, Equation 1, after Nesterov 1983",
     lr=step_size(),
     mu=momentum(),
 )

@@ -88,7 +88,8 @@ def fault(rule, problem, name, found, **given):
     near = max(NEAR, DIGITS * abs(float(found)) / edge) if edge > 0 else NEAR
     sides = [stable(edge * (1 + near if (edge > first) == out else 1 - near)) for out in (True, False)]
     here = abs(edge - first) <= near * edge  # the value given is as good as on it
-    if sides not in ([not side, side], [side, not side] if here else None) and None not in sides:
+    ways = [[not side, side], [side, not side]] if here else [[not side, side]]
+    if not any(all(one in (None, other) for one, other in zip(sides, way, strict=True)) for way in ways):
         return f"from {begins}: beyond the edge {found!r} stable is {sides[0]}, before it {sides[1]}"
     between = np.geomspace(first, edge * (1 - near if edge > first else 1 + near), BETWEEN)
     place = None if here else other(between, side)

@@ -167,7 +167,7 @@ def enclosed(expression: Any, leaf: Callable[[Any], Interval]) -> Interval:
     if isinstance(expression, sympy.cos):
         return Interval(Fraction(-1), Fraction(1), False, False)
     if isinstance(expression, sympy.Mod):
-        return Interval(Fraction(0), enclosed(expression.args[1], leaf).high, False)
+        return _remainder(enclosed(expression.args[1], leaf))
     if isinstance(expression, sympy.Min | sympy.Max):
         return _extreme([enclosed(arg, leaf) for arg in expression.args], isinstance(expression, sympy.Min))
     return leaf(expression)
@@ -260,7 +260,7 @@ def _applied(node: Node, values: list[Any]) -> Interval:
         power = node.args[1].value
         return one.power(int(power)) if isinstance(power, int) else _power(one, more[0])
     if node.op == "mod":
-        return Interval(Fraction(0), more[0].high, False)
+        return _remainder(more[0])
     if node.op == "where":
         return Interval(*_hull(more[0], more[1]))
     if node.op == "total":  # of numbers of at least 0
@@ -269,6 +269,10 @@ def _applied(node: Node, values: list[Any]) -> Interval:
     if node.op == "sign":
         return Interval(Fraction(-1), Fraction(1), False, False)
     return simple[node.op]() if node.op in simple else Interval(Fraction(0)) if node.op == "exp" else Interval()
+
+
+def _remainder(period: Interval) -> Interval:
+    return Interval(Fraction(0), period.high, False) if period.positive else Interval()
 
 
 def _hull(one: Interval, other: Interval) -> tuple[Bound, Bound, bool, bool]:
